@@ -1,0 +1,25 @@
+"""losslab trains small models under different loss functions and says, with evidence, which loss to use.
+
+The names below are loaded on first use, so that `import losslab` does not wait for torch. One run: `losslab.run.run`.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["BadRequest", "Loss", "Record", "compose", "losses", "read_records"]
+
+_HOMES = {
+    "BadRequest": "losslab.config",
+    "Loss": "losslab.losses",
+    "Record": "losslab.record",
+    "compose": "losslab.request",
+    "read_records": "losslab.record",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "losses":
+        return import_module("losslab.losses")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'losslab' has no attribute '{name}'")

@@ -1,0 +1,175 @@
+"""The commands. torch is imported only once a request is known to be good."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from losslab import config
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from losslab.record import Record
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command `losslab`. Returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["train"]:  # all that follows is Hydra's
+        return train(arguments[1:])
+    parser = argparse.ArgumentParser(
+        "losslab", description="Compare loss functions: the same data, the same weights, the same batches."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
+    catalogue = commands.add_parser("losses", help="list the losses")
+    catalogue.add_argument("--task", choices=config.names("task"), help="only those that serve this task")
+    report = commands.add_parser("report", help="sum up the records below a folder: a table and a figure")
+    report.add_argument("folder", type=Path)
+    given = parser.parse_args(arguments)
+    if given.command == "losses":
+        list_losses(given.task)
+        return 0
+    return report_on(given.folder)
+
+
+def train(arguments: list[str]) -> int:
+    """`python train.py`: checks the request, then lets Hydra run it. Returns the exit status.
+
+    0: done. 1: a lone run failed or diverged, or a run of a sweep failed. 2: the request was wrong. 130: Ctrl-C.
+    """
+    import hydra
+    from hydra._internal.utils import get_args_parser
+
+    from losslab.request import check_command
+
+    given = get_args_parser().parse_args(arguments)
+    if not (given.help or given.hydra_help or given.cfg or given.info or given.shell_completion):
+        try:
+            check_command(given.overrides, given.multirun)
+        except config.BadRequest as error:
+            print(f"train.py: {error}", file=sys.stderr)
+            return 2
+    statuses: list[int] = []
+    sys.argv = ["train.py", *arguments]
+    job = hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(
+        lambda cfg: statuses.append(_job(cfg))
+    )
+    try:
+        job()
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last finished epoch.", file=sys.stderr)
+        return 130
+    return max(statuses, default=0)
+
+
+def list_losses(task: str | None) -> None:
+    """Prints the catalogue of losses, or of those that serve a task."""
+    table = Table(title="losses" if task is None else f"losses of task {task}", title_justify="left")
+    table.add_column("loss", no_wrap=True)
+    for column in ("serves", "settings", "facts", "source"):
+        table.add_column(column)
+    for name in config.names("loss") if task is None else config.fitting("loss", task):
+        card = config.card("loss", name)
+        tasks = [t for t in config.names("task") if config.space(t, name)]
+        params = [f"{key}={value}" for key, value in card.values.items() if key != "name"]
+        row = (name, ", ".join(tasks), ", ".join(params), ", ".join(card.about["facts"]), card.about["source"])
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+def report_on(folder: Path) -> int:
+    """Prints the table over all records below `folder` and draws its figure. Returns the exit status."""
+    from losslab.record import read_records
+    from losslab.study import report
+
+    try:
+        records = read_records(folder) if folder.is_dir() else []
+        if not records:
+            raise ValueError(
+                f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
+            )
+        table = report.table(records)
+    except ValueError as error:
+        print(f"losslab report: {error}", file=sys.stderr)
+        return 2
+    report.show(table, Console())
+    print(f"\nFigure:      {report.draw(table, folder / 'report.png')}")
+    print(f"TensorBoard: tensorboard --logdir {folder}")
+    return 0
+
+
+def _job(cfg: DictConfig) -> int:
+    """One run as Hydra hands it over, lone or in a sweep. Returns its exit status."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    settings = HydraConfig.get()
+    folder, in_sweep = Path(settings.runtime.output_dir), settings.mode == RunMode.MULTIRUN
+    if cfg.trainer.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
+    from losslab.record import Record, finished
+
+    trace = ""
+    try:
+        request = config.check(cfg)
+        if not request["overwrite"] and (record := finished(folder)):
+            return _tell(record, folder, settings.job.num if in_sweep else None, again=True)
+        from losslab.run import run
+
+        record = run(request, folder)
+    except config.Incompatible as error:
+        record = Record.of(config.canonical(cfg), "skipped", str(error))
+        record.write(folder)
+    except Exception as error:
+        trace = traceback.format_exc()
+        record = Record.of(config.canonical(cfg), "failed", f"{type(error).__name__}: {error}", traceback=trace)
+        record.write(folder)
+    if not in_sweep:
+        print(trace, end="", file=sys.stderr)
+    return _tell(record, folder, settings.job.num if in_sweep else None)
+
+
+def _tell(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
+    """Says what came of a run, in a line for run `number` of a sweep. Returns its exit status."""
+    if number is None:
+        _tell_whole(record, folder)
+        if again:
+            print("This run was over already and was not repeated; overwrite=true trains it again.")
+    else:
+        names = record.metric_names()
+        result = f"best test {names[0]} {_number(record.metrics[f'best/test/{names[0]}'])}" if names else ""
+        print(
+            f"run {number}: {record.status:8} {folder.name}  {record.reason or result}{'  (was over already)' * again}",
+            flush=True,
+        )
+    return int(record.status == "failed" or (record.status == "diverged" and number is None))
+
+
+def _tell_whole(record: Record, folder: Path) -> None:
+    """What a lone run says at its end."""
+    table = Table(title=f"{record.task}, {record.loss}: {record.status}", title_justify="left")
+    table.add_column("test metric")
+    for column in (f"best epoch ({record.best_epoch})", f"last epoch ({record.epochs})"):
+        table.add_column(column, justify="right")
+    for name in record.metric_names():
+        table.add_row(name, *(_number(record.metrics[f"{which}/test/{name}"]) for which in ("best", "last")))
+    if record.metrics:
+        Console().print(table)
+    if record.reason:
+        print(f"{record.status}: {record.reason}")
+    print(f"Record:      {folder / 'record.json'}")
+    print(f"TensorBoard: tensorboard --logdir {folder}")
+
+
+def _number(value: Any) -> str:
+    return "not finite" if value is None else f"{value:.4g}"

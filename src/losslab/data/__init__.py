@@ -1,0 +1,9 @@
+"""Data sets, one function each. `load` gives the one of a config, split by the seed."""
+
+from losslab.data import pictures as pictures
+from losslab.data import scenes as scenes
+from losslab.data import tables as tables
+from losslab.data.base import SOURCES as SOURCES
+from losslab.data.base import Data as Data
+from losslab.data.base import Split as Split
+from losslab.data.base import load as load

@@ -1,0 +1,67 @@
+"""What a data set is, and how the seed splits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losslab import config, pairing
+from losslab.registry import Registry
+
+Split = dict[str, Tensor]  # "train", "val", "test" -> row numbers, int64
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set held whole, as tensors.
+
+    inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; float32.
+    targets: class indices [n], int64; labels [n] in {0, 1}, numbers [n, D] or boxes [n, 4], float32. Clean.
+    target_names: names of the classes, or of the D numbers with their unit.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    target_names: tuple[str, ...]
+
+
+SOURCES: Registry[Callable[..., Data]] = Registry()
+register = SOURCES.register
+
+
+def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
+    """The data set of a config, and its split by the seed; tables are standardised by their training rows.
+
+    The rows are the same for every seed: the seed draws only the split.
+    """
+    settings = {
+        key: value for key, value in data.items() if key not in ("name", "batch_size", "val_fraction", "test_fraction")
+    }
+    source = SOURCES[data["name"]](**settings)
+    parts = split(config.split_sizes(data), seed)
+    if source.inputs.ndim == 2:
+        rows = source.inputs[parts["train"]]
+        source = replace(source, inputs=(source.inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12))
+    return source, parts
+
+
+def split(sizes: Mapping[str, int], seed: int) -> Split:
+    """Row numbers of each part, without overlap, drawn from the seed's stream `split`."""
+    order = torch.randperm(sum(sizes.values()), generator=pairing.generator(seed, "split"))
+    train, val, test = order.split([sizes["train"], sizes["val"], sizes["test"]])
+    return {"train": train, "val": val, "test": test}
+
+
+def inside_package(package: str, *parts: str) -> Path:
+    """The path of a file that an installed package ships, without importing the package."""
+    from importlib.util import find_spec
+
+    found = find_spec(package)
+    assert found is not None
+    assert found.submodule_search_locations
+    return Path(found.submodule_search_locations[0]).joinpath(*parts)

@@ -1,0 +1,38 @@
+"""Data sets of rows: one row of numbers in, one label or number out. Sizes and licences: conf/data/<name>.yaml."""
+
+from __future__ import annotations
+
+import torch
+
+from losslab.data.base import Data, register
+
+
+@register
+def breast_cancer() -> Data:
+    """Is a tumour benign? 569 rows, 30 measurements of cell nuclei (Wolberg et al., 1995)."""
+    from sklearn.datasets import load_breast_cancer  # here, as scikit-learn takes a quarter of a second to import
+
+    bunch = load_breast_cancer()
+    return Data(_float(bunch.data), _float(bunch.target), tuple(map(str, bunch.target_names)))
+
+
+@register
+def diabetes() -> Data:
+    """How far has the disease gone after a year? 442 rows, 10 measurements (Efron et al., 2004)."""
+    from sklearn.datasets import load_diabetes
+
+    bunch = load_diabetes(scaled=False)
+    return Data(_float(bunch.data), _float(bunch.target)[:, None], ("disease progression",))
+
+
+@register
+def friedman(rows: int, noise: float) -> Data:
+    """Friedman's first function (1991): five of ten inputs matter, in a product, a square and two lines."""
+    from sklearn.datasets import make_friedman1
+
+    inputs, targets = make_friedman1(n_samples=rows, n_features=10, noise=noise, random_state=0)
+    return Data(_float(inputs), _float(targets)[:, None], ("y",))
+
+
+def _float(array: object) -> torch.Tensor:
+    return torch.as_tensor(array, dtype=torch.float32)

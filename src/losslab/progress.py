@@ -1,0 +1,53 @@
+"""One line in the terminal that tells how far a run is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class EpochBar(ProgressBar):
+    """Epochs done, the latest training loss and neutral metric, and the time left. Silent where stderr is no terminal."""
+
+    def __init__(self, metric: str) -> None:
+        super().__init__()
+        self.metric = metric
+        self._bar: Progress | None = None
+
+    def disable(self) -> None:
+        """Lightning asks for this where nothing should be shown."""
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Shows the bar."""
+        if not sys.stderr.isatty():
+            return
+        columns = (
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.start()
+        self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Moves the bar on by an epoch."""
+        if self._bar:
+            shown = trainer.callback_metrics
+            text = "  ".join(
+                f"{name} {float(shown[name]):.4g}" for name in ("train/loss", self.metric) if name in shown
+            )
+            self._bar.update(self._bar.task_ids[0], completed=trainer.current_epoch + 1, description=text)
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """Takes the bar away, also after an error or Ctrl-C."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

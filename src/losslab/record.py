@@ -1,0 +1,155 @@
+"""What a run leaves: one record.json. Reports read records and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+NAME = "record.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run and what came of it.
+
+    status: done, diverged (the loss or a prediction was not finite; `reason` names the epoch), skipped (its parts do not
+    fit one another) or failed (an error; `reason` holds it).
+    metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
+    pairing: a hash each of data, split, corruption, init and order; equal hashes mean equal tensors.
+    """
+
+    status: str
+    reason: str | None
+    task: str
+    loss: str
+    loss_params: dict[str, Any]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    corruption: dict[str, Any]
+    seed: int
+    config: dict[str, Any]
+    epochs: int = 0
+    best_epoch: int | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    pairing: dict[str, str] = field(default_factory=dict)
+    fused: int = 1
+    seconds: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    traceback: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+
+    @staticmethod
+    def of(request: Mapping[str, Any], status: str, reason: str | None = None, **rest: Any) -> Record:
+        """A record of a request, with where and by what it was run filled in."""
+        loss = dict(request["loss"])
+        parts = {
+            group: rest.pop(group, {}) | dict(request[group]) for group in ("data", "model", "optimizer", "corruption")
+        }
+        rest["metrics"] = {
+            name: value if math.isfinite(value) else None for name, value in rest.get("metrics", {}).items()
+        }
+        return Record(
+            status=status,
+            reason=reason,
+            task=request["task"]["name"],
+            loss=loss.pop("name"),
+            loss_params=loss,
+            seed=request["seed"],
+            config=dict(request),
+            versions=_versions(),
+            commit=_commit(),
+            **parts,
+            **rest,
+        )
+
+    def metric_names(self) -> list[str]:
+        """The names of the neutral metrics, the one that selects the best epoch first; none where nothing was trained."""
+        return [name.removeprefix("best/test/") for name in self.metrics if name.startswith("best/test/")]
+
+    def write(self, folder: Path) -> Path:
+        """Writes record.json whole or not at all; where it is, the run is over."""
+        path = folder / NAME
+        write_whole(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+        return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Puts a file in its place only once it is complete on the disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record in a folder, or None where there is none. Raises ValueError for a file that is not a whole record."""
+    path = Path(folder) / NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Record(**{key: content[key] for key in (f.name for f in fields(Record))})
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a whole record ({error!r}); move it away and run the same request again."
+        ) from error
+
+
+def finished(folder: Path) -> Record | None:
+    """The record in a folder whose run is over and need not be repeated: all but those that failed."""
+    record = read_record(folder)
+    return record if record and record.status != "failed" else None
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records below a folder, in the order of their paths."""
+    found = (read_record(path.parent) for path in sorted(Path(folder).rglob(NAME)))
+    return [record for record in found if record is not None]
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted names; `name` keys give their group's own name, lists become text."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix.rstrip(".") if key == "name" else f"{prefix}{key}"] = (
+                str(value) if isinstance(value, list) else value
+            )
+    return flat
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("losslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of the code that runs, with a plus sign where files differ from it; None outside a git checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None

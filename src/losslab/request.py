@@ -1,0 +1,206 @@
+"""From what was typed to checked configs, or to one sentence that says what was wrong. No torch here."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from losslab import config
+from losslab.config import BadRequest, Incompatible
+
+# Names that the folder of a run may hold; all that `overwrite=true` removes.
+RUN_FILES = ("config.yaml", "record.json", "checkpoints/*.ckpt", "events.out.tfevents.*")
+OmegaConf.register_new_resolver("run_id", lambda _root_: config.run_id(_root_), replace=True)
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    """A checked request, as on the command line: `compose("task=bbox", "loss=smoothl1", "loss.beta=0.5")`.
+
+    Raises BadRequest for whatever the command line would refuse.
+    """
+    with _hydra():
+        return config.check(_composed(overrides))
+
+
+def check_command(overrides: Sequence[str], multirun: bool) -> None:
+    """Raises BadRequest where a run, or any run of a sweep, would be refused. Writes nothing.
+
+    In a sweep, runs whose loss or data do not fit their task are left for the sweep to skip, unless none fits.
+    """
+    with _hydra():
+        axes = _axes(overrides)
+        first = [choices[0] for choices in axes.values()]
+        whole = _composed(first, with_hydra=True)
+        swept = {key for key, choices in axes.items() if len(choices) > 1}
+        if multirun or str(OmegaConf.select(whole, "hydra.mode")) == "RunMode.MULTIRUN":
+            params = OmegaConf.select(whole, "hydra.sweeper.params") or {}
+            _check_sweep(_axes([f"{key}={value}" for key, value in params.items()]) | axes)
+            check_writable(Path(str(whole.hydra.sweep.dir)))
+        elif swept:
+            key = min(swept)
+            raise BadRequest(
+                f"'{key}' was given several values; add -m to run each of them, or write {key}=[...] if a list was meant."
+            )
+        else:
+            request = config.check(whole)
+            folder = Path(str(whole.hydra.run.dir))
+            check_writable(folder)
+            check_folder(folder, request)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises BadRequest where `folder` cannot be made or written in; leaves nothing behind."""
+    there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=there, prefix=".losslab-"):
+            pass
+    except OSError as error:
+        raise BadRequest(
+            f"Nothing can be written to {folder}: {error.strerror}; choose another folder with hydra.run.dir=DIR."
+        ) from error
+
+
+def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
+    """Raises BadRequest where `folder` holds another run than this request, unless it is to be overwritten."""
+    try:
+        found = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        same = config.run_id(found) == config.run_id(request)
+    except FileNotFoundError:
+        return
+    except (yaml.YAMLError, UnicodeDecodeError, BadRequest):
+        same = False
+    if not same and not request["overwrite"]:
+        raise BadRequest(
+            f"{folder} holds another run; choose another folder with hydra.run.dir=DIR, or add overwrite=true to replace it."
+        )
+
+
+def clear_folder(folder: Path) -> None:
+    """Removes what a run left in `folder`, and nothing else."""
+    for pattern in RUN_FILES:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def _check_sweep(axes: Mapping[str, list[str]]) -> None:
+    """Checks each combination of groups once, and each value of the other keys once in each of them: not the whole product."""
+    groups = {key: choices for key, choices in axes.items() if _is_group(key)}
+    values = {key: choices for key, choices in axes.items() if key not in groups}
+    misfits: list[Incompatible] = []
+    combinations = list(itertools.product(*groups.values()))
+    for combination in combinations:
+        base = _composed([*combination, *(choices[0] for choices in values.values())])
+        try:
+            config.check(base)
+            for choices in values.values():
+                for choice in choices[1:]:
+                    parsed = _parse(choice)
+                    changed = base.copy()
+                    OmegaConf.update(changed, parsed.key_or_group, parsed.value(), merge=False)
+                    config.check(changed)
+        except Incompatible as error:
+            misfits.append(error)
+    if misfits and len(misfits) == len(combinations):
+        raise misfits[0]
+
+
+def _axes(overrides: Sequence[str]) -> dict[str, list[str]]:
+    """Each key with all that it is to be, as overrides of one value each. A key given twice keeps the last."""
+    axes = {}
+    for text in overrides:
+        parsed = _parse(text)
+        choices = [text]
+        if parsed.is_sweep_override():
+            if not parsed.is_discrete_sweep():
+                raise BadRequest(
+                    f"'{text}' names a range without steps, which needs a sweeper that draws from it; list the values instead."
+                )
+            choices = [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
+        for choice in choices:
+            _check_choice(choice)
+        axes[parsed.get_key_element()] = choices
+    return axes
+
+
+def _check_choice(text: str) -> None:
+    """Raises BadRequest for a name that its group does not have."""
+    parsed = _parse(text)
+    key, value = parsed.key_or_group, parsed.value()
+    if "about" in key.split("."):
+        raise BadRequest(f"'{key}' is a fact, not a setting, and cannot be changed.")
+    if key in ("hydra.run.dir", "hydra.sweep.dir") and not value:
+        raise BadRequest(f"{key} must name a folder.")
+    if (
+        key in (*config.GROUPS, "experiment")
+        and not parsed.is_delete()
+        and value is not None
+        and str(value) not in config.names(key)
+    ):
+        raise BadRequest(config.unknown(key, str(value), config.names(key)))
+
+
+def _parse(text: str) -> Override:
+    try:
+        return OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_override(text)
+    except (OverrideParseException, HydraException) as error:
+        raise BadRequest(
+            f"'{text}' cannot be read; write KEY=VALUE, and put quotes around a value with spaces, commas or brackets."
+        ) from error
+
+
+def _composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    try:
+        return hydra_compose("config", overrides=list(overrides), return_hydra_config=with_hydra)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadRequest(_diagnosis(overrides, error)) from error
+
+
+def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
+    """One sentence for a composition that failed."""
+    plain = hydra_compose(
+        "config", overrides=[text for text in overrides if _parse(text).key_or_group in config.GROUPS]
+    )
+    known = list(_keys(plain))
+    for text in overrides:
+        parsed = _parse(text)
+        key = parsed.key_or_group
+        if key not in known and key != "experiment" and not key.startswith("hydra") and not parsed.is_add():
+            near = [name for name in known if name.startswith(f"{key.split('.')[0]}.")] or [
+                name for name in known if "." not in name
+            ]
+            return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(near)}."
+    return f"The request cannot be composed: {str(error).splitlines()[0]}"
+
+
+def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all settings."""
+    for key, value in node.items():
+        if key not in ("about", "hydra"):
+            yield f"{prefix}{key!s}"
+            if isinstance(value, DictConfig):
+                yield from _keys(value, f"{prefix}{key!s}.")
+
+
+def _is_group(key: str) -> bool:
+    return key in config.GROUPS or key == "experiment" or "/" in key
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra set to conf/, for the time of a composition."""
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        yield

@@ -1,0 +1,1 @@
+"""Studies: many records, one question."""

@@ -1,0 +1,125 @@
+"""Many records as one table and one figure: each loss beside the others, setting by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from losslab.record import Record, flatten
+
+# Okabe and Ito (2008): told apart by colour-blind readers too
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+_MARKERS = "osD^vP*X"
+
+
+def table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a run that trained: loss, setting (whatever else differs between the runs), seed, status, metric, best and last.
+
+    Runs that were skipped or failed are left out of the rows and counted in `attrs["left_out"]`.
+    Raises ValueError where the runs belong to different tasks, whose metrics cannot stand in one column, or none trained.
+    """
+    tasks = sorted({record.task for record in records})
+    if len(tasks) > 1:
+        raise ValueError(
+            f"The records belong to different tasks ({', '.join(tasks)}); report on one task's folder at a time."
+        )
+    trained = [record for record in records if record.status in ("done", "diverged")]
+    if not trained:
+        raise ValueError(f"None of the {len(records)} runs trained; their records say why.")
+    metric = trained[0].metric_names()[0]
+    settings = pd.DataFrame([flatten(record.config) for record in trained])
+    differing = [str(key) for key in settings if settings[key].astype(str).nunique() > 1]
+    of_loss = [key for key in differing if key.startswith("loss.")]
+    others = [key for key in differing if not key.startswith(("loss", "seed", "logger", "overwrite"))]
+
+    def label(row: int, keys: list[str]) -> str:
+        return ", ".join(
+            f"{key.split('.', 1)[-1]}={value}" for key in keys if not pd.isna(value := settings[key].iloc[row])
+        )
+
+    rows = [
+        {
+            "loss": " ".join(filter(None, [record.loss, label(number, of_loss)])),
+            "setting": label(number, others) or "all equal",
+            "seed": record.seed,
+            "status": record.status,
+            "metric": metric,
+            "best": record.metrics.get(f"best/test/{metric}"),
+            "last": record.metrics.get(f"last/test/{metric}"),
+        }
+        for number, record in enumerate(trained)
+    ]
+    made = pd.DataFrame(rows)
+    made.attrs["left_out"] = len(records) - len(trained)
+    return made
+
+
+def show(made: pd.DataFrame, console: Console) -> None:
+    """Prints mean and standard deviation over the seeds of the test metric, at the best epoch and at the last."""
+    metric = made["metric"].iloc[0]
+    printed = Table(title=f"test {metric}: mean ± standard deviation over seeds", title_justify="left")
+    for column, where in (
+        ("setting", "left"),
+        ("loss", "left"),
+        ("best epoch", "right"),
+        ("last epoch", "right"),
+        ("seeds", "right"),
+    ):
+        printed.add_column(column, justify=where)  # type: ignore[arg-type]
+    for setting, block in made.groupby("setting", sort=False):
+        for number, (loss, runs) in enumerate(block.groupby("loss", sort=False)):
+            cells = [_spread(runs[which]) for which in ("best", "last")]
+            printed.add_row(escape(str(setting)) if number == 0 else "", escape(str(loss)), *cells, str(len(runs)))
+        printed.add_section()
+    console.print(printed)
+    if diverged := int((made["status"] == "diverged").sum()):
+        console.print(f"{diverged} runs diverged; where their metric is not finite it is left out of the means.")
+    if left_out := made.attrs["left_out"]:
+        console.print(f"{left_out} runs were skipped or failed; their records say why.")
+
+
+def draw(made: pd.DataFrame, path: Path) -> Path:
+    """Draws every run as a dot and each mean as a bar, best epoch beside last epoch, and returns the path of the picture."""
+    from matplotlib.figure import Figure
+
+    settings, losses = (list(made[column].unique()) for column in ("setting", "loss"))
+    figure = Figure(figsize=(max(7.0, 1.2 + 0.55 * len(settings) * len(losses)), 3.8), dpi=130, layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, which in zip(panels, ("best", "last"), strict=True):
+        for number, loss in enumerate(losses):
+            colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+            for place, setting in enumerate(settings):
+                values = made.loc[(made["loss"] == loss) & (made["setting"] == setting), which].dropna()
+                at = place + (number - (len(losses) - 1) / 2) * 0.8 / len(losses)
+                axes.plot(
+                    [at] * len(values),
+                    values,
+                    marker,
+                    color=colour,
+                    alpha=0.6,
+                    markersize=4,
+                    label=loss if place == 0 else None,
+                )
+                if len(values):
+                    axes.hlines(values.mean(), at - 0.06, at + 0.06, color=colour, linewidth=2.5)
+        axes.set_xticks(range(len(settings)), [str(setting).replace(", ", "\n") for setting in settings])
+        axes.set_xlim(-0.6, len(settings) - 0.4)
+        axes.set_title(f"{which} epoch", fontsize=10)
+        axes.grid(axis="y", alpha=0.3)
+    panels[0].set_ylabel(f"test {made['metric'].iloc[0]}")
+    panels[1].legend(frameon=False, fontsize=8)
+    figure.suptitle("a dot: one seed; a bar: their mean", fontsize=9)
+    figure.savefig(path)
+    return path
+
+
+def _spread(values: pd.Series[float]) -> str:
+    finite = values.dropna()
+    if finite.empty:
+        return "not finite"
+    return f"{finite.mean():.4g} ± {finite.std():.2g}" if len(finite) > 1 else f"{finite.mean():.4g}"

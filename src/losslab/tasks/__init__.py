@@ -1,0 +1,10 @@
+"""Tasks, one file each. `build` gives the one of a config."""
+
+from losslab.tasks import bbox as bbox
+from losslab.tasks import binary as binary
+from losslab.tasks import multiclass as multiclass
+from losslab.tasks import regression as regression
+from losslab.tasks.base import TASKS as TASKS
+from losslab.tasks.base import Snapshot as Snapshot
+from losslab.tasks.base import Task as Task
+from losslab.tasks.base import build as build

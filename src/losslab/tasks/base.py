@@ -1,0 +1,83 @@
+"""What a task is: how raw outputs and targets look in each space, and the neutral metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from losslab.data import Data, Split
+from losslab.registry import Registry
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model in training, as a task sees it when it draws: all rows, and what the model gives for some of them."""
+
+    inputs: Tensor
+    clean: Tensor  # targets as they were measured
+    targets: Tensor  # targets as the run sees them
+    hit: Tensor  # rows that were corrupted, bool
+    split: Split
+    raw: Callable[[Tensor], Tensor]  # row numbers -> raw outputs
+
+
+class Task(nn.Module):
+    """Base of the tasks. A task owns buffers at most, so it moves and checkpoints with the model, and never asks which loss is used."""
+
+    metrics: ClassVar[dict[str, str]]  # name -> the better direction, "max" or "min"; the first selects the best epoch
+
+    def __init__(self, data: Data) -> None:
+        super().__init__()
+        self.target_names = data.target_names
+
+    @property
+    def outputs(self) -> int:
+        """How many raw outputs a model must give."""
+        raise NotImplementedError
+
+    def calibrate(self, targets: Tensor) -> None:
+        """Learns scales from the training targets, corrupted as they are. Most tasks have none."""
+
+    def check_targets(self, targets: Tensor) -> None:
+        """Raises ValueError for a target that makes no sense, whatever the loss."""
+
+    def prediction(self, space: str, raw: Tensor) -> Tensor:
+        """Raw outputs [n, outputs] as a prediction in `space`."""
+        raise NotImplementedError
+
+    def target(self, space: str, targets: Tensor) -> Tensor:
+        """Targets of the data set as targets in `space`."""
+        raise NotImplementedError
+
+    def evaluate(self, raw: Tensor, targets: Tensor) -> dict[str, float]:
+        """The neutral metrics of raw outputs [n, outputs] against targets [n, ...]; all NaN where an output is not finite."""
+        if not torch.isfinite(raw).all():
+            return dict.fromkeys(self.metrics, float("nan"))
+        measured = self.measure(raw, targets)
+        values = torch.stack(
+            [torch.as_tensor(measured[name], dtype=torch.float64, device=raw.device) for name in self.metrics]
+        )
+        return dict(zip(self.metrics, values.tolist(), strict=True))  # one wait for the device, not one a metric
+
+    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The metrics as tensors, for finite raw outputs."""
+        raise NotImplementedError
+
+    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+        """Adds the task's figures to TensorBoard."""
+
+
+TASKS: Registry[type[Task]] = Registry()
+register = TASKS.register
+
+
+def build(task: Mapping[str, Any], data: Data) -> Task:
+    """The task of a config, for a data set."""
+    return TASKS[task["name"]](data, **{key: value for key, value in task.items() if key != "name"})

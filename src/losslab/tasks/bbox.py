@@ -1,0 +1,101 @@
+"""One box a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torchvision.utils import draw_bounding_boxes, make_grid
+
+from losslab.data import Data
+from losslab.losses.boxes import overlap
+from losslab.losses.spaces import check_target
+from losslab.scale import robust_scale
+from losslab.tasks.base import Snapshot, Task, register
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+_SHOWN = 16
+_ZOOM = 3
+
+
+@register
+class Bbox(Task):
+    """Raw outputs are four numbers; targets are corners x1 y1 x2 y2 [n, 4], in shares of the picture.
+
+    The sigmoid of the raw outputs is read as centre and size, so a prediction always has x1 < x2 and y1 < y2. As boxes,
+    losses read its corners. As values they read the same corners, by default in spreads from the median of the training
+    corners, so that a `beta` means what it means in regression.
+    Metrics: mean_iou; iou50, iou75, iou90, share of pictures with IoU above .5, .75, .9; centre_error, distance of the
+    centres, and size_error, mean error of width and height, both in shares of the picture.
+    """
+
+    metrics = {
+        "mean_iou": "max",
+        "iou50": "max",
+        "iou75": "max",
+        "iou90": "max",
+        "centre_error": "min",
+        "size_error": "min",
+    }
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, data: Data, coordinates: str) -> None:
+        super().__init__(data)
+        self.standardised = coordinates == "standardised"
+        self.register_buffer("centre", torch.zeros(4))
+        self.register_buffer("spread", torch.ones(4))
+
+    @property
+    def outputs(self) -> int:
+        """4."""
+        return 4
+
+    def calibrate(self, targets: Tensor) -> None:
+        """Takes median and spread of the training corners, if the losses are to read them standardised."""
+        if self.standardised:
+            self.centre, self.spread = robust_scale(targets)
+
+    def check_targets(self, targets: Tensor) -> None:
+        """Raises ValueError for a box with swapped corners or without area."""
+        check_target("boxes", targets)
+
+    def prediction(self, space: str, raw: Tensor) -> Tensor:
+        """boxes: corners; values: the same in spreads from the median."""
+        return self.target(space, corners(raw))
+
+    def target(self, space: str, targets: Tensor) -> Tensor:
+        """boxes: as they are; values: in spreads from the median."""
+        return targets if space == "boxes" else (targets - self.centre) / self.spread
+
+    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """See the class."""
+        pred = corners(raw)
+        iou = overlap(pred, targets).iou
+        centres = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (pred, targets)]
+        sizes = [boxes[:, 2:] - boxes[:, :2] for boxes in (pred, targets)]
+        return {
+            "mean_iou": iou.mean(),
+            **{f"iou{percent}": (iou > percent / 100).float().mean() for percent in (50, 75, 90)},
+            "centre_error": (centres[0] - centres[1]).norm(dim=-1).mean(),
+            "size_error": (sizes[0] - sizes[1]).abs().mean(),
+        }
+
+    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+        """A grid of pictures of the validation split: the true box green, the predicted one orange."""
+        rows = seen.split["val"][:_SHOWN]
+        pictures = (seen.inputs[rows] * 255).byte().cpu().repeat(1, 3, 1, 1)
+        pictures = pictures.repeat_interleave(_ZOOM, 2).repeat_interleave(_ZOOM, 3)
+        side = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2)
+        pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1).cpu() * side
+        shown = [draw_bounding_boxes(p, b, colors=["lime", "orange"]) for p, b in zip(pictures, pairs, strict=True)]
+        writer.add_image("boxes/true_green_predicted_orange", make_grid(shown, nrow=4), step)
+
+
+def corners(raw: Tensor) -> Tensor:
+    """Raw outputs [n, 4] -> corners x1 y1 x2 y2 [n, 4]: the sigmoid gives centre x, centre y, width, height in (0, 1)."""
+    centre, size = raw.sigmoid().chunk(2, -1)
+    return torch.cat([centre - size / 2, centre + size / 2], -1)

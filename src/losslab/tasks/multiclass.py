@@ -1,0 +1,57 @@
+"""One of K classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
+
+from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.confusion import draw_confusion
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+@register
+class Multiclass(Task):
+    """Raw outputs are K logits; targets are class indices [n].
+
+    accuracy, share in [0, 1]; nll, mean -log p of the true class in nats; ece, expected calibration error over 15 bins
+    (Guo et al., 2017), in [0, 1]; brier, sum over the classes of the squared error of p (Brier, 1950), in [0, 2].
+    """
+
+    metrics = {"accuracy": "max", "nll": "min", "ece": "min", "brier": "min"}
+
+    @property
+    def outputs(self) -> int:
+        """K."""
+        return len(self.target_names)
+
+    def prediction(self, space: str, raw: Tensor) -> Tensor:
+        """class_logits: as they are; class_probs: their softmax."""
+        return raw if space == "class_logits" else raw.softmax(-1)
+
+    def target(self, space: str, targets: Tensor) -> Tensor:
+        """class_logits: indices [n]; class_probs: one-hot [n, K]."""
+        return targets if space == "class_logits" else F.one_hot(targets, self.outputs).float()
+
+    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """See the class."""
+        probs = raw.softmax(-1)
+        return {
+            "accuracy": multiclass_accuracy(raw, targets, self.outputs, average="micro", validate_args=False),
+            "nll": F.cross_entropy(raw, targets),
+            "ece": multiclass_calibration_error(probs, targets, self.outputs, n_bins=15, validate_args=False),
+            "brier": (probs - F.one_hot(targets, self.outputs)).square().sum(-1).mean(),
+        }
+
+    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+        """The confusion matrix of the validation split."""
+        rows = seen.split["val"]
+        guesses = seen.raw(rows).argmax(-1)
+        counts = torch.bincount(seen.targets[rows] * self.outputs + guesses, minlength=self.outputs**2)
+        draw_confusion(writer, step, counts.reshape(self.outputs, -1), self.target_names)

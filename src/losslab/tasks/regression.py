@@ -1,0 +1,79 @@
+"""Numbers, in the data's own units for the metrics and in robust units for the losses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
+
+from losslab.data import Data
+from losslab.losses.spaces import check_target
+from losslab.scale import robust_scale
+from losslab.tasks.base import Snapshot, Task, register
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+@register
+class Regression(Task):
+    """Raw outputs are D numbers, standardised; targets are numbers [n, D] in their own units.
+
+    Losses read both in spreads from the median of the training targets, so a `beta` or `delta` means the same for every
+    data set. Metrics in the target's units: mae, rmse, median_ae (median absolute error). r2: share of variance explained,
+    at most 1, 0 for the mean.
+    """
+
+    metrics = {"mae": "min", "rmse": "min", "median_ae": "min", "r2": "max"}
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data)
+        self.register_buffer("centre", torch.zeros(self.outputs))
+        self.register_buffer("spread", torch.ones(self.outputs))
+
+    @property
+    def outputs(self) -> int:
+        """D."""
+        return len(self.target_names)
+
+    def calibrate(self, targets: Tensor) -> None:
+        """Takes median and spread of the training targets, corrupted as they are."""
+        self.centre, self.spread = robust_scale(targets)
+
+    def check_targets(self, targets: Tensor) -> None:
+        """Raises ValueError for a target that is not finite."""
+        check_target("values", targets)
+
+    def prediction(self, space: str, raw: Tensor) -> Tensor:
+        """values: as they are."""
+        return raw
+
+    def target(self, space: str, targets: Tensor) -> Tensor:
+        """values: in spreads from the median."""
+        return (targets - self.centre) / self.spread
+
+    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """See the class."""
+        pred = raw * self.spread + self.centre
+        return {
+            "mae": mean_absolute_error(pred, targets),
+            "rmse": mean_squared_error(pred, targets, squared=False),
+            "median_ae": (pred - targets).abs().quantile(0.5),
+            "r2": r2_score(pred, targets),
+        }
+
+    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+        """Residuals of the training split against the targets it was given, rows left clean and rows hit apart.
+
+        A robust loss leaves the rows that were hit far from 0; one that learnt them has pulled them in.
+        """
+        rows = seen.split["train"]
+        residuals = (seen.raw(rows) * self.spread + self.centre - seen.targets[rows]).flatten(1).mean(1)
+        hit = seen.hit[rows]
+        for name, part in (("clean_rows", residuals[~hit]), ("corrupted_rows", residuals[hit])):
+            if len(part) and torch.isfinite(part).all():
+                writer.add_histogram(f"residuals/{name}", part, step)

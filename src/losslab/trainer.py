@@ -1,0 +1,108 @@
+"""The Lightning Trainer of one run: which callbacks, which logger, what it keeps quiet about."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from losslab.figures import Figures
+from losslab.module import EVALUATION_ROWS, Batches, RunModule
+from losslab.progress import EpochBar
+from losslab.record import Record, flatten
+from losslab.tasks import Snapshot, Task
+
+
+def build(request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path) -> pl.Trainer:
+    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar."""
+    monitor, mode = next(iter(task.metrics.items()))
+    callbacks: list[Callback] = [
+        EpochBar(f"val/{monitor}"),
+        ModelCheckpoint(
+            dirpath=folder / "checkpoints",
+            filename="best",
+            monitor=f"val/{monitor}",
+            mode=mode,
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    logger = None
+    if request["logger"]["name"] == "tensorboard":
+        logger = Events(folder, name=None, version="", default_hp_metric=False)
+        if request["logger"]["figures"]:
+            callbacks.append(Figures(task, seen, times=request["logger"]["figures"]))
+    with quiet():
+        return _trainer(request, logger, callbacks, folder)
+
+
+def _trainer(
+    request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path
+) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=request["trainer"]["name"],
+        devices=1,
+        max_epochs=request["trainer"]["max_epochs"],
+        deterministic=request["trainer"]["deterministic"],
+        logger=logger or False,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        log_every_n_steps=0,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        enable_autolog_hparams=False,
+    )
+
+
+class Events(TensorBoardLogger):
+    """Lightning's logger, without the hparams.yaml it would lay beside the run's config.yaml."""
+
+    def save(self) -> None:
+        """Events are flushed when the logger is finalized."""
+
+
+def fit(fitter: pl.Trainer, module: RunModule, batches: Batches, folder: Path) -> None:
+    """Trains to the end, from the last checkpoint in `folder` where there is one. Raises KeyboardInterrupt after Ctrl-C."""
+    last = folder / "checkpoints" / "last.ckpt"
+    batches.device = fitter.strategy.root_device
+    validation = DataLoader(module.split["val"].to(batches.device).split(EVALUATION_ROWS), batch_size=None)
+    with quiet():
+        try:
+            fitter.fit(module, batches, validation, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
+    module.to(batches.device)  # Lightning takes it off the GPU
+
+
+def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
+    """Fills TensorBoard's HParams tab: the run's settings beside its final metrics."""
+    if isinstance(fitter.logger, TensorBoardLogger):
+        metrics = {name: value for name, value in record.metrics.items() if value is not None}
+        fitter.logger.log_hyperparams(flatten(record.config), metrics)
+        fitter.logger.finalize("success")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No tips, no advertisements, no advice about workers that data held in memory does not need."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
