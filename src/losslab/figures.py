@@ -13,20 +13,21 @@ from losslab.tasks import Snapshot, Task
 
 
 class Figures(Callback):
-    """Calls `task.draw` at `times` epochs spread evenly over the run; the last is always one."""
+    """Calls `task.draw` `times` times, spread evenly over the run: at the ends of epochs, and when training is over."""
 
     def __init__(self, task: Task, seen: Snapshot, times: int) -> None:
         self.task, self.seen, self.times = task, seen, times
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws where this epoch is one of the chosen."""
+        """Draws where this epoch is one of the chosen; the last drawing is left to `finish`."""
+        assert trainer.max_epochs
+        epoch = trainer.current_epoch + 1
+        done, before = ((number * self.times) // trainer.max_epochs for number in (epoch, epoch - 1))
+        if done > before and epoch < trainer.max_epochs:
+            self.finish(trainer, pl_module)
+
+    def finish(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the model as it is now."""
         assert isinstance(pl_module, RunModule)
         assert isinstance(trainer.logger, TensorBoardLogger)
-        assert trainer.max_epochs
-        done, before = (
-            (epoch * self.times) // trainer.max_epochs for epoch in (trainer.current_epoch + 1, trainer.current_epoch)
-        )
-        if done > before or trainer.should_stop:
-            pl_module.eval()
-            self.task.draw(trainer.logger.experiment, trainer.global_step, replace(self.seen, raw=pl_module.raw))
-            pl_module.train()
+        self.task.draw(trainer.logger.experiment, trainer.global_step, replace(self.seen, raw=pl_module.raw))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from losslab import optim, pairing
 from losslab.corruption import Corrupted
@@ -15,12 +18,14 @@ from losslab.data import Split
 from losslab.losses import Loss
 from losslab.tasks import Task
 
-EVALUATION_ROWS = 4096  # at once, where no gradient is kept
+_EVALUATION_ROWS = 4096  # at once, where no gradient is kept
+_STEPS = 32  # that Lightning sees as one batch: its own work is done once for all of them
 
 
 class Batches:
     """The row numbers of each training batch, epoch by epoch, from the seed's stream `order`; what is left over is dropped.
 
+    Lightning gets them in chunks of a few batches, since for a small model its own work a batch costs as much as a step.
     Which rows make a batch depends on (seed, epoch) alone, so a run that is resumed sees the batches it would have seen.
     """
 
@@ -34,11 +39,17 @@ class Batches:
         """Lightning calls this before each epoch."""
         self.epoch = epoch
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
         return len(self.rows) // self.batch_size
 
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.order(self.epoch).to(self.device).split(self.batch_size)[: len(self)])
+    def __len__(self) -> int:
+        return -(-self.steps // _STEPS)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        batches = self.order(self.epoch).to(self.device).split(self.batch_size)[: self.steps]
+        return (batches[start : start + _STEPS] for start in range(0, self.steps, _STEPS))
 
     def order(self, epoch: int) -> Tensor:
         """The training rows in the order of one epoch."""
@@ -48,9 +59,13 @@ class Batches:
 class RunModule(pl.LightningModule):
     """Trains `model` under `loss` on rows that lie on the device whole; batches are row numbers.
 
-    Losses are kept as tensors and read once an epoch, since each reading waits for the device. A loss that is not finite
-    ends the training: `diverged_in` then names the epoch, from 1.
+    Losses are kept as tensors and read once an epoch, since each reading waits for the device. A loss or a prediction that
+    is not finite ends the training: `diverged_in` then names the epoch, from 1. `latest` holds the last epoch's curves.
     """
+
+    inputs: Tensor
+    targets: Tensor
+    loss_targets: Tensor
 
     def __init__(
         self,
@@ -64,6 +79,7 @@ class RunModule(pl.LightningModule):
         steps: int,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False  # a chunk holds several steps
         self.task, self.model, self.loss = task, model, loss
         self.optimizer_config, self.penalty_config, self.steps = optimizer, penalty, steps
         self.split = split
@@ -74,62 +90,69 @@ class RunModule(pl.LightningModule):
         }.items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
+        self.latest: dict[str, float] = {}
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
-        self._raw: list[Tensor] = []
-
-    inputs: Tensor
-    targets: Tensor
-    loss_targets: Tensor
 
     def configure_optimizers(self) -> Any:
-        """torch's optimizer, and its schedule stepped once a batch."""
+        """torch's optimizer and, where there is one, its schedule."""
         optimizer, schedule = optim.build(self.optimizer_config, self.model.parameters(), self.steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizer if schedule is None else ([optimizer], [schedule])
 
-    def training_step(self, rows: Tensor, _: int) -> Tensor:
-        """What is minimised on one batch: the mean loss, and the penalty on the weights where there is one."""
-        pred = self.task.prediction(self.loss.space, self.model(self.inputs[rows]))
-        loss = self.loss.per_sample(pred, self.loss_targets[rows]).mean()
-        self._losses.append(loss.detach())
-        penalty = optim.weight_penalty(self.model, **self.penalty_config)
-        if penalty is None:
-            return loss
-        self._penalties.append(penalty.detach())
-        return loss + penalty
+    def training_step(self, chunk: tuple[Tensor, ...], _: int) -> None:
+        """A few steps, each on one batch of rows: loss, penalty where there is one, backward, optimizer, schedule."""
+        optimizer, schedule = (
+            cast(LightningOptimizer, self.optimizers()),
+            cast(LRScheduler | None, self.lr_schedulers()),
+        )
+        for rows in chunk:
+            pred = self.task.prediction(self.loss.space, self.model(self.inputs[rows]))
+            loss = self.loss.per_sample(pred, self.loss_targets[rows]).mean()
+            self._losses.append(loss.detach())
+            penalty = optim.weight_penalty(self.model, **self.penalty_config)
+            if penalty is not None:
+                self._penalties.append(penalty.detach())
+                loss = loss + penalty
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if schedule:
+                schedule.step()
 
     def on_train_epoch_end(self) -> None:
-        """Logs the epoch's mean loss and penalty apart, and stops a run that has diverged."""
-        logged = {"train/loss": torch.stack(self._losses).mean()}
+        """Judges the epoch: mean loss and penalty apart, validation loss, neutral metrics. Stops a run that has diverged."""
+        val = self.split["val"]
+        raw = self.raw(val)
+        val_loss = self.loss.per_sample(self.task.prediction(self.loss.space, raw), self.loss_targets[val]).mean()
+        means = {"train/loss": torch.stack(self._losses).mean(), "val/loss": val_loss}
         if self._penalties:
-            logged["train/penalty"] = torch.stack(self._penalties).mean()
+            means["train/penalty"] = torch.stack(self._penalties).mean()
         self._losses, self._penalties = [], []
-        self.log_dict(logged)
-        if not all(map(torch.isfinite, logged.values())):
-            self._diverge()
-
-    def validation_step(self, rows: Tensor, _: int) -> None:
-        """Keeps the raw outputs, to judge the split as a whole."""
-        self._raw.append(self.model(self.inputs[rows]))
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the validation loss and the neutral metrics."""
-        rows, raw = self.split["val"], torch.cat(self._raw)
-        self._raw = []
-        loss = self.loss.per_sample(self.task.prediction(self.loss.space, raw), self.loss_targets[rows]).mean()
-        metrics = self.task.evaluate(raw, self.targets[rows])
-        self.log_dict({"val/loss": loss, **{f"val/{name}": value for name, value in metrics.items()}})
-        if not torch.isfinite(raw).all():
-            self._diverge()
+        metrics = self.task.evaluate(raw, self.targets[val])
+        self.latest = {name: float(value) for name, value in means.items()} | {
+            f"val/{k}": v for k, v in metrics.items()
+        }
+        if self.logger:
+            self.logger.log_metrics(self.latest, self.global_step)
+        monitor = f"val/{next(iter(metrics))}"
+        self.log(
+            monitor, self.latest[monitor], logger=False
+        )  # for the checkpoint; self.log is slow, so for nothing else
+        if self.diverged_in is None and not all(map(math.isfinite, self.latest.values())):
+            self.diverged_in = self.current_epoch + 1
+            self.trainer.should_stop = True
 
     def raw(self, rows: Tensor) -> Tensor:
-        """Raw outputs of the model for these rows, without a gradient."""
+        """Raw outputs of the model for these rows, as in use: no gradient, no dropout."""
+        training = self.model.training
+        self.model.eval()
         with torch.no_grad():
-            return torch.cat([self.model(self.inputs[part]) for part in rows.split(EVALUATION_ROWS)])
+            found = torch.cat([self.model(self.inputs[part]) for part in rows.split(_EVALUATION_ROWS)])
+        self.model.train(training)
+        return found
 
     def evaluate(self, which: str) -> dict[str, float]:
         """The neutral metrics of the weights as they are, as `<which>/val/<name>` and `<which>/test/<name>`."""
-        self.eval()
         return {
             f"{which}/{part}/{name}": value
             for part in ("val", "test")
@@ -139,8 +162,3 @@ class RunModule(pl.LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches are made on the device."""
         return batch
-
-    def _diverge(self) -> None:
-        if self.diverged_in is None:
-            self.diverged_in = self.current_epoch + 1
-        self.trainer.should_stop = True

@@ -19,27 +19,30 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 def build(
     optimizer: Mapping[str, Any], parameters: Iterable[nn.Parameter], steps: int
-) -> tuple[torch.optim.Optimizer, LambdaLR]:
-    """torch's own optimizer for a config, and its schedule over `steps` steps. Weight decay acts on all parameters, as in torch."""
+) -> tuple[torch.optim.Optimizer, LambdaLR | None]:
+    """torch's own optimizer for a config, and its schedule over `steps` steps, None where the rate is constant.
+
+    Weight decay acts on all parameters, as in torch.
+    """
     settings = {key: value for key, value in optimizer.items() if key not in ("name", "schedule")}
     # fused: one kernel for all tensors, on the CPU as well; a fifth faster for a small model
     built = _OPTIMIZERS[optimizer["name"]](parameters, fused=True, **settings)
+    if optimizer["schedule"] == "constant":
+        return built, None
     return built, LambdaLR(built, lambda step: schedule_factor(optimizer["schedule"], step, steps))
 
 
 def schedule_factor(schedule: str, step: int, steps: int) -> float:
     """What the learning rate is multiplied by at `step` of `steps`.
 
-    constant: 1. cosine: from 1 to 0 along half a cosine (Loshchilov and Hutter, 2017). one_cycle: from 1/25 up to 1 over
+    cosine: from 1 to 0 along half a cosine (Loshchilov and Hutter, 2017). one_cycle: from 1/25 up to 1 over
     the first 30 % of the steps, then down to 1/250,000, both along half a cosine (Smith and Topin, 2018; torch's defaults,
     momentum left alone).
     """
     done = min(step / max(steps - 1, 1), 1.0)
     if schedule == "cosine":
         return _half_cosine(1.0, 0.0, done)
-    if schedule == "one_cycle":
-        return _half_cosine(0.04, 1.0, done / 0.3) if done < 0.3 else _half_cosine(1.0, 4e-6, (done - 0.3) / 0.7)
-    return 1.0
+    return _half_cosine(0.04, 1.0, done / 0.3) if done < 0.3 else _half_cosine(1.0, 4e-6, (done - 0.3) / 0.7)
 
 
 def weight_penalty(model: nn.Module, l1: float, l2: float) -> Tensor | None:

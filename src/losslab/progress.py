@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from losslab.module import RunModule
 
 
 class EpochBar(ProgressBar):
@@ -40,10 +42,8 @@ class EpochBar(ProgressBar):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Moves the bar on by an epoch."""
         if self._bar:
-            shown = trainer.callback_metrics
-            text = "  ".join(
-                f"{name} {float(shown[name]):.4g}" for name in ("train/loss", self.metric) if name in shown
-            )
+            shown = cast(RunModule, pl_module).latest
+            text = "  ".join(f"{name} {shown[name]:.4g}" for name in ("train/loss", self.metric))
             self._bar.update(self._bar.task_ids[0], completed=trainer.current_epoch + 1, description=text)
 
     def teardown(self, *_: Any, **__: Any) -> None:

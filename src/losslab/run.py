@@ -53,7 +53,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     loss.check_target(task.target(loss.space, rows.targets), task.outputs)
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
     module = RunModule(
-        task, model, loss, rows, split, request["optimizer"], request["penalty"], steps=epochs * len(batches)
+        task, model, loss, rows, split, request["optimizer"], request["penalty"], steps=epochs * batches.steps
     )
     pairing = {
         "data": fingerprint([source.inputs, source.targets]),
@@ -71,6 +71,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     trainer.fit(fitter, module, batches, folder)
     trained = time.perf_counter()
 
+    trainer.draw_figures(fitter, module)
     metrics = module.evaluate("last")
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location=module.device, weights_only=True)
     module.load_state_dict(best["state_dict"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from losslab.figures import Figures
-from losslab.module import EVALUATION_ROWS, Batches, RunModule
+from losslab.module import Batches, RunModule
 from losslab.progress import EpochBar
 from losslab.record import Record, flatten
 from losslab.tasks import Snapshot, Task
+
+# Lightning sets this for programs that fork; it makes each step of torch's optimizers ask the driver for GPUs anew.
+os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+_SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def build(request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path) -> pl.Trainer:
@@ -31,10 +36,10 @@ def build(request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path) 
             filename="best",
             monitor=f"val/{monitor}",
             mode=mode,
-            save_last=True,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
+        LastCheckpoint(folder / "checkpoints" / "last.ckpt"),
     ]
     logger = None
     if request["logger"]["name"] == "tensorboard":
@@ -64,6 +69,26 @@ def _trainer(
     )
 
 
+class LastCheckpoint(Checkpoint):
+    """Keeps the state after the last epoch, to resume from: at the end, and before it not more than once in two seconds.
+
+    A file is replaced only by a whole one. Lightning runs checkpoint callbacks after all others in their order, so the
+    state holds what ModelCheckpoint has just decided.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.saved = path, time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves where it is time."""
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if last or time.monotonic() - self.saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            draft = self.path.with_suffix(".draft")
+            trainer.save_checkpoint(draft)
+            draft.replace(self.path)
+            self.saved = time.monotonic()
+
+
 class Events(TensorBoardLogger):
     """Lightning's logger, without the hparams.yaml it would lay beside the run's config.yaml."""
 
@@ -75,13 +100,19 @@ def fit(fitter: pl.Trainer, module: RunModule, batches: Batches, folder: Path) -
     """Trains to the end, from the last checkpoint in `folder` where there is one. Raises KeyboardInterrupt after Ctrl-C."""
     last = folder / "checkpoints" / "last.ckpt"
     batches.device = fitter.strategy.root_device
-    validation = DataLoader(module.split["val"].to(batches.device).split(EVALUATION_ROWS), batch_size=None)
     with quiet():
         try:
-            fitter.fit(module, batches, validation, ckpt_path=last if last.exists() else None, weights_only=True)
+            fitter.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
     module.to(batches.device)  # Lightning takes it off the GPU
+
+
+def draw_figures(fitter: pl.Trainer, module: RunModule) -> None:
+    """Draws the task's figures for the model as it is after training, if figures were asked for."""
+    for callback in fitter.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Figures):
+            callback.finish(fitter, module)
 
 
 def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
@@ -100,7 +131,6 @@ def quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         yield
