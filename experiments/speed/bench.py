@@ -34,7 +34,7 @@ CASES = {
     "MLP, friedman": ("task=regression", "loss=smoothl1", "trainer.max_epochs=30"),
     "MLP, digits": ("task=multiclass", "trainer.max_epochs=30"),
     "CNN, digits": ("task=multiclass", "model=cnn", "trainer.max_epochs=30"),
-    "CNN, scenes": ("task=bbox", "data.rows=1000", "trainer.max_epochs=4"),
+    "CNN, scenes": ("task=bbox", "trainer.max_epochs=4"),
 }
 
 

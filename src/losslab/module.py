@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -48,8 +47,10 @@ class Batches:
         return -(-self.steps // _STEPS)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        # A generator, as Lightning calls iter() before it says from which epoch it resumes: the order is drawn at the first next().
         batches = self.order(self.epoch).to(self.device).split(self.batch_size)[: self.steps]
-        return (batches[start : start + _STEPS] for start in range(0, self.steps, _STEPS))
+        for start in range(0, self.steps, _STEPS):
+            yield batches[start : start + _STEPS]
 
     def order(self, epoch: int) -> Tensor:
         """The training rows in the order of one epoch."""
@@ -101,10 +102,8 @@ class RunModule(pl.LightningModule):
 
     def training_step(self, chunk: tuple[Tensor, ...], _: int) -> None:
         """A few steps, each on one batch of rows: loss, penalty where there is one, backward, optimizer, schedule."""
-        optimizer, schedule = (
-            cast(LightningOptimizer, self.optimizers()),
-            cast(LRScheduler | None, self.lr_schedulers()),
-        )
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        schedule = cast(LRScheduler | None, self.lr_schedulers())
         for rows in chunk:
             pred = self.task.prediction(self.loss.space, self.model(self.inputs[rows]))
             loss = self.loss.per_sample(pred, self.loss_targets[rows]).mean()
@@ -128,17 +127,14 @@ class RunModule(pl.LightningModule):
         if self._penalties:
             means["train/penalty"] = torch.stack(self._penalties).mean()
         self._losses, self._penalties = [], []
-        metrics = self.task.evaluate(raw, self.targets[val])
-        self.latest = {name: float(value) for name, value in means.items()} | {
-            f"val/{k}": v for k, v in metrics.items()
-        }
+        metrics = {f"val/{name}": value for name, value in self.task.evaluate(raw, self.targets[val]).items()}
+        self.latest = {name: float(value) for name, value in means.items()} | metrics
         if self.logger:
             self.logger.log_metrics(self.latest, self.global_step)
-        monitor = f"val/{next(iter(metrics))}"
-        self.log(
-            monitor, self.latest[monitor], logger=False
-        )  # for the checkpoint; self.log is slow, so for nothing else
-        if self.diverged_in is None and not all(map(math.isfinite, self.latest.values())):
+        monitor = next(iter(metrics))
+        # what ModelCheckpoint reads; self.log would take a millisecond
+        self.trainer.callback_metrics[monitor] = torch.tensor(metrics[monitor])
+        if not all(torch.isfinite(part).all() for part in (raw, *means.values())):
             self.diverged_in = self.current_epoch + 1
             self.trainer.should_stop = True
 

@@ -37,9 +37,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     request, folder = config.check(request), Path(folder)
     check_writable(folder)
     check_folder(folder, request)
-    if request["overwrite"]:
-        clear_folder(folder)
-    elif record := finished(folder):
+    if (record := finished(folder)) and not request["overwrite"]:
         return record
     seed, epochs = request["seed"], request["trainer"]["max_epochs"]
 
@@ -63,12 +61,16 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
         "order": fingerprint(batches.order(epoch) for epoch in range(epochs)),
     }
 
+    last = folder / "checkpoints" / "last.ckpt"
+    resumed = last.exists() and not request["overwrite"]
+    if not resumed:
+        clear_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "config.yaml", yaml.safe_dump(request, sort_keys=False))
     seen = Snapshot(rows.inputs, source.targets, rows.targets, rows.hit, split, module.raw)
-    fitter = trainer.build(request, task, seen, folder)
+    fitter = trainer.build(request, task, seen, folder, last if resumed else None)
     ready = time.perf_counter()
-    trainer.fit(fitter, module, batches, folder)
+    trainer.fit(fitter, module, batches, last if resumed else None)
     trained = time.perf_counter()
 
     trainer.draw_figures(fitter, module)

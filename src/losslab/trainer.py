@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -26,8 +27,13 @@ os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
-def build(request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path) -> pl.Trainer:
-    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar."""
+def build(
+    request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path, resumed: Path | None = None
+) -> pl.Trainer:
+    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar.
+
+    `resumed`: the checkpoint that training will go on from; events that a stopped run wrote after it are taken back.
+    """
     monitor, mode = next(iter(task.metrics.items()))
     callbacks: list[Callback] = [
         EpochBar(f"val/{monitor}"),
@@ -43,7 +49,8 @@ def build(request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path) 
     ]
     logger = None
     if request["logger"]["name"] == "tensorboard":
-        logger = Events(folder, name=None, version="", default_hp_metric=False)
+        purge = torch.load(resumed, map_location="cpu", weights_only=True)["global_step"] + 1 if resumed else None
+        logger = Events(folder, name=None, version="", default_hp_metric=False, purge_step=purge)
         if request["logger"]["figures"]:
             callbacks.append(Figures(task, seen, times=request["logger"]["figures"]))
     with quiet():
@@ -96,13 +103,12 @@ class Events(TensorBoardLogger):
         """Events are flushed when the logger is finalized."""
 
 
-def fit(fitter: pl.Trainer, module: RunModule, batches: Batches, folder: Path) -> None:
-    """Trains to the end, from the last checkpoint in `folder` where there is one. Raises KeyboardInterrupt after Ctrl-C."""
-    last = folder / "checkpoints" / "last.ckpt"
+def fit(fitter: pl.Trainer, module: RunModule, batches: Batches, resumed: Path | None) -> None:
+    """Trains to the end, from the checkpoint `resumed` where there is one. Raises KeyboardInterrupt after Ctrl-C."""
     batches.device = fitter.strategy.root_device
     with quiet():
         try:
-            fitter.fit(module, batches, ckpt_path=last if last.exists() else None, weights_only=True)
+            fitter.fit(module, batches, ckpt_path=resumed, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
     module.to(batches.device)  # Lightning takes it off the GPU

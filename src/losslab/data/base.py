@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +44,17 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
     settings = {
         key: value for key, value in data.items() if key not in ("name", "batch_size", "val_fraction", "test_fraction")
     }
-    source = SOURCES[data["name"]](**settings)
+    source = _rows(data["name"], **settings)
     parts = split(config.split_sizes(data), seed)
     if source.inputs.ndim == 2:
         rows = source.inputs[parts["train"]]
         source = replace(source, inputs=(source.inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12))
     return source, parts
+
+
+@lru_cache(maxsize=2)  # a sweep asks for the same rows again and again; nobody writes into them
+def _rows(name: str, **settings: Any) -> Data:
+    return SOURCES[name](**settings)
 
 
 def split(sizes: Mapping[str, int], seed: int) -> Split:
@@ -59,8 +66,6 @@ def split(sizes: Mapping[str, int], seed: int) -> Split:
 
 def inside_package(package: str, *parts: str) -> Path:
     """The path of a file that an installed package ships, without importing the package."""
-    from importlib.util import find_spec
-
     found = find_spec(package)
     assert found is not None
     assert found.submodule_search_locations

@@ -1,0 +1,27 @@
+# make demo · test · check · bench: each makes the environment first, in .venv, if it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/demo
+
+.PHONY: demo test check bench
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: .venv/ready  ## four losses, with and without outliers, three seeds
+	$(BIN)/python train.py -m task=regression loss=mse,l1,smoothl1,huber corruption.fraction=0,0.2 \
+		corruption.side=one_sided seed=0,1,2 hydra.sweep.dir=$(DEMO)
+	$(BIN)/losslab report $(DEMO)
+
+test: .venv/ready
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/python experiments/speed/bench.py
