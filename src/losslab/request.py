@@ -183,7 +183,7 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
                 name for name in known if "." not in name
             ]
             return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(near)}."
-    return f"The request cannot be composed: {str(error).splitlines()[0]}"
+    return f"The request cannot be composed: {str(error).splitlines()[0].rstrip('.')}."
 
 
 def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -1,0 +1,39 @@
+"""What the tests share: one thread, a quick run, and example inputs for any loss of the registry."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what third parties say while they are imported
+    import pytorch_lightning  # noqa: F401
+
+from losslab import compose
+from losslab.record import Record
+from losslab.run import run
+
+torch.set_num_threads(1)  # two workers on two cores
+
+SMALL = {
+    "multiclass": ["data=digits"],
+    "binary": ["data=breast_cancer"],
+    "regression": ["data.rows=300"],
+    "bbox": ["data.rows=120", "data.batch_size=32", "model.channels=[4,8,8]", "model.hidden=16"],
+}
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Callable[..., Record]:
+    """`quick("task=bbox", "loss=l1", into="a")`: a run of two epochs on few rows, in tmp_path/a."""
+
+    def train(*overrides: str, into: str = "run") -> Record:
+        task = next((text.removeprefix("task=") for text in overrides if text.startswith("task=")), "regression")
+        return run(
+            compose(f"task={task}", *SMALL[task], "trainer.max_epochs=2", "trainer=cpu", "logger=none", *overrides),
+            tmp_path / into,
+        )
+
+    return train

@@ -1,0 +1,238 @@
+"""The commands as a user types them: answers, refusals and exit status."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from losslab import cli, config, read_records
+from losslab.losses.base import LOSSES
+from losslab.request import check_command
+
+ROOT = Path(__file__).resolve().parents[1]
+Result = tuple[int, str, str]
+
+REFUSED = [  # what is typed, and words that the one sentence must hold
+    ("loss=smothl1", ["no loss 'smothl1'", "did you mean 'smoothl1'", "giou"]),
+    ("loss=", ["no loss ''", "Valid:"]),
+    ("task=bxo", ["no task 'bxo'", "did you mean 'bbox'", "binary, multiclass, regression"]),
+    ("data=digit", ["no data set 'digit'", "did you mean 'digits'"]),
+    ("model=resnet", ["no model 'resnet'", "cnn, linear, mlp"]),
+    ("optimizer=adamm", ["did you mean 'adam'"]),
+    ("corruption=outlier", ["did you mean 'outliers'"]),
+    ("trainer=tpu", ["auto, cpu, gpu"]),
+    ("experiment=nothing", ["no experiment 'nothing'"]),
+    ("task=bbox loss=cross_entropy", ["'cross_entropy' does not fit task 'bbox'", "giou, huber, l1, mse, smoothl1"]),
+    ("task=multiclass loss=bce", ["does not fit", "cross_entropy"]),
+    ("data=digits", ["does not fit task 'regression'", "diabetes, friedman"]),
+    ("task=binary corruption=outliers", ["does not fit task 'binary'", "none"]),
+    ("model=cnn", ["'friedman' is a table", "linear, mlp"]),
+    ("los=mse", ["no key 'los'", "did you mean 'loss'"]),
+    ("loss.betaa=1", ["no key 'loss.betaa'"]),
+    ("loss=smoothl1 loss.betaa=1", ["did you mean 'loss.beta'"]),
+    ("trainer.max_epoch=3", ["did you mean 'trainer.max_epochs'"]),
+    ("+foo=1", ["no key 'foo'"]),
+    ("+loss.foo=1", ["no key 'loss.foo'"]),
+    ("~loss", ["'loss' is missing"]),
+    ("loss=smoothl1 ~loss.beta", ["'loss.beta' is missing"]),
+    ("loss=smoothl1 loss.beta=0", ["loss.beta must be above 0"]),
+    ("loss=smoothl1 loss.beta=-1", ["loss.beta must be above 0"]),
+    ("loss=huber loss.delta=0", ["loss.delta must be above 0"]),
+    ("loss=huber loss.delta=one", ["loss.delta must be a number"]),
+    ("corruption.fraction=1.5", ["corruption.fraction must be at least 0 and at most 1"]),
+    ("corruption.fraction=-0.1", ["corruption.fraction must be"]),
+    ("corruption.side=left", ["symmetric, one_sided"]),
+    ("corruption.splits=[test]", ["train, val"]),
+    ("trainer.max_epochs=0", ["trainer.max_epochs must be at least 1"]),
+    ("trainer.max_epochs=2.5", ["trainer.max_epochs must be a whole number"]),
+    ("data.batch_size=0", ["data.batch_size must be at least 1"]),
+    ("data.batch_size=1201", ["larger than the training split, which has 1200 rows"]),
+    ("data.val_fraction=0.5 data.test_fraction=0.5", ["together below 1"]),
+    ("data.rows=10 data.val_fraction=0.1", ["two rows or more"]),
+    ("seed=-1", ["seed must be at least 0"]),
+    ("seed=x", ["seed must be a whole number", "'x'"]),
+    ("seed=null", ["seed must be a whole number"]),
+    ("seed=true", ["seed must be a whole number"]),
+    ("seed=0,1", ["several values", "-m"]),
+    ("optimizer.lr=nan", ["optimizer.lr must be above 0"]),
+    ("optimizer.lr=1e999", ["optimizer.lr must be above 0"]),
+    ("optimizer.betas=[0.9]", ["must hold 2 values"]),
+    ("optimizer.betas=[0.9,1]", ["optimizer.betas must be at least 0 and below 1"]),
+    ("optimizer.schedule=linear", ["constant, cosine, one_cycle"]),
+    ("penalty.l1=-1", ["penalty.l1 must be at least 0"]),
+    ("loss.about.reads=[boxes]", ["is a fact, not a setting"]),
+    ("loss.name=foo", ["no loss 'foo'"]),
+    ("seed=${nothing}", ["cannot be resolved"]),
+    ("loss", ["'loss' cannot be read", "KEY=VALUE"]),
+    ("seed=[1,2", ["cannot be read"]),
+    ("hydra.run.dir=", ["must name a folder"]),
+    ("hydra.run.dir=/dev/null/x", ["Nothing can be written to /dev/null/x"]),
+    ("hydra.foo=1", ["cannot be composed"]),
+    ("hydra/launcher=nothing", ["cannot be composed"]),
+    ("-m loss=mse,nothing", ["no loss 'nothing'"]),
+    ("-m loss=huber loss.delta=1,-1 seed=0,1", ["loss.delta must be above 0"]),
+    ("-m loss=mse,l1 seed=0,-1", ["seed must be at least 0"]),
+    ("-m task=bbox loss=bce,cross_entropy", ["does not fit task 'bbox'"]),
+    ("-m optimizer.lr=interval(0.1,1)", ["range without steps"]),
+    ("-m hydra.sweep.dir=/dev/null/x", ["Nothing can be written"]),
+]
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], Result]:
+    """`typed("loss=l1")`: what `python train.py loss=l1` gives in an empty folder: status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+    def call(line: str) -> Result:
+        GlobalHydra.instance().clear()
+        status = cli.train(line.split())
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+@pytest.mark.parametrize(("line", "words"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_a_wrong_request_gets_one_sentence_and_leaves_nothing(
+    typed, tmp_path: Path, line: str, words: list[str]
+) -> None:
+    status, out, err = typed(line)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("train.py: ")
+    assert err.count("\n") == 1
+    assert err.rstrip().endswith(".")
+    for word in words:
+        assert word in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_that_is_not_there_is_refused(typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("losslab.device.has_gpu", lambda: False)
+    status, _, err = typed("trainer=gpu")
+    assert status == 2
+    assert "shows no GPU; use trainer=auto or trainer=cpu" in err
+
+
+@pytest.mark.parametrize("line", ["los=mse", "loss=huber loss.delta=-1", "task=bbox loss=bce", "--help"])
+def test_help_and_refusals_do_not_import_torch(line: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from losslab.cli import train\n"
+        "try: status = train(sys.argv[1:])\n"
+        "except SystemExit as stop: status = stop.code\n"
+        "print(status, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *line.split()], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    expected = "0 False" if line == "--help" else "2 False"
+    assert done.stdout.splitlines()[-1] == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_choice(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "--help"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0
+    for group in config.GROUPS:
+        assert f"{group}: {', '.join(config.names(group))}" in done.stdout
+
+
+def test_a_run_tells_its_metrics_and_where_it_lies(typed, tmp_path: Path) -> None:
+    line = "loss=l1 data.rows=300 trainer.max_epochs=2 hydra.run.dir=here"
+    status, out, err = typed(line)
+    assert (status, err) == (0, "")
+    last = out.splitlines()
+    assert "regression, l1: done" in last[0]
+    assert any(word in out for word in ("mae", "rmse"))
+    assert last[-2] == f"Record:      {tmp_path}/here/record.json"
+    assert last[-1] == f"TensorBoard: tensorboard --logdir {tmp_path}/here"
+    again = typed(line)
+    assert again[0] == 0
+    assert "was over already" in again[1]
+    refused = typed(line + " seed=1")
+    assert refused[0] == 2
+    assert "holds another run" in refused[2]
+
+
+def test_a_diverged_run_ends_with_status_1(typed) -> None:
+    status, out, _ = typed("optimizer=sgd optimizer.lr=1e10 data.rows=300 trainer.max_epochs=2 logger=none")
+    assert status == 1
+    assert "diverged: the loss or a prediction was not finite in epoch 1" in out
+
+
+def test_a_failing_run_is_recorded_with_its_traceback_and_tried_again(typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(pred, target):
+        raise RuntimeError("my own loss is broken")
+
+    line = "data.rows=300 trainer.max_epochs=2 logger=none hydra.run.dir=here"
+    with monkeypatch.context() as patched:
+        patched.setitem(LOSSES, "mse", fails)
+        status, out, err = typed(line)
+    assert status == 1
+    assert "failed: RuntimeError: my own loss is broken" in out
+    assert "Traceback" in err
+    record = json.loads(Path("here/record.json").read_text())
+    assert record["status"] == "failed"
+    assert "my own loss is broken" in record["traceback"]
+    assert typed(line)[0] == 0
+
+
+def test_a_sweep_gives_each_run_its_folder_and_skips_what_does_not_fit(typed, tmp_path: Path) -> None:
+    line = "-m loss=mse,giou,huber seed=0,1 data.rows=300 trainer.max_epochs=1 logger=none hydra.sweep.dir=all"
+    status, out, err = typed(line)
+    assert (status, err) == (0, "")
+    records = read_records(tmp_path / "all")
+    assert sorted((r.loss, r.seed, r.status) for r in records) == [
+        ("giou", 0, "skipped"),
+        ("giou", 1, "skipped"),
+        *((loss, seed, "done") for loss in ("huber", "mse") for seed in (0, 1)),
+    ]
+    folders = sorted(p.name for p in (tmp_path / "all").iterdir() if p.is_dir())
+    assert folders == sorted(config.run_id(r.config) for r in records)
+    assert len(out.splitlines()) == 6
+    assert typed(line)[1].count("(was over already)") == 4
+
+
+def test_a_sweep_goes_on_after_a_run_that_fails(typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(pred, target):
+        raise RuntimeError("broken")
+
+    monkeypatch.setitem(LOSSES, "l1", fails)
+    status, *_ = typed("-m loss=l1,mse data.rows=300 trainer.max_epochs=1 logger=none hydra.sweep.dir=all")
+    assert status == 1
+    assert sorted((r.loss, r.status) for r in read_records(tmp_path / "all")) == [("l1", "failed"), ("mse", "done")]
+
+
+def test_the_run_id_names_what_was_asked_for_and_nothing_else(typed, tmp_path: Path) -> None:
+    from losslab import compose
+
+    base = config.run_id(compose("loss=smoothl1", "loss.beta=0.5"))
+    assert base.startswith("regression-friedman-smoothl1_beta0.5-outliers-mlp-adam-s0-")
+    assert config.run_id(compose("loss.beta=5e-1", "loss=smoothl1", "logger=none", "overwrite=true")) == base
+    for other in ("seed=1", "penalty.l2=0.1", "optimizer.lr=0.1", "data.batch_size=32", "trainer.max_epochs=7"):
+        assert config.run_id(compose("loss=smoothl1", "loss.beta=0.5", other)) != base
+
+
+def test_a_sweep_of_many_values_is_checked_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.chdir(tmp_path)
+    started = time.perf_counter()
+    check_command(["loss=mse,l1", "seed=range(0,200)", "optimizer.lr=0.001,0.01,0.1"], multirun=True)
+    assert time.perf_counter() - started < 10  # 1,200 runs; composing each would take a minute
+
+
+def test_the_catalogue_lists_what_serves_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["losses", "--task", "bbox"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in config.fitting("loss", "bbox"))
+    assert "cross_entropy" not in out

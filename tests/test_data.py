@@ -1,0 +1,147 @@
+"""Data sets, their splits and what may go wrong with them."""
+
+import pytest
+import torch
+
+from losslab import compose, config, data, pairing
+from losslab.corruption import corrupt
+from losslab.data.scenes import CANVAS, ink_boxes, scenes
+
+FRIEDMAN = {"name": "friedman", "rows": 300, "noise": 1.0, "batch_size": 64, "val_fraction": 0.2, "test_fraction": 0.2}
+OUTLIERS = {"name": "outliers", "fraction": 0.2, "magnitude": 10.0, "side": "symmetric", "splits": ["train"]}
+
+
+def settings(name: str) -> dict:
+    return {key: value for key, value in config.card("data", name).values.items()}
+
+
+@pytest.mark.parametrize("name", config.names("data"))
+def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str) -> None:
+    about, chosen = config.card("data", name).about, settings(name)
+    source, split = data.load(chosen, seed=0)
+    rows = chosen.get("rows", about.get("rows"))
+    assert len(source.inputs) == len(source.targets) == rows == sum(map(len, split.values()))
+    assert {"picture": 4, "table": 2}[about["kind"]] == source.inputs.ndim
+    assert source.inputs.dtype == torch.float32
+    assert torch.isfinite(source.inputs).all()
+    if about["kind"] == "picture":
+        assert source.inputs.min() >= 0
+        assert source.inputs.max() <= 1
+    else:
+        assert source.inputs[split["train"]].mean(0).abs().max() < 1e-4
+        assert (source.inputs[split["train"]].std(0) - 1).abs().max() < 1e-4
+    assert {"multiclass": 1, "binary": 1, "regression": 2, "bbox": 2}[about["tasks"][0]] == source.targets.ndim
+
+
+def test_the_seed_draws_the_split_and_not_the_rows() -> None:
+    (first, split), (second, other), (again, same) = (data.load(FRIEDMAN, seed) for seed in (0, 1, 0))
+    torch.testing.assert_close(first.targets, second.targets, rtol=0, atol=0)
+    assert not torch.equal(split["train"], other["train"])
+    assert all(torch.equal(split[part], same[part]) for part in split)
+    assert torch.equal(first.inputs, again.inputs)
+    assert sorted(torch.cat(list(split.values())).tolist()) == list(range(300))
+    assert {part: len(rows) for part, rows in split.items()} == config.split_sizes(FRIEDMAN)
+
+
+def test_friedman_follows_its_formula() -> None:
+    from losslab.data.tables import friedman
+
+    source = friedman(rows=2000, noise=0.0)
+    x = source.inputs
+    y = 10 * torch.sin(torch.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
+    torch.testing.assert_close(source.targets[:, 0], y, rtol=1e-4, atol=1e-4)
+    noisy = friedman(rows=2000, noise=3.0)
+    assert (noisy.targets[:, 0] - y).std().item() == pytest.approx(3, rel=0.1)
+
+
+def test_boxes_of_scenes_lie_exactly_around_the_ink() -> None:
+    source = scenes(rows=200, clutter=0, noise=0.0)
+    boxes = CANVAS * source.targets
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert boxes.min() >= 0
+    assert boxes.max() <= CANVAS
+    seen = ink_boxes(source.inputs[:, 0])
+    # faint ink at the edge may fall below the threshold; a box that were off would show in the mean of its sides
+    assert (seen - boxes).abs().max() < 4
+    assert (seen - boxes).abs().mean() < 0.8
+    assert (seen - boxes).mean(0).abs().max() < 0.8
+
+
+def test_scenes_have_clutter_and_noise_as_asked() -> None:
+    plain, cluttered, noisy = (scenes(50, clutter, noise).inputs for clutter, noise in ((0, 0.0), (8, 0.0), (0, 0.2)))
+    assert cluttered.sum() > 1.1 * plain.sum()
+    assert (noisy - plain)[plain == 0].abs().mean() > 0.05
+    assert torch.equal(scenes(50, 8, 0.0).inputs, cluttered)
+
+
+def test_outliers_hit_exactly_the_share_and_move_by_the_magnitude() -> None:
+    source, split = data.load(FRIEDMAN, seed=0)
+    rows = corrupt(OUTLIERS, source, split, seed=0)
+    train = split["train"]
+    assert int(rows.hit.sum()) == round(0.2 * len(train))
+    assert set(rows.hit.nonzero().flatten().tolist()) <= set(train.tolist()), "val and test stay clean"
+    moved = (rows.targets - source.targets).flatten()
+    assert torch.equal(moved != 0, rows.hit)
+    clean = source.targets[train].flatten()
+    spread = 1.4826 * (clean - clean.quantile(0.5)).abs().quantile(0.5)
+    torch.testing.assert_close(moved[rows.hit].abs(), (10 * spread).expand(int(rows.hit.sum())), rtol=1e-4, atol=1e-4)
+    assert 0.2 < (moved[rows.hit] > 0).float().mean() < 0.8
+    assert torch.equal(rows.inputs, source.inputs)
+
+
+def test_one_sided_outliers_all_go_up() -> None:
+    source, split = data.load(FRIEDMAN, seed=0)
+    rows = corrupt(OUTLIERS | {"side": "one_sided"}, source, split, seed=0)
+    assert ((rows.targets - source.targets)[rows.hit] > 0).all()
+
+
+def test_a_larger_fraction_holds_the_rows_of_a_smaller_one() -> None:
+    source, split = data.load(FRIEDMAN, seed=0)
+    few, many = (corrupt(OUTLIERS | {"fraction": share}, source, split, seed=0) for share in (0.1, 0.4))
+    assert (many.hit | ~few.hit).all()
+    torch.testing.assert_close(many.targets[few.hit], few.targets[few.hit])
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.0, 0), (1.0, 180)])
+def test_fractions_at_the_ends(fraction: float, count: int) -> None:
+    source, split = data.load(FRIEDMAN, seed=0)
+    assert int(corrupt(OUTLIERS | {"fraction": fraction}, source, split, seed=0).hit.sum()) == count
+
+
+def test_validation_is_corrupted_only_when_asked() -> None:
+    source, split = data.load(FRIEDMAN, seed=0)
+    rows = corrupt(OUTLIERS | {"splits": ["train", "val"]}, source, split, seed=0)
+    assert {part: int(rows.hit[numbers].sum()) for part, numbers in split.items()} == {
+        "train": 36,
+        "val": 12,
+        "test": 0,
+    }
+
+
+def test_streams_are_apart_and_leave_the_global_generator_alone() -> None:
+    state = torch.get_rng_state()
+    drawn = {torch.rand(1, generator=pairing.generator(0, stream)).item() for stream in pairing.STREAMS}
+    assert len(drawn) == len(pairing.STREAMS)
+    assert pairing.derive(0, "order", 1) != pairing.derive(0, "order", 2) != pairing.derive(1, "order", 2)
+    with pytest.raises(KeyError, match="no random stream 'ordre'"):
+        pairing.generator(0, "ordre")
+    data.load(FRIEDMAN, seed=0)
+    from losslab import models
+
+    models.build({"name": "mlp", "hidden": [4]}, (10,), 1, seed=0)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_fingerprint_sees_values_shapes_and_types() -> None:
+    base = torch.arange(4.0)
+    prints = {pairing.fingerprint([t]) for t in (base, base.reshape(2, 2), base.double(), base + 1, base.long())}
+    assert len(prints) == 5
+    assert pairing.fingerprint([base]) == pairing.fingerprint([base.clone()])
+
+
+def test_compose_gives_what_the_task_brings_and_what_is_typed_wins() -> None:
+    brought = compose("task=bbox")
+    assert [brought[g]["name"] for g in ("data", "model", "loss", "corruption")] == ["scenes", "cnn", "giou", "none"]
+    typed = compose("loss=smoothl1", "model=mlp", "task=bbox", "loss.beta=0.5")
+    assert (typed["loss"], typed["model"]["name"]) == ({"name": "smoothl1", "beta": 0.5}, "mlp")
+    assert compose()["corruption"]["fraction"] == 0.1, "regression comes with outliers"
