@@ -12,7 +12,7 @@ OUTLIERS = {"name": "outliers", "fraction": 0.2, "magnitude": 10.0, "side": "sym
 
 
 def settings(name: str) -> dict:
-    return {key: value for key, value in config.card("data", name).values.items()}
+    return dict(config.card("data", name).values)
 
 
 @pytest.mark.parametrize("name", config.names("data"))

@@ -5,9 +5,9 @@ import itertools
 
 import pytest
 import torch
-from examples import extremes, sample
 from torch import tensor
 
+from examples import extremes, sample
 from losslab import BadRequest, config, losses
 
 PAIRS = [(name, space) for name in losses.names() for space in config.card("loss", name).about["reads"]]

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from examples import sample
 from torch import Tensor, tensor
 from torchvision.ops import generalized_box_iou_loss
 
+from examples import sample
 from losslab import losses
 
 LOGITS = tensor([[2, 1, 0.1, 0.5], [0.5, 2.5, 0.3, 0.2], [1, 0.2, 0.3, 3]])

@@ -16,7 +16,8 @@ def record(loss: str, seed: int, mae: float | None, *overrides: str, status: str
         f"{which}/test/mae": float("nan") if mae is None else mae * factor
         for which, factor in (("best", 1), ("last", 2))
     }
-    return Record.of(request, status, metrics=metrics)
+    selection = {"metric": "mae", "better": "min", "validation": "clean"}
+    return Record.of(request, status, metrics=metrics, selection=selection)
 
 
 KNOWN = [

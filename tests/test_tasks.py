@@ -114,7 +114,7 @@ def test_metrics_of_outputs_that_are_not_finite_are_not_finite(name: str) -> Non
 
 def test_swapped_corners_are_refused_as_targets() -> None:
     bbox = task("bbox", torch.zeros(1, 4), ("x1", "y1", "x2", "y2"), coordinates="corners")
-    with pytest.raises(ValueError, match="Target 1, .* is no box"):
+    with pytest.raises(ValueError, match=r"Target 1, .* is no box"):
         bbox.check_targets(tensor([[0.1, 0.1, 0.2, 0.2], [0.5, 0.1, 0.2, 0.2]]))
 
 

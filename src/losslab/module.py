@@ -131,7 +131,7 @@ class RunModule(pl.LightningModule):
         self.latest = {name: float(value) for name, value in means.items()} | metrics
         if self.logger:
             self.logger.log_metrics(self.latest, self.global_step)
-        monitor = next(iter(metrics))
+        monitor = f"val/{self.task.selector}"
         # what ModelCheckpoint reads; self.log would take a millisecond
         self.trainer.callback_metrics[monitor] = torch.tensor(metrics[monitor])
         if not all(torch.isfinite(part).all() for part in (raw, *means.values())):

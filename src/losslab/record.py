@@ -23,6 +23,8 @@ class Record:
 
     status: done, diverged (the loss or a prediction was not finite; `reason` names the epoch), skipped (its parts do not
     fit one another) or failed (an error; `reason` holds it).
+    selection: the metric that chose the best epoch, its better direction, and whether the validation split was clean (an
+    oracle, where the training split is not) or corrupted.
     metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
     pairing: a hash each of data, split, corruption, init and order; equal hashes mean equal tensors.
     """
@@ -38,6 +40,7 @@ class Record:
     corruption: dict[str, Any]
     seed: int
     config: dict[str, Any]
+    selection: dict[str, str] = field(default_factory=dict)
     epochs: int = 0
     best_epoch: int | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)

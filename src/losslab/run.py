@@ -84,6 +84,11 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
         status="diverged" if diverged else "done",
         reason=f"the loss or a prediction was not finite in epoch {diverged}" if diverged else None,
         epochs=diverged or epochs,
+        selection={
+            "metric": task.selector,
+            "better": task.metrics[task.selector],
+            "validation": "corrupted" if rows.hit[split["val"]].any() else "clean",
+        },
         best_epoch=best["epoch"] + 1,
         metrics=metrics,
         pairing=pairing,

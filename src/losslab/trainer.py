@@ -34,14 +34,14 @@ def build(
 
     `resumed`: the checkpoint that training will go on from; events that a stopped run wrote after it are taken back.
     """
-    monitor, mode = next(iter(task.metrics.items()))
+    monitor = task.selector
     callbacks: list[Callback] = [
         EpochBar(f"val/{monitor}"),
         ModelCheckpoint(
             dirpath=folder / "checkpoints",
             filename="best",
             monitor=f"val/{monitor}",
-            mode=mode,
+            mode=task.metrics[monitor],
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),

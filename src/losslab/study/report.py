@@ -31,7 +31,7 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     trained = [record for record in records if record.status in ("done", "diverged")]
     if not trained:
         raise ValueError(f"None of the {len(records)} runs trained; their records say why.")
-    metric = trained[0].metric_names()[0]
+    metric = trained[0].selection["metric"]
     settings = pd.DataFrame([flatten(record.config) for record in trained])
     differing = [str(key) for key in settings if settings[key].astype(str).nunique() > 1]
     of_loss = [key for key in differing if key.startswith("loss.")]
@@ -56,11 +56,13 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     ]
     made = pd.DataFrame(rows)
     made.attrs["left_out"] = len(records) - len(trained)
+    made.attrs["better"] = trained[0].selection["better"]
+    made.attrs["validation"] = sorted({record.selection["validation"] for record in trained})
     return made
 
 
 def show(made: pd.DataFrame, console: Console) -> None:
-    """Prints mean and standard deviation over the seeds of the test metric, at the best epoch and at the last."""
+    """Prints mean and standard deviation over the seeds of the test metric, at the best epoch and at the last; best mean first."""
     metric = made["metric"].iloc[0]
     printed = Table(title=f"test {metric}: mean ± standard deviation over seeds", title_justify="left")
     for column, where in (
@@ -72,11 +74,14 @@ def show(made: pd.DataFrame, console: Console) -> None:
     ):
         printed.add_column(column, justify=where)  # type: ignore[arg-type]
     for setting, block in made.groupby("setting", sort=False):
-        for number, (loss, runs) in enumerate(block.groupby("loss", sort=False)):
+        by_loss = sorted(block.groupby("loss"), key=lambda item: _rank(item[1]["best"], made.attrs["better"]))
+        for number, (loss, runs) in enumerate(by_loss):
             cells = [_spread(runs[which]) for which in ("best", "last")]
             printed.add_row(escape(str(setting)) if number == 0 else "", escape(str(loss)), *cells, str(len(runs)))
         printed.add_section()
     console.print(printed)
+    splits = " and ".join(made.attrs["validation"])
+    console.print(f"The best epoch is the one with the best {metric} on {splits} validation data.")
     if diverged := int((made["status"] == "diverged").sum()):
         console.print(f"{diverged} runs diverged; where their metric is not finite it is left out of the means.")
     if left_out := made.attrs["left_out"]:
@@ -111,11 +116,22 @@ def draw(made: pd.DataFrame, path: Path) -> Path:
         axes.set_xlim(-0.6, len(settings) - 0.4)
         axes.set_title(f"{which} epoch", fontsize=10)
         axes.grid(axis="y", alpha=0.3)
-    panels[0].set_ylabel(f"test {made['metric'].iloc[0]}")
-    panels[1].legend(frameon=False, fontsize=8)
+    panels[0].set_ylabel(
+        f"test {made['metric'].iloc[0]} ({'lower' if made.attrs['better'] == 'min' else 'higher'} is better)"
+    )
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
     figure.suptitle("a dot: one seed; a bar: their mean", fontsize=9)
     figure.savefig(path)
     return path
+
+
+def _rank(values: pd.Series[float], better: str) -> float:
+    """Sorts the better mean first, and what is nowhere finite last."""
+    mean = values.mean()
+    if pd.isna(mean):
+        return float("inf")
+    return float(mean) if better == "min" else -float(mean)
 
 
 def _spread(values: pd.Series[float]) -> str:

@@ -38,6 +38,11 @@ class Task(nn.Module):
         self.target_names = data.target_names
 
     @property
+    def selector(self) -> str:
+        """The metric that selects the best epoch."""
+        return next(iter(self.metrics))
+
+    @property
     def outputs(self) -> int:
         """How many raw outputs a model must give."""
         raise NotImplementedError
