@@ -1,11 +1,15 @@
 """Every file under conf/ is composed and checked."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import yaml
 
 from losslab import compose, config
+from losslab.request import check_command
+
+ROOT = Path(__file__).resolve().parents[1]
 
 VALID = [
     (task, data, loss, model)
@@ -51,6 +55,14 @@ def test_every_stated_range_belongs_to_a_key() -> None:
 def test_defaults_of_each_task_fit_it() -> None:
     for task in config.names("task"):
         config.check_fit(compose(f"task={task}"))
+
+
+@pytest.mark.parametrize("recipe", config.names("experiment"))
+def test_every_recipe_composes_and_has_its_folder(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_command([f"experiment={recipe}"], multirun=False)
+    assert (ROOT / "experiments" / recipe / "README.md").exists()
+    assert (ROOT / "experiments" / recipe / "records.parquet").exists()
 
 
 def test_a_composed_request_survives_yaml() -> None:

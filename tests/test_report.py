@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -71,6 +72,10 @@ def test_the_command_prints_the_table_and_draws_the_figure(tmp_path: Path, capsy
     out = capsys.readouterr().out
     assert "3 ± 1.4" in out
     assert f"tensorboard --logdir {tmp_path}" in out
+    kept = pd.read_parquet(tmp_path / "records.parquet")
+    assert sorted(zip(kept["loss"], kept["seed"], kept["config.corruption.fraction"], strict=True)) == sorted(
+        (r.loss, r.seed, r.config["corruption"]["fraction"]) for r in KNOWN
+    )
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
 
 

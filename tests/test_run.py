@@ -135,7 +135,7 @@ def test_curves_hyperparameters_and_figures_in_tensorboard(quick: Quick, tmp_pat
         events = seen[task] = curves(tmp_path / task)
         tags = set(events.Tags()["scalars"])
         assert {"train/loss", "val/loss"} | {f"val/{name}" for name in record.metric_names()} <= tags
-        assert set(record.metrics) <= tags
+        assert {f"test/{which}/{name}" for which in ("best", "last") for name in record.metric_names()} <= tags
         assert "hp_metric" not in tags
         assert len(events.Scalars("train/loss")) == 2
         plugins = events.summary_metadata

@@ -104,6 +104,7 @@ def report_on(folder: Path) -> int:
         return 2
     report.show(table, Console())
     print(f"\nFigure:      {report.draw(table, folder / 'report.png')}")
+    print(f"Records:     {report.save(records, folder / 'records.parquet')}")
     print(f"TensorBoard: tensorboard --logdir {folder}")
     return 0
 

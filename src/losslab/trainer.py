@@ -122,10 +122,16 @@ def draw_figures(fitter: pl.Trainer, module: RunModule) -> None:
 
 
 def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
-    """Fills TensorBoard's HParams tab: the run's settings beside its final metrics."""
+    """Fills TensorBoard's HParams tab: what decides the run's result beside its test metrics, `test/best/<name>` and `test/last/<name>`."""
     if isinstance(fitter.logger, TensorBoardLogger):
-        metrics = {name: value for name, value in record.metrics.items() if value is not None}
-        fitter.logger.log_hyperparams(flatten(record.config), metrics)
+        settings = {key: value for key, value in record.config.items() if key not in ("logger", "overwrite")}
+        metrics = {
+            f"test/{which}/{name}": value
+            for which in ("best", "last")
+            for name in record.metric_names()
+            if (value := record.metrics[f"{which}/test/{name}"]) is not None
+        }
+        fitter.logger.log_hyperparams(flatten(settings), metrics, step=fitter.global_step)
         fitter.logger.finalize("success")
 
 

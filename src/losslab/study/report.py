@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -86,6 +87,16 @@ def show(made: pd.DataFrame, console: Console) -> None:
         console.print(f"{diverged} runs diverged; where their metric is not finite it is left out of the means.")
     if left_out := made.attrs["left_out"]:
         console.print(f"{left_out} runs were skipped or failed; their records say why.")
+
+
+def save(records: Sequence[Record], path: Path) -> Path:
+    """Writes one row a record, nested names joined by dots, lists and texts of errors as text; returns the path."""
+    rows = [
+        {key: str(value) if isinstance(value, list) else value for key, value in flatten(asdict(record)).items()}
+        for record in records
+    ]
+    pd.DataFrame(rows).to_parquet(path, index=False)
+    return path
 
 
 def draw(made: pd.DataFrame, path: Path) -> Path:
