@@ -1,0 +1,61 @@
+"""What the README shows works as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from losslab import config
+from losslab.request import check_command
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python train.py")])
+def test_its_commands_are_valid_requests(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = line.split()[2:]
+    check_command([word for word in words if word != "-m"], multirun="-m" in words)
+
+
+def test_its_make_targets_exist() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for line in COMMANDS:
+        if line.startswith("make "):
+            assert line.split()[1] in targets
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_its_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from losslab.losses.base import LOSSES
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    known = set(LOSSES)
+    exec(compile(code, "README.md", "exec"), {})
+    for added in set(LOSSES) - known:
+        assert yaml.safe_load(next(block for block in blocks("yaml")))["name"] == added
+        del LOSSES[added]
+
+
+def test_its_table_names_what_each_task_takes() -> None:
+    for task in config.names("task"):
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{task}` "))
+        columns = row.split("|")
+        assert sorted(re.findall(r"`(\w+)`", columns[3])) == config.fitting("loss", task)
+        assert sorted(re.findall(r"`(\w+)`", columns[4])) == config.fitting("data", task)
+
+
+@pytest.mark.parametrize("group", ["model", "optimizer", "corruption", "trainer", "logger"])
+def test_it_names_every_choice(group: str) -> None:
+    for name in config.names(group):
+        assert f"`{name}`" in README
