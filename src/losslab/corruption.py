@@ -38,16 +38,19 @@ class Corrupted:
 
 def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int) -> Corrupted:
     """Applies the corruption of a config to each split it names, with draws of its own for each."""
-    inputs, targets = data.inputs.clone(), data.targets.clone()
+    inputs, targets = data.inputs, data.targets.clone()
     hit = torch.zeros(len(targets), dtype=torch.bool)
     settings = {key: value for key, value in corruption.items() if key not in ("name", "splits")}
     for step, part in enumerate(("train", "val")):
         if part in corruption.get("splits", []):
             rows = split[part]
             draw = pairing.generator(seed, "corruption", step)
-            inputs[rows], targets[rows], hit[rows] = CORRUPTIONS[corruption["name"]](
-                inputs[rows], targets[rows], draw, **settings
-            )
+            given = inputs[rows]
+            found = CORRUPTIONS[corruption["name"]](given, targets[rows], draw, **settings)
+            targets[rows], hit[rows] = found.targets, found.rows
+            if found.inputs is not given:  # most corruptions leave the inputs, which runs can then share
+                inputs = inputs.clone()
+                inputs[rows] = found.inputs
     return Corrupted(inputs, targets, hit)
 
 

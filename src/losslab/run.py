@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from losslab import config, corruption, data, losses, models, tasks, trainer
 from losslab.device import describe
@@ -17,6 +19,71 @@ from losslab.pairing import fingerprint
 from losslab.record import Record, finished, write_whole
 from losslab.request import check_folder, check_writable, clear_folder
 from losslab.tasks import Snapshot
+
+
+@dataclass
+class Prepared:
+    """All that a run is made of before its first step, each part drawn from the seed's own stream."""
+
+    request: dict[str, Any]
+    source: data.Data
+    split: data.Split
+    rows: corruption.Corrupted
+    task: tasks.Task
+    model: nn.Module
+    loss: losses.Loss
+    batches: Batches
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were asked for."""
+        return int(self.request["trainer"]["max_epochs"])
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all epochs."""
+        return self.epochs * self.batches.steps
+
+    def record(self, **outcome: Any) -> Record:
+        """The record of this run, whatever trained it."""
+        split, hit = self.split, self.rows.hit
+        return Record.of(
+            self.request,
+            selection={
+                "metric": self.task.selector,
+                "better": self.task.metrics[self.task.selector],
+                "validation": "corrupted" if hit[split["val"]].any() else "clean",
+            },
+            data={"rows_in": {part: len(numbers) for part, numbers in split.items()}},
+            corruption={"rows_hit": {part: int(hit[numbers].sum()) for part, numbers in split.items()}},
+            model={"parameters": sum(p.numel() for p in self.model.parameters())},
+            **outcome,
+        )
+
+    def pairing(self) -> dict[str, str]:
+        """The hashes by which runs prove that they saw the same. To be taken before the first step."""
+        return {
+            "data": fingerprint([self.source.inputs, self.source.targets]),
+            "split": fingerprint(self.split.values()),
+            "corruption": fingerprint([self.rows.hit, self.rows.inputs, self.rows.targets]),
+            "init": fingerprint(self.model.state_dict().values()),
+            "order": fingerprint(self.batches.order(epoch) for epoch in range(self.epochs)),
+        }
+
+
+def prepare(request: dict[str, Any]) -> Prepared:
+    """Data, corruption, task, model and loss of a checked request, in the order in which data flow."""
+    seed = request["seed"]
+    source, split = data.load(request["data"], seed)
+    rows = corruption.corrupt(request["corruption"], source, split, seed)
+    task = tasks.build(request["task"], source)
+    task.check_targets(rows.targets)
+    task.calibrate(rows.targets[split["train"]])
+    model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed)
+    loss = losses.for_task(request["task"]["name"], request["loss"])
+    loss.check_target(task.target(loss.space, rows.targets), task.outputs)
+    batches = Batches(split["train"], request["data"]["batch_size"], seed)
+    return Prepared(request, source, split, rows, task, model, loss, batches)
 
 
 def run(request: Mapping[str, Any], folder: Path | str) -> Record:
@@ -39,38 +106,26 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     check_folder(folder, request)
     if (record := finished(folder)) and not request["overwrite"]:
         return record
-    seed, epochs = request["seed"], request["trainer"]["max_epochs"]
+    parts = prepare(request)
+    pairing = parts.pairing()
 
-    source, split = data.load(request["data"], seed)
-    rows = corruption.corrupt(request["corruption"], source, split, seed)
-    task = tasks.build(request["task"], source)
-    task.check_targets(rows.targets)
-    task.calibrate(rows.targets[split["train"]])
-    model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed)
-    loss = losses.for_task(request["task"]["name"], request["loss"])
-    loss.check_target(task.target(loss.space, rows.targets), task.outputs)
-    batches = Batches(split["train"], request["data"]["batch_size"], seed)
+    resumed = open_folder(folder, request)
     module = RunModule(
-        task, model, loss, rows, split, request["optimizer"], request["penalty"], steps=epochs * batches.steps
+        parts.task,
+        parts.model,
+        parts.loss,
+        parts.rows,
+        parts.split,
+        request["optimizer"],
+        request["penalty"],
+        parts.steps,
     )
-    pairing = {
-        "data": fingerprint([source.inputs, source.targets]),
-        "split": fingerprint(split.values()),
-        "corruption": fingerprint([rows.hit, rows.inputs, rows.targets]),
-        "init": fingerprint(model.state_dict().values()),
-        "order": fingerprint(batches.order(epoch) for epoch in range(epochs)),
-    }
-
-    last = folder / "checkpoints" / "last.ckpt"
-    resumed = last.exists() and not request["overwrite"]
-    if not resumed:
-        clear_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", yaml.safe_dump(request, sort_keys=False))
-    seen = Snapshot(rows.inputs, source.targets, rows.targets, rows.hit, split, module.raw)
-    fitter = trainer.build(request, task, seen, folder, last if resumed else None)
+    seen = Snapshot(
+        parts.rows.inputs, parts.source.targets, parts.rows.targets, parts.rows.hit, parts.split, module.raw
+    )
+    fitter = trainer.build(request, parts.task, seen, folder, resumed)
     ready = time.perf_counter()
-    trainer.fit(fitter, module, batches, last if resumed else None)
+    trainer.fit(fitter, module, parts.batches, resumed)
     trained = time.perf_counter()
 
     trainer.draw_figures(fitter, module)
@@ -78,26 +133,33 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location=module.device, weights_only=True)
     module.load_state_dict(best["state_dict"])
     metrics |= module.evaluate("best")
-    diverged = module.diverged_in
-    record = Record.of(
-        request,
-        status="diverged" if diverged else "done",
-        reason=f"the loss or a prediction was not finite in epoch {diverged}" if diverged else None,
-        epochs=diverged or epochs,
-        selection={
-            "metric": task.selector,
-            "better": task.metrics[task.selector],
-            "validation": "corrupted" if rows.hit[split["val"]].any() else "clean",
-        },
+    record = parts.record(
+        **outcome(module.diverged_in, parts.epochs),
         best_epoch=best["epoch"] + 1,
         metrics=metrics,
         pairing=pairing,
-        data={"rows_in": {part: len(numbers) for part, numbers in split.items()}},
-        corruption={"rows_hit": {part: int(rows.hit[numbers].sum()) for part, numbers in split.items()}},
-        model={"parameters": sum(p.numel() for p in model.parameters())},
         seconds={"setup": ready - started, "fit": trained - ready, "total": time.perf_counter() - started},
         device=describe(module.device),
     )
     trainer.log_hyperparameters(fitter, record)
     record.write(folder)
     return record
+
+
+def open_folder(folder: Path, request: Mapping[str, Any]) -> Path | None:
+    """Makes the folder of a run, with its config; returns the checkpoint that it is to go on from, if it was stopped before."""
+    last = folder / "checkpoints" / "last.ckpt"
+    resumed = last.exists() and not request["overwrite"]
+    if not resumed:
+        clear_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "config.yaml", yaml.safe_dump(dict(request), sort_keys=False))
+    return last if resumed else None
+
+
+def outcome(diverged_in: int | None, epochs: int) -> dict[str, Any]:
+    """Status, reason and epochs of a run that trained."""
+    if diverged_in:
+        reason = f"the loss or a prediction was not finite in epoch {diverged_in}"
+        return {"status": "diverged", "reason": reason, "epochs": diverged_in}
+    return {"status": "done", "reason": None, "epochs": epochs}
