@@ -43,7 +43,7 @@ def test_every_file_begins_by_saying_what_it_is() -> None:
 
 def test_every_stated_range_belongs_to_a_key() -> None:
     shared = config.card("", "config").about["ranges"]
-    keys = {"seed", "penalty.l1", "penalty.l2"}
+    keys = {"seed", "penalty.l1", "penalty.l2", "fused.size", "fused.audit"}
     for group in config.GROUPS:
         for name in config.names(group):
             card = config.card(group, name)

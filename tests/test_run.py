@@ -73,7 +73,8 @@ def test_two_losses_with_one_seed_see_the_same(quick: Quick) -> None:
     assert first.pairing == second.pairing
     other = quick("loss=mse", "seed=1", into="c")
     differing = {name for name in first.pairing if first.pairing[name] != other.pairing[name]}
-    assert differing == {"data", "split", "corruption", "init", "order"}
+    assert differing == {"split", "corruption", "init", "order"}, "the rows are the same for every seed"
+    assert quick("data.noise=2", into="d").pairing["data"] != first.pairing["data"]
 
 
 @pytest.mark.parametrize("model", config.names("model"))

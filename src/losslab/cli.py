@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 import traceback
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from losslab import config
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from losslab.jobs import Job
     from losslab.record import Record
 
 
@@ -59,17 +62,43 @@ def train(arguments: list[str]) -> int:
         except config.BadRequest as error:
             print(f"train.py: {error}", file=sys.stderr)
             return 2
-    statuses: list[int] = []
+    command = Command()
     sys.argv = ["train.py", *arguments]
-    job = hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(
-        lambda cfg: statuses.append(_job(cfg))
-    )
+    job = hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)
     try:
         job()
+    except config.BadRequest as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from the last finished epoch.", file=sys.stderr)
         return 130
-    return max(statuses, default=0)
+    return command.status
+
+
+class Command:
+    """What Hydra calls: for one run with its config, for a sweep (through its launcher) with all jobs at once."""
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """One run, lone or one of a sweep under another launcher."""
+        self.status = max(self.status, _job(cfg))
+
+    def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
+        """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none."""
+        from losslab.sweep import audit, train_all
+
+        records = train_all(jobs, lambda job, record, again: self._tell(job, record, again))
+        counts = Counter(record.status for record in records)
+        print(f"{len(records)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
+        if checked := jobs[0].request["fused"]["audit"]:
+            print(audit(jobs, records, checked))
+        return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
+
+    def _tell(self, job: Job, record: Record, again: bool) -> None:
+        self.status = max(self.status, _tell(record, job.folder, job.number, again))
 
 
 def list_losses(task: str | None) -> None:

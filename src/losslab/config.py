@@ -23,6 +23,7 @@ from losslab import device
 _HERE = Path(__file__).resolve().parent
 # Inside the package where it was installed as a wheel, at the top of the repository where it is being worked on.
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
+WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
 
 
@@ -95,20 +96,27 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 
 def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     """A request as plain values, every key known and every value of its type and in its range; facts left out."""
-    whole = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    request = config if isinstance(config, DictConfig) else dict(config)
+    if isinstance(request, DictConfig):
+        request = resolved(request)
+    request = {str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment")}
+    root = card("", "config")
+    _same_keys("", request, list(root.values) + list(GROUPS))
+    out = {key: _typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
+    for group in GROUPS:
+        out[group] = _group(group, request[group], root.about["ranges"])
+    return out
+
+
+def resolved(whole: DictConfig) -> dict[str, Any]:
+    """A composed config as plain values, without Hydra's own part. Raises BadRequest for a reference that leads nowhere."""
     try:
         kept = OmegaConf.masked_copy(whole, [str(key) for key in whole if key not in ("about", "hydra", "experiment")])
         plain = OmegaConf.to_container(kept, resolve=True)
     except OmegaConfBaseException as error:
         raise BadRequest(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from error
     assert isinstance(plain, dict)
-    root = card("", "config")
-    request = {str(key): value for key, value in plain.items()}
-    _same_keys("", request, list(root.values) + list(GROUPS))
-    out = {key: _typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
-    for group in GROUPS:
-        out[group] = _group(group, request[group], root.about["ranges"])
-    return out
+    return {str(key): value for key, value in plain.items()}
 
 
 def check_fit(request: Mapping[str, Any]) -> None:
@@ -152,12 +160,10 @@ def split_sizes(data: Mapping[str, Any]) -> dict[str, int]:
 def run_id(config: Mapping[str, Any] | DictConfig) -> str:
     """A folder name for a request: readable words, then a hash of all that decides its result.
 
-    Where the run logs to and whether it overwrites do not decide its result and are left out.
+    Where the run logs to, what it is stacked with and whether it overwrites do not decide its result and are left out.
     """
     request = canonical(config)
-    asked = json.dumps(
-        {key: value for key, value in request.items() if key not in ("logger", "overwrite")}, sort_keys=True
-    )
+    asked = json.dumps({key: value for key, value in request.items() if key not in WHERE_AND_HOW}, sort_keys=True)
     words = [request["task"]["name"], request["data"]["name"]]
     for group in ("loss", "corruption"):
         name, defaults = request[group]["name"], card(group, request[group]["name"]).values

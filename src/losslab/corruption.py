@@ -34,12 +34,17 @@ class Corrupted:
     inputs: Tensor
     targets: Tensor
     hit: Tensor
+    moved: bool = False  # whether inputs were changed, too
+
+    def inputs_hit(self) -> list[Tensor]:
+        """The inputs of the rows that were hit, where the corruption changes inputs."""
+        return [self.inputs[self.hit]] if self.moved else []
 
 
 def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int) -> Corrupted:
     """Applies the corruption of a config to each split it names, with draws of its own for each."""
     inputs, targets = data.inputs, data.targets.clone()
-    hit = torch.zeros(len(targets), dtype=torch.bool)
+    hit, moved = torch.zeros(len(targets), dtype=torch.bool), False
     settings = {key: value for key, value in corruption.items() if key not in ("name", "splits")}
     for step, part in enumerate(("train", "val")):
         if part in corruption.get("splits", []):
@@ -49,9 +54,9 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int) 
             found = CORRUPTIONS[corruption["name"]](given, targets[rows], draw, **settings)
             targets[rows], hit[rows] = found.targets, found.rows
             if found.inputs is not given:  # most corruptions leave the inputs, which runs can then share
-                inputs = inputs.clone()
+                inputs, moved = inputs.clone(), True
                 inputs[rows] = found.inputs
-    return Corrupted(inputs, targets, hit)
+    return Corrupted(inputs, targets, hit, moved)
 
 
 def choose_rows(count: int, fraction: float, draw: torch.Generator) -> Tensor:

@@ -18,7 +18,7 @@ from losslab.losses import Loss
 from losslab.tasks import Task
 
 _EVALUATION_ROWS = 4096  # at once, where no gradient is kept
-_STEPS = 32  # that Lightning sees as one batch: its own work is done once for all of them
+STEPS = 32  # that Lightning sees as one batch: its own work is done once for all of them
 
 
 class Batches:
@@ -44,13 +44,13 @@ class Batches:
         return len(self.rows) // self.batch_size
 
     def __len__(self) -> int:
-        return -(-self.steps // _STEPS)
+        return -(-self.steps // STEPS)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         # A generator, as Lightning calls iter() before it says from which epoch it resumes: the order is drawn at the first next().
         batches = self.order(self.epoch).to(self.device).split(self.batch_size)[: self.steps]
-        for start in range(0, self.steps, _STEPS):
-            yield batches[start : start + _STEPS]
+        for start in range(0, self.steps, STEPS):
+            yield batches[start : start + STEPS]
 
     def order(self, epoch: int) -> Tensor:
         """The training rows in the order of one epoch."""

@@ -29,17 +29,19 @@ def build(
     built = _OPTIMIZERS[optimizer["name"]](parameters, fused=True, **settings)
     if optimizer["schedule"] == "constant":
         return built, None
-    return built, LambdaLR(built, lambda step: schedule_factor(optimizer["schedule"], step, steps))
+    return built, LambdaLR(built, lambda step: rate_factor(optimizer["schedule"], step, steps))
 
 
-def schedule_factor(schedule: str, step: int, steps: int) -> float:
+def rate_factor(schedule: str, step: int, steps: int) -> float:
     """What the learning rate is multiplied by at `step` of `steps`.
 
-    cosine: from 1 to 0 along half a cosine (Loshchilov and Hutter, 2017). one_cycle: from 1/25 up to 1 over
+    constant: 1. cosine: from 1 to 0 along half a cosine (Loshchilov and Hutter, 2017). one_cycle: from 1/25 up to 1 over
     the first 30 % of the steps, then down to 1/250,000, both along half a cosine (Smith and Topin, 2018; torch's defaults,
     momentum left alone).
     """
     done = min(step / max(steps - 1, 1), 1.0)
+    if schedule == "constant":
+        return 1.0
     if schedule == "cosine":
         return _half_cosine(1.0, 0.0, done)
     return _half_cosine(0.04, 1.0, done / 0.3) if done < 0.3 else _half_cosine(1.0, 4e-6, (done - 0.3) / 0.7)

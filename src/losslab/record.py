@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from losslab.config import WHERE_AND_HOW
+
 NAME = "record.json"
 
 
@@ -109,6 +111,18 @@ def read_record(folder: Path) -> Record | None:
         raise ValueError(
             f"{path} is not a whole record ({error!r}); move it away and run the same request again."
         ) from error
+
+
+def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
+    """For TensorBoard's HParams tab: what decides the result, and the test metrics, `test/best/<name>` and `test/last/<name>`."""
+    settings = {key: value for key, value in record.config.items() if key not in WHERE_AND_HOW}
+    metrics = {
+        f"test/{which}/{name}": value
+        for which in ("best", "last")
+        for name in record.metric_names()
+        if (value := record.metrics[f"{which}/test/{name}"]) is not None
+    }
+    return flatten(settings), metrics
 
 
 def finished(folder: Path) -> Record | None:

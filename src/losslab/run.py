@@ -63,9 +63,9 @@ class Prepared:
     def pairing(self) -> dict[str, str]:
         """The hashes by which runs prove that they saw the same. To be taken before the first step."""
         return {
-            "data": fingerprint([self.source.inputs, self.source.targets]),
+            "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
-            "corruption": fingerprint([self.rows.hit, self.rows.inputs, self.rows.targets]),
+            "corruption": fingerprint([self.rows.hit, self.rows.targets, *self.rows.inputs_hit()]),
             "init": fingerprint(self.model.state_dict().values()),
             "order": fingerprint(self.batches.order(epoch) for epoch in range(self.epochs)),
         }

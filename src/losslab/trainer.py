@@ -17,9 +17,9 @@ from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from losslab.figures import Figures
-from losslab.module import Batches, RunModule
+from losslab.module import RunModule
 from losslab.progress import EpochBar
-from losslab.record import Record, flatten
+from losslab.record import Record, hyperparameters
 from losslab.tasks import Snapshot, Task
 
 # Lightning sets this for programs that fork; it makes each step of torch's optimizers ask the driver for GPUs anew.
@@ -58,7 +58,7 @@ def build(
 
 
 def _trainer(
-    request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path
+    request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path | None
 ) -> pl.Trainer:
     return pl.Trainer(
         accelerator=request["trainer"]["name"],
@@ -68,6 +68,8 @@ def _trainer(
         logger=logger or False,
         callbacks=callbacks,
         default_root_dir=folder,
+        enable_checkpointing=folder is not None,
+        enable_progress_bar=folder is not None,
         log_every_n_steps=0,
         num_sanity_val_steps=0,
         enable_model_summary=False,
@@ -103,7 +105,13 @@ class Events(TensorBoardLogger):
         """Events are flushed when the logger is finalized."""
 
 
-def fit(fitter: pl.Trainer, module: RunModule, batches: Batches, resumed: Path | None) -> None:
+def build_for_stack(request: Mapping[str, Any]) -> pl.Trainer:
+    """A Trainer for a stack of runs, which keeps their curves and best weights itself."""
+    with quiet():
+        return _trainer(request, None, [], None)
+
+
+def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: Path | None) -> None:
     """Trains to the end, from the checkpoint `resumed` where there is one. Raises KeyboardInterrupt after Ctrl-C."""
     batches.device = fitter.strategy.root_device
     with quiet():
@@ -122,16 +130,10 @@ def draw_figures(fitter: pl.Trainer, module: RunModule) -> None:
 
 
 def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
-    """Fills TensorBoard's HParams tab: what decides the run's result beside its test metrics, `test/best/<name>` and `test/last/<name>`."""
+    """Fills TensorBoard's HParams tab."""
     if isinstance(fitter.logger, TensorBoardLogger):
-        settings = {key: value for key, value in record.config.items() if key not in ("logger", "overwrite")}
-        metrics = {
-            f"test/{which}/{name}": value
-            for which in ("best", "last")
-            for name in record.metric_names()
-            if (value := record.metrics[f"{which}/test/{name}"]) is not None
-        }
-        fitter.logger.log_hyperparams(flatten(settings), metrics, step=fitter.global_step)
+        settings, metrics = hyperparameters(record)
+        fitter.logger.log_hyperparams(settings, metrics, step=fitter.global_step)
         fitter.logger.finalize("success")
 
 

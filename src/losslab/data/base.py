@@ -25,11 +25,13 @@ class Data:
     inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; float32.
     targets: class indices [n], int64; labels [n] in {0, 1}, numbers [n, D] or boxes [n, 4], float32. Clean.
     target_names: names of the classes, or of the D numbers with their unit.
+    fingerprint: hash of the rows as they came, before any split.
     """
 
     inputs: Tensor
     targets: Tensor
     target_names: tuple[str, ...]
+    fingerprint: str = ""
 
 
 SOURCES: Registry[Callable[..., Data]] = Registry()
@@ -54,7 +56,8 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
 
 @lru_cache(maxsize=2)  # a sweep asks for the same rows again and again; nobody writes into them
 def _rows(name: str, **settings: Any) -> Data:
-    return SOURCES[name](**settings)
+    made = SOURCES[name](**settings)
+    return replace(made, fingerprint=pairing.fingerprint([made.inputs, made.targets]))
 
 
 def split(sizes: Mapping[str, int], seed: int) -> Split:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from losslab.config import WHERE_AND_HOW
 from losslab.record import Record, flatten
 
 # Okabe and Ito (2008): told apart by colour-blind readers too
@@ -36,7 +37,7 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     settings = pd.DataFrame([flatten(record.config) for record in trained])
     differing = [str(key) for key in settings if settings[key].astype(str).nunique() > 1]
     of_loss = [key for key in differing if key.startswith("loss.")]
-    others = [key for key in differing if not key.startswith(("loss", "seed", "logger", "overwrite"))]
+    others = [key for key in differing if not key.startswith(("loss", "seed", *WHERE_AND_HOW))]
 
     def label(row: int, keys: list[str]) -> str:
         return ", ".join(

@@ -1,0 +1,53 @@
+"""Hydra plugins: a sweeper that does not compose what was checked before, and a launcher that trains many runs as one.
+
+Hydra imports this file at every start, so nothing heavy is imported before a sweep is launched.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class LosslabSweeper(BasicSweeper):
+    """Hydra's own sweeper, without composing each job once more: `train.py` has checked the sweep before Hydra saw it."""
+
+    def validate_batch_is_legal(self, batch: Any) -> None:
+        """Checked before."""
+
+
+class FusedLauncher(Launcher):
+    """Hands all jobs of a batch to losslab at once, which trains together what can be stacked and the rest alone."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps what Hydra gives."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs the jobs; each returns the validation metric of its best epoch, so that a sweeper that searches can use it."""
+        from losslab.jobs import compose_jobs
+
+        setup_globals()
+        jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+        values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
+        returns = []
+        for overrides, job, value in zip(job_overrides, jobs, values, strict=True):
+            done = JobReturn(
+                overrides=overrides, working_dir=str(job.folder), task_name="train", status=JobStatus.COMPLETED
+            )
+            done.return_value = value
+            returns.append(done)
+        return returns
+
+
+store = ConfigStore.instance().store
+here = "hydra_plugins.losslab_sweeps"
+sweeper = {"_target_": f"{here}.LosslabSweeper", "max_batch_size": None, "params": None}
+store(group="hydra/sweeper", name="losslab", node=sweeper, provider="losslab")
+# its settings belong to the request: fused.size and fused.audit
+store(group="hydra/launcher", name="fused", node={"_target_": f"{here}.FusedLauncher"}, provider="losslab")

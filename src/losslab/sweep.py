@@ -1,0 +1,216 @@
+"""The runs of a sweep: what is over is recognised, what can be stacked is trained as one, the rest alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from losslab import config, trainer
+from losslab.device import describe
+from losslab.events import write_events
+from losslab.fused import FusedModule, StackedBatches, loss_key
+from losslab.jobs import Job
+from losslab.record import Record, finished, hyperparameters
+from losslab.request import check_folder, check_writable
+from losslab.run import Prepared, open_folder, outcome, prepare, run
+from losslab.stacked import unflatten_parameters, why_alone
+
+Tell = Callable[[Job, Record, bool], None]  # a run is over; True where it was over before
+_LEAST = 2  # runs that are worth a stack
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs that train as one; `why` says what keeps a run alone."""
+
+    jobs: list[Job]
+    why: str | None = None
+
+
+def plan(jobs: Sequence[Job]) -> list[Stack]:
+    """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine."""
+    groups: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[_shared(job.request)].append(job)
+    stacks = []
+    for group in groups.values():
+        size, why = stack_size(group[0].request)
+        if len(group) < _LEAST and why is None:
+            why = "no other run shares its data, model, optimizer, batch size and epochs"
+        if size < _LEAST or why:
+            stacks += [Stack([job], why) for job in group]
+        else:
+            count = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
+            even = -(-len(group) // count)
+            stacks += [Stack(group[start : start + even]) for start in range(0, len(group), even)]
+    return stacks
+
+
+def stack_size(request: dict[str, Any]) -> tuple[int, str | None]:
+    """How many runs like this one train as one stack, and for 1 what speaks against more.
+
+    A stated rule, from experiments/speed: on a CPU a fully connected run-step gains up to about 100 runs; convolutions gain
+    little up to 28 x 28 pixels and lose on larger pictures. On a GPU more is better until the memory ends.
+    """
+    asked = int(request["fused"]["size"])
+    if asked:
+        return asked, "fused.size=1" if asked == 1 else None
+    on_gpu = request["trainer"]["name"] != "cpu" and torch.cuda.is_available()
+    if on_gpu:
+        return 512, None
+    if request["model"]["name"] != "cnn":
+        return 100, None
+    if request["data"]["name"] == "scenes":
+        return 1, "on a CPU, convolutions over pictures this large are slower in a stack"
+    return 8, None
+
+
+def train_all(jobs: Sequence[Job], tell: Tell) -> list[Record]:
+    """Trains every job that is not over, tells of each as it ends, and returns the records in the order of the jobs."""
+    records: dict[int, Record] = {}
+
+    def done(job: Job, record: Record, again: bool = False) -> None:
+        records[job.number] = record
+        tell(job, record, again)
+
+    open_jobs = []
+    for job in jobs:
+        check_writable(job.folder)
+        check_folder(job.folder, job.request)
+        record = finished(job.folder)
+        try:
+            config.check(job.request)
+        except config.Incompatible as error:
+            record = Record.of(job.request, "skipped", str(error))
+            job.folder.mkdir(parents=True, exist_ok=True)
+            record.write(job.folder)
+            done(job, record)
+            continue
+        if record and not job.request["overwrite"]:
+            done(job, record, True)
+        else:
+            open_jobs.append(job)
+    for stack in plan(open_jobs):
+        for job, record in train_stack(stack):
+            done(job, record)
+    return [records[job.number] for job in jobs]
+
+
+def train_stack(stack: Stack) -> Iterator[tuple[Job, Record]]:
+    """Trains one stack and gives its records. Where it cannot be stacked its runs train alone; without memory, in halves."""
+    if len(stack.jobs) < _LEAST:
+        yield from ((job, train_alone(job)) for job in stack.jobs)
+        return
+    try:
+        yield from _train_stack(stack.jobs)
+    except torch.OutOfMemoryError:
+        half = len(stack.jobs) // 2
+        yield from train_stack(Stack(stack.jobs[:half]))
+        yield from train_stack(Stack(stack.jobs[half:]))
+    except Exception as error:
+        why = f"its stack failed with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        yield from ((job, train_alone(job, why)) for job in stack.jobs)
+
+
+def train_alone(job: Job, why: str | None = None) -> Record:
+    """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
+    try:
+        return run(job.request, job.folder)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        record = Record.of(job.request, "failed", reason, traceback=traceback.format_exc())
+        job.folder.mkdir(parents=True, exist_ok=True)
+        record.write(job.folder)
+        return record
+
+
+def audit(jobs: Sequence[Job], records: Sequence[Record], count: int) -> str:
+    """Trains `count` fused runs, drawn at random, alone as well; says the largest difference beside the spread over seeds."""
+    fused = [
+        (job, record) for job, record in zip(jobs, records, strict=True) if record.fused > 1 and record.status == "done"
+    ]
+    drawn = random.Random(0).sample(fused, min(count, len(fused)))
+    if not drawn:
+        return "Audit: no run of this sweep was fused."
+    name = f"last/test/{drawn[0][1].selection['metric']}"
+    differences = []
+    for job, record in drawn:
+        with TemporaryDirectory() as folder:
+            alone = run(job.request | {"logger": {"name": "none", "figures": 0}}, folder)
+        differences.append(abs((alone.metrics[name] or 0.0) - (record.metrics[name] or 0.0)))
+    by_setting = defaultdict(list)
+    for job, record in fused:
+        by_setting[json.dumps(job.request | {"seed": 0}, sort_keys=True)].append(record.metrics[name] or 0.0)
+    spreads = [statistics.stdev(values) for values in by_setting.values() if len(values) > 1]
+    spread = f"{statistics.median(spreads):.3g}" if spreads else "unknown, with one seed"
+    return (
+        f"Audit: {len(drawn)} runs trained alone as well differ in {name} by at most {max(differences):.3g}; "
+        f"the spread over seeds is {spread} (median standard deviation)."
+    )
+
+
+def _shared(request: dict[str, Any]) -> str:
+    """What runs of one stack must agree in, as text."""
+    agreed = {key: request[key] for key in ("task", "data", "model", "trainer", "logger")}
+    return json.dumps(agreed | {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}, sort_keys=True)
+
+
+def _train_stack(jobs: Sequence[Job]) -> Iterator[tuple[Job, Record]]:
+    started = time.perf_counter()
+    pairs = sorted(((prepare(config.check(job.request)), job) for job in jobs), key=lambda pair: loss_key(pair[0]))
+    runs = [parts for parts, _ in pairs]
+    if why := why_alone(runs[0].model):
+        yield from ((job, train_alone(job, why)) for _, job in pairs)
+        return
+    pairings = [parts.pairing() for parts in runs]
+    module, batches = FusedModule(runs), StackedBatches(runs)
+    fitter = trainer.build_for_stack(runs[0].request)
+    ready = time.perf_counter()
+    trainer.fit(fitter, module, batches, None)
+    trained = time.perf_counter()
+    last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
+    evaluated = time.perf_counter()
+    seconds = {"setup": ready - started, "fit": trained - ready, "total": evaluated - started}
+    share = {name: value / len(runs) for name, value in seconds.items()}
+    device = describe(module.device)
+    for number, (parts, job) in enumerate(pairs):
+        record = parts.record(
+            **outcome(module.diverged_in[number], parts.epochs),
+            best_epoch=module.best_epoch[number],
+            metrics=last[number] | best[number],
+            pairing=pairings[number],
+            fused=len(runs),
+            seconds=share,
+            device=device,
+        )
+        _write(parts, job.folder, module, number, record)
+        yield job, record
+
+
+def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, record: Record) -> None:
+    """Leaves what a lone run would have left: config, checkpoints, events, and the record last."""
+    open_folder(folder, parts.request | {"overwrite": True})
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    steps = parts.batches.steps
+    for name, flat, epoch in (("best", module.best, module.best_epoch[number]), ("last", module.flat, record.epochs)):
+        named = unflatten_parameters(parts.model, flat[number].detach().cpu())
+        state = {f"task.{key}": value.cpu() for key, value in parts.task.state_dict().items()}
+        state |= {f"model.{key}": value.clone() for key, value in named.items()}
+        torch.save(
+            {"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, checkpoints / f"{name}.ckpt"
+        )
+    if parts.request["logger"]["name"] == "tensorboard":
+        write_events(folder, module.curves[number], *hyperparameters(record))
+    record.write(folder)
