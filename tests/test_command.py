@@ -32,11 +32,11 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("task=binary corruption=outliers", ["does not fit task 'binary'", "none"]),
     ("model=cnn", ["'friedman' is a table", "linear, mlp"]),
     ("los=mse", ["no key 'los'", "did you mean 'loss'"]),
-    ("loss.betaa=1", ["no key 'loss.betaa'"]),
+    ("loss.betaa=1", ["'mse' has no key 'loss.betaa'"]),
     ("loss=smoothl1 loss.betaa=1", ["did you mean 'loss.beta'"]),
     ("trainer.max_epoch=3", ["did you mean 'trainer.max_epochs'"]),
     ("+foo=1", ["no key 'foo'"]),
-    ("+loss.foo=1", ["no key 'loss.foo'"]),
+    ("+loss.foo=1", ["has no key 'loss.foo'"]),
     ("~loss", ["'loss' is missing"]),
     ("loss=smoothl1 ~loss.beta", ["'loss.beta' is missing"]),
     ("loss=smoothl1 loss.beta=0", ["loss.beta must be above 0"]),
@@ -65,7 +65,14 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("optimizer.schedule=linear", ["constant, cosine, one_cycle"]),
     ("penalty.l1=-1", ["penalty.l1 must be at least 0"]),
     ("loss.about.reads=[boxes]", ["is a fact, not a setting"]),
-    ("loss.name=foo", ["no loss 'foo'"]),
+    ("loss.name=l1", ["cannot be set by itself", "loss=NAME"]),
+    ("loss.beta=0.5", ["The loss 'mse' has no key 'loss.beta'; these have: smoothl1"]),
+    ("corruption=none corruption.fraction=0.2", ["The corruption 'none' has no key 'corruption.fraction'", "outliers"]),
+    ("loss=null", ["no loss 'null'"]),
+    ("experiment=null", ["no experiment 'null'"]),
+    ("+loss=l1", ["cannot be composed"]),
+    ("loss@x=mse", ["cannot be composed"]),
+    ("--config-dir=conf", ["Configs are read from conf/ alone"]),
     ("seed=${nothing}", ["cannot be resolved"]),
     ("loss", ["'loss' cannot be read", "KEY=VALUE"]),
     ("seed=[1,2", ["cannot be read"]),
@@ -198,7 +205,8 @@ def test_a_sweep_gives_each_run_its_folder_and_skips_what_does_not_fit(typed, tm
     ]
     folders = sorted(p.name for p in (tmp_path / "all").iterdir() if p.is_dir())
     assert folders == sorted(config.run_id(r.config) for r in records)
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 7
+    assert out.splitlines()[-1] == "6 runs: 4 done, 2 skipped."
     assert typed(line)[1].count("(was over already)") == 4
 
 
@@ -236,3 +244,71 @@ def test_the_catalogue_lists_what_serves_a_task(capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert all(name in out for name in config.fitting("loss", "bbox"))
     assert "cross_entropy" not in out
+
+
+def test_a_sweep_over_all_losses_runs_those_that_fit(typed, tmp_path: Path) -> None:
+    small = "data.rows=40 data.batch_size=8 trainer.max_epochs=1 logger=none"
+    status, _, _ = typed(f"-m task=bbox loss=glob(*) {small} hydra.sweep.dir=all")
+    assert status == 0
+    assert sorted(r.loss for r in read_records(tmp_path / "all") if r.status == "done") == config.fitting(
+        "loss", "bbox"
+    )
+
+
+def test_two_runs_do_not_share_a_folder(typed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        typed("-m seed=0,1 data.rows=300 hydra.sweep.subdir=same hydra.sweep.dir=all logger=none")
+    assert stopped.value.code == 2
+    assert "would share the folder" in capsys.readouterr().err
+    line = "-m seed=0,0 data.rows=300 trainer.max_epochs=1 hydra.sweep.dir=twice logger=none"
+    assert typed(line)[0] == 0
+    assert len(read_records(tmp_path / "twice")) == 1
+
+
+def test_another_launcher_gives_the_same_records(typed, tmp_path: Path) -> None:
+    line = "-m loss=mse,l1 seed=0,1 data.rows=300 trainer.max_epochs=2 logger=none trainer=cpu"
+    for launcher in ("fused", "basic"):
+        assert typed(f"{line} hydra/launcher={launcher} hydra.sweep.dir={launcher}")[0] == 0
+    fused, basic = (read_records(tmp_path / launcher) for launcher in ("fused", "basic"))
+    assert [r.fused for r in fused] == [4] * 4
+    assert [r.fused for r in basic] == [1] * 4
+    for one, other in zip(fused, basic, strict=True):
+        assert config.run_id(one.config) == config.run_id(other.config)
+        assert one.pairing == other.pairing
+        assert one.metrics == pytest.approx(other.metrics, rel=1e-3)
+
+
+def test_a_record_of_another_request_is_never_taken_for_this_one(typed, tmp_path: Path) -> None:
+    line = "data.rows=300 trainer.max_epochs=1 logger=none hydra.run.dir=here"
+    assert typed(line)[0] == 0
+    (tmp_path / "here/config.yaml").unlink()
+    status, out, _ = typed(line + " seed=1")
+    assert "was over already" not in out
+    (tmp_path / "here/config.yaml").write_text("[not, a, config]")
+    status, _, err = typed(line)
+    assert status == 2
+    assert "holds another run" in err
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(tmp_path: Path) -> None:
+    import os
+    import pty
+
+    pid, screen = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        asked = ["data.rows=300", "trainer.max_epochs=5", "logger=none", "hydra.run.dir=here"]
+        os.execv(sys.executable, [sys.executable, str(ROOT / "train.py"), *asked])
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(screen, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        shown += chunk
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert b"val/mae" in shown
+    assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") > 0

@@ -28,12 +28,7 @@ def test_functions_and_cards_match() -> None:
         assert keywords == set(card.about.get("ranges", {})), "each hyperparameter states its range"
         assert set(card.about["facts"]) <= FACTS
         assert any(digit.isdigit() for digit in card.about["source"]), "a source names its year"
-        assert (
-            "pred" in function.__doc__
-            or "e = " in function.__doc__
-            or "e^2" in function.__doc__
-            or "|e|" in function.__doc__
-        )
+        assert "    l = " in function.__doc__, "a docstring gives the formula"
 
 
 @pytest.mark.parametrize(("name", "space"), PAIRS)
@@ -172,6 +167,7 @@ def test_refuses_a_column_against_a_row() -> None:
         ("giou", torch.zeros(1, 4), tensor([[0.5, 0.1, 0.5, 0.9]]), "no area"),
         ("giou", torch.zeros(1, 3), torch.zeros(1, 3), "corners x1 y1 x2 y2"),
         ("mse", tensor(0.0), tensor(0.0), "first axis"),
+        ("cross_entropy", torch.zeros(2, 3), tensor([0, -100]), "no class index"),
     ],
 )
 def test_refuses_a_target_outside_its_domain(name: str, pred: torch.Tensor, target: torch.Tensor, says: str) -> None:
@@ -184,7 +180,7 @@ def test_get_refuses_what_is_not_there() -> None:
         losses.get("hubber")
     with pytest.raises(BadRequest, match=r"loss.delta must be above 0"):
         losses.get("huber", delta=0.0)
-    with pytest.raises(BadRequest, match=r"did you mean 'delta'"):
+    with pytest.raises(BadRequest, match=r"did you mean 'loss.delta'"):
         losses.get("huber", deltaa=1.0)
     with pytest.raises(BadRequest, match=r"does not read 'boxes'"):
         losses.get("bce", space="boxes")
@@ -195,3 +191,18 @@ def test_names_of_a_task_are_those_that_share_a_space_with_it() -> None:
     assert losses.names("regression") == ["huber", "l1", "mse", "smoothl1"]
     for task, name in itertools.product(config.names("task"), losses.names()):
         assert (name in losses.names(task)) == (config.space(task, name) is not None)
+
+
+def test_no_index_is_let_through_after_the_first_call() -> None:
+    loss = losses.get("cross_entropy")
+    loss(torch.zeros(2, 3), tensor([0, 1]))
+    with pytest.raises(IndexError, match="out of bounds"):
+        loss(torch.zeros(2, 3), tensor([0, -100]))
+
+
+def test_giou_in_half_precision() -> None:
+    giou = losses.get("giou")
+    small = tensor([[0.5, 0.5, 0.505, 0.505]], dtype=torch.float16)
+    assert giou(small, small).item() == 0
+    pixels = tensor([[0.0, 0.0, 640.0, 480.0]], dtype=torch.float16)
+    assert giou(pixels, pixels).item() == 0

@@ -91,3 +91,16 @@ def test_a_torn_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_text(path.read_text()[:100])
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "is not a whole record" in capsys.readouterr().err
+
+
+def test_what_is_not_paired_is_said() -> None:
+    assert "not every loss has seed 1" in printed([KNOWN[0], KNOWN[1], KNOWN[2]])
+    same, other = (replace(each, pairing={"order": order}) for each, order in ((KNOWN[0], "a"), (KNOWN[2], "b")))
+    assert "the runs of seed 0 differ in order" in printed([same, other])
+    assert "differ in" not in printed([same, replace(other, pairing={"order": "a"})])
+
+
+def test_a_copy_of_a_run_is_not_another_seed() -> None:
+    made = report.table([*KNOWN, KNOWN[0]])
+    assert len(made) == len(KNOWN)
+    assert "1 copies of runs were left out" in printed([*KNOWN, KNOWN[0]])

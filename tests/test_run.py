@@ -256,6 +256,36 @@ def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, mon
     assert first == second
 
 
+def test_a_stopped_run_may_be_moved(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+    asked = ["trainer.max_epochs=8", "optimizer.lr=0.02", "loss=mse"]  # its best epoch comes before it is stopped
+    whole = quick(*asked, into="whole")
+    original = losslab.module.RunModule.on_train_epoch_end
+
+    def stop(self) -> None:
+        original(self)
+        if self.current_epoch == 6:
+            raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(losslab.module.RunModule, "on_train_epoch_end", stop)
+        with pytest.raises(Stopped):
+            quick(*asked, into="stopped")
+    (tmp_path / "stopped").rename(tmp_path / "moved")
+    moved = quick(*asked, into="moved")
+    assert moved.best_epoch == whole.best_epoch < 6
+    assert moved.metrics == whole.metrics
+    assert moved.seconds["fit"] > 0.5 * whole.seconds["fit"], "the seconds before the stop count"
+
+
+def test_a_diverged_run_that_lost_its_record_diverges_again(quick: Quick, tmp_path: Path) -> None:
+    asked = ["optimizer=sgd", "optimizer.lr=1e10", "trainer.max_epochs=5"]
+    first = quick(*asked)
+    (tmp_path / "run/record.json").unlink()
+    again = quick(*asked)
+    assert (again.reason, again.epochs, again.metrics) == (first.reason, first.epochs, first.metrics)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path, how: signal.Signals) -> None:
@@ -274,7 +304,7 @@ def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path, how:
     assert not (tmp_path / "stopped/record.json").exists(), "the run must be longer than the time to stop it"
     if how == signal.SIGINT:
         assert stopped.returncode == 130
-        assert said.strip() == "Stopped. The same command goes on from the last finished epoch."
+        assert said.strip().startswith("Stopped. The same command goes on from the last checkpoint")
     for into in ("stopped", "whole"):
         subprocess.run(command(into), check=True, capture_output=True)
     resumed, whole = read_record(tmp_path / "stopped"), read_record(tmp_path / "whole")

@@ -190,3 +190,51 @@ def test_penalties_count_weights_and_leave_biases_out() -> None:
     optim.weight_penalty(model, 0.5, 0.1).backward()
     torch.testing.assert_close(model.weight.grad, tensor([[0.5 + 0.6, -0.5 - 0.8]]))
     assert model.bias.grad is None
+
+
+@pytest.mark.parametrize("name", config.names("task"))
+def test_each_task_draws_its_figures(name: str) -> None:
+    from losslab.tasks import Snapshot
+
+    targets = {
+        "multiclass": torch.arange(6) % 2,
+        "binary": (torch.arange(6) % 2).float(),
+        "regression": torch.arange(6.0)[:, None],
+        "bbox": tensor([[0.1, 0.1, 0.5, 0.6]] * 6) + torch.arange(6)[:, None] / 100,
+    }[name]
+    names = ("x1", "y1", "x2", "y2") if name == "bbox" else ("y",) if name == "regression" else ("a", "b")
+    built = task(name, targets, names, **({"coordinates": "standardised"} if name == "bbox" else {}))
+    built.calibrate(targets) if name in ("bbox", "regression") else None
+
+    class Writer:
+        drawn = 0
+
+        def __getattr__(self, _):
+            def add(*_, **__):
+                self.drawn += 1
+
+            return add
+
+    writer, rows = Writer(), torch.arange(6)
+    seen = Snapshot(
+        torch.zeros(6, 1, 8, 8),
+        targets,
+        targets,
+        rows > 3,
+        {"train": rows, "val": rows},
+        lambda numbers: torch.zeros(len(numbers), built.outputs),
+    )
+    built.draw(writer, 0, seen)
+    assert writer.drawn > 0
+
+
+def test_metrics_that_do_not_exist_are_undefined() -> None:
+    one = torch.ones(4)
+    found = task("binary", one, ("no", "yes")).evaluate(
+        torch.randn(4, 1, generator=torch.Generator().manual_seed(0)), one
+    )
+    assert math.isnan(found["auroc"])
+    assert math.isnan(found["average_precision"])
+    assert not math.isnan(found["accuracy"])
+    flat = torch.full((4, 1), 3.0)
+    assert math.isnan(task("regression", flat, ("y",)).evaluate(torch.zeros(4, 1), flat)["r2"])

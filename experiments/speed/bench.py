@@ -74,7 +74,7 @@ def bare(request: dict[str, Any]) -> float:
 
 
 def ours(request: dict[str, Any]) -> float:
-    """The training loop of a run as a user gets it: Lightning, checkpoints, curves and figures for TensorBoard."""
+    """The training loop of a run as a user gets it: Lightning, checkpoints, curves for TensorBoard."""
     with tempfile.TemporaryDirectory() as folder:
         return _run.run(request, folder).seconds["fit"]
 

@@ -30,10 +30,14 @@ class FusedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs; each returns the validation metric of its best epoch, so that a sweeper that searches can use it."""
+        from losslab.config import BadRequest
         from losslab.jobs import compose_jobs
 
         setup_globals()
-        jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+        try:
+            jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+        except BadRequest as error:
+            self.task_function.refuse(error)  # type: ignore[attr-defined]
         values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
         returns = []
         for overrides, job, value in zip(job_overrides, jobs, values, strict=True):

@@ -1,6 +1,6 @@
 """losslab trains small models under different loss functions and says, with evidence, which loss to use.
 
-The names below are loaded on first use, so that `import losslab` does not wait for torch. One run: `losslab.run.run`.
+The names below are loaded on first use, so that `import losslab` does not wait for torch. One run: `from losslab.run import run`.
 """
 
 from importlib import import_module

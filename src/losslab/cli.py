@@ -9,7 +9,8 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -56,6 +57,12 @@ def train(arguments: list[str]) -> int:
     from losslab.request import check_command
 
     given = get_args_parser().parse_args(arguments)
+    if given.config_dir or given.config_name or given.config_path:
+        print(
+            "train.py: Configs are read from conf/ alone; put your own files there.",
+            file=sys.stderr,
+        )
+        return 2
     if not (given.help or given.hydra_help or given.cfg or given.info or given.shell_completion):
         try:
             check_command(given.overrides, given.multirun)
@@ -67,11 +74,9 @@ def train(arguments: list[str]) -> int:
     job = hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)
     try:
         job()
-    except config.BadRequest as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last finished epoch.", file=sys.stderr)
+        same = "The same command without overwrite=true" if "overwrite=true" in arguments else "The same command"
+        print(f"\nStopped. {same} goes on from the last checkpoint (one is made every two seconds).", file=sys.stderr)
         return 130
     return command.status
 
@@ -90,12 +95,20 @@ class Command:
         """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none."""
         from losslab.sweep import audit, train_all
 
-        records = train_all(jobs, lambda job, record, again: self._tell(job, record, again))
+        try:
+            records = train_all(jobs, self._tell)
+        except config.BadRequest as error:
+            self.refuse(error)
         counts = Counter(record.status for record in records)
         print(f"{len(records)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
         if checked := jobs[0].request["fused"]["audit"]:
             print(audit(jobs, records, checked))
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
+
+    def refuse(self, error: config.BadRequest) -> NoReturn:
+        """Answers a wrong request in one sentence; Hydra would print a traceback."""
+        print(f"train.py: {error}", file=sys.stderr)
+        raise SystemExit(2)
 
     def _tell(self, job: Job, record: Record, again: bool) -> None:
         self.status = max(self.status, _tell(record, job.folder, job.number, again))
@@ -134,7 +147,7 @@ def report_on(folder: Path) -> int:
     report.show(table, Console())
     print(f"\nFigure:      {report.draw(table, folder / 'report.png')}")
     print(f"Records:     {report.save(records, folder / 'records.parquet')}")
-    print(f"TensorBoard: tensorboard --logdir {folder}")
+    print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
     return 0
 
 
@@ -148,11 +161,13 @@ def _job(cfg: DictConfig) -> int:
     if cfg.trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
     from losslab.record import Record, finished
+    from losslab.request import check_folder
 
     trace = ""
     try:
         request = config.check(cfg)
-        if not request["overwrite"] and (record := finished(folder)):
+        check_folder(folder, request)
+        if record := finished(folder, request):
             return _tell(record, folder, settings.job.num if in_sweep else None, again=True)
         from losslab.run import run
 
@@ -160,6 +175,9 @@ def _job(cfg: DictConfig) -> int:
     except config.Incompatible as error:
         record = Record.of(config.canonical(cfg), "skipped", str(error))
         record.write(folder)
+    except config.BadRequest as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
     except Exception as error:
         trace = traceback.format_exc()
         record = Record.of(config.canonical(cfg), "failed", f"{type(error).__name__}: {error}", traceback=trace)
@@ -198,8 +216,8 @@ def _tell_whole(record: Record, folder: Path) -> None:
     if record.reason:
         print(f"{record.status}: {record.reason}")
     print(f"Record:      {folder / 'record.json'}")
-    print(f"TensorBoard: tensorboard --logdir {folder}")
+    print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
 
 
 def _number(value: Any) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
+    return "undefined" if value is None else f"{value:.4g}"

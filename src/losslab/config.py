@@ -99,6 +99,10 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     request = config if isinstance(config, DictConfig) else dict(config)
     if isinstance(request, DictConfig):
         request = resolved(request)
+    if isinstance(request.get("experiment"), Mapping):
+        raise BadRequest(
+            "A recipe under conf/experiment/ must begin with the line '# @package _global_'; without it, it sets nothing."
+        )
     request = {str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment")}
     root = card("", "config")
     _same_keys("", request, list(root.values) + list(GROUPS))
@@ -111,7 +115,7 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 def resolved(whole: DictConfig) -> dict[str, Any]:
     """A composed config as plain values, without Hydra's own part. Raises BadRequest for a reference that leads nowhere."""
     try:
-        kept = OmegaConf.masked_copy(whole, [str(key) for key in whole if key not in ("about", "hydra", "experiment")])
+        kept = OmegaConf.masked_copy(whole, [str(key) for key in whole if key not in ("about", "hydra")])
         plain = OmegaConf.to_container(kept, resolve=True)
     except OmegaConfBaseException as error:
         raise BadRequest(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from error
@@ -204,19 +208,35 @@ def _group(group: str, given: Any, shared_ranges: Mapping[str, str]) -> dict[str
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         raise BadRequest(f"{group} must be one of: {', '.join(names(group))}.")
     own = card(group, given["name"])
-    _same_keys(f"{group}.", given, [*list(own.values), "about"])
+    given = {key: value for key, value in given.items() if key != "about"}
+    for key in given:
+        if key not in own.values:
+            raise BadRequest(no_such_key(group, given["name"], str(key)))
+    _same_keys(f"{group}.", given, list(own.values))
     ranges = dict(shared_ranges) | {f"{group}.{key}": text for key, text in own.about.get("ranges", {}).items()}
     return {key: _typed(f"{group}.{key}", given[key], default, ranges) for key, default in own.values.items()}
+
+
+def no_such_key(group: str, name: str, key: str) -> str:
+    """A sentence for a key that the chosen file of a group does not have, with those that do have it."""
+    own = [known for known in card(group, name).values if known != "name"]
+    others = [other for other in names(group) if key in card(group, other).values and other != name]
+    word = {"data": "data set", "trainer": "trainer choice"}.get(group, group)
+    close = difflib.get_close_matches(key, own, n=1, cutoff=0.5)
+    if others and not close:
+        return f"The {word} '{name}' has no key '{group}.{key}'; these have: {', '.join(others)}."
+    valid = f"Valid: {', '.join(f'{group}.{known}' for known in own)}." if own else "It has none to set."
+    hint = f" (did you mean '{group}.{close[0]}'?)" if close else ""
+    return f"The {word} '{name}' has no key '{group}.{key}'{hint}. {valid}"
 
 
 def _same_keys(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
     for key in given:
         if key not in known:
-            raise BadRequest(
-                f"There is no key '{prefix}{key}'{nearest(str(key), known)}. Valid: {', '.join(prefix + k for k in known if k != 'about')}."
-            )
+            shown = ", ".join(prefix + k for k in known)
+            raise BadRequest(f"There is no key '{prefix}{key}'{nearest(str(key), known)}. Valid: {shown}.")
     for key in known:
-        if key not in given and key != "about":
+        if key not in given:
             raise BadRequest(f"The key '{prefix}{key}' is missing; it must not be deleted.")
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from losslab.module import RunModule
 from losslab.tasks import Snapshot, Task
 
 
@@ -24,10 +21,9 @@ class Figures(Callback):
         epoch = trainer.current_epoch + 1
         done, before = ((number * self.times) // trainer.max_epochs for number in (epoch, epoch - 1))
         if done > before and epoch < trainer.max_epochs:
-            self.finish(trainer, pl_module)
+            self.finish(trainer)
 
-    def finish(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def finish(self, trainer: pl.Trainer) -> None:
         """Draws the model as it is now."""
-        assert isinstance(pl_module, RunModule)
         assert isinstance(trainer.logger, TensorBoardLogger)
-        self.task.draw(trainer.logger.experiment, trainer.global_step, replace(self.seen, raw=pl_module.raw))
+        self.task.draw(trainer.logger.experiment, trainer.global_step, self.seen)

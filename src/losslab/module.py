@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -92,6 +93,7 @@ class RunModule(pl.LightningModule):
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
         self.latest: dict[str, float] = {}
+        self._earlier_seconds, self._started = 0.0, 0.0
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
 
@@ -154,6 +156,23 @@ class RunModule(pl.LightningModule):
             for part in ("val", "test")
             for name, value in self.task.evaluate(self.raw(self.split[part]), self.targets[self.split[part]]).items()
         }
+
+    def on_fit_start(self) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+
+    @property
+    def fit_seconds(self) -> float:
+        """Seconds of training, those before an interruption counted in."""
+        return self._earlier_seconds + time.perf_counter() - self._started
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what the weights do not tell."""
+        checkpoint |= {"fit_seconds": self.fit_seconds, "diverged_in": self.diverged_in}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on counting."""
+        self._earlier_seconds = checkpoint["fit_seconds"]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches are made on the device."""

@@ -39,15 +39,19 @@ class EpochBar(ProgressBar):
         self._bar.start()
         self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Moves the bar on by an epoch."""
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Shows what the epoch before gave: at the end of an epoch callbacks are called before the module has judged it."""
+        shown = cast(RunModule, pl_module).latest
         if self._bar:
-            shown = cast(RunModule, pl_module).latest
-            text = "  ".join(f"{name} {shown[name]:.4g}" for name in ("train/loss", self.metric))
-            self._bar.update(self._bar.task_ids[0], completed=trainer.current_epoch + 1, description=text)
+            text = "  ".join(f"{name} {shown[name]:.4g}" for name in ("train/loss", self.metric) if name in shown)
+            self._bar.update(self._bar.task_ids[0], completed=trainer.current_epoch, description=text)
 
     def teardown(self, *_: Any, **__: Any) -> None:
-        """Takes the bar away, also after an error or Ctrl-C."""
+        """Takes the bar away."""
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+    def on_exception(self, *_: Any, **__: Any) -> None:
+        """Takes the bar away after an error or Ctrl-C, too."""
+        self.teardown()

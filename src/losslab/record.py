@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from losslab.config import WHERE_AND_HOW
+from losslab.config import WHERE_AND_HOW, run_id
 
 NAME = "record.json"
 
@@ -125,10 +125,12 @@ def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
     return flatten(settings), metrics
 
 
-def finished(folder: Path) -> Record | None:
-    """The record in a folder whose run is over and need not be repeated: all but those that failed."""
+def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
+    """The record of this request in a folder, if its run is over and need not be repeated: it trained to an end."""
     record = read_record(folder)
-    return record if record and record.status != "failed" else None
+    if record is None or record.status not in ("done", "diverged") or request["overwrite"]:
+        return None
+    return record if run_id(record.config) == run_id(request) else None
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -158,15 +160,16 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _commit() -> str | None:
-    """The commit of the code that runs, with a plus sign where files differ from it; None outside a git checkout."""
-    here = Path(__file__).resolve().parent
+    """The commit of the code that runs, with a plus sign where files differ from it; None where git does not hold this code."""
+    here = Path(__file__).resolve()
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here.parent), *words], capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
     try:
-        described = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        git("ls-files", "--error-unmatch", here.name)  # a package installed inside somebody's repository is not theirs
+        return git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*") or None
+    except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip() or None

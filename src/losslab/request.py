@@ -33,7 +33,7 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises BadRequest for whatever the command line would refuse.
     """
     with _hydra():
-        return config.check(_composed(overrides))
+        return config.check(_composed(_single(_axes(overrides))))
 
 
 def check_command(overrides: Sequence[str], multirun: bool) -> None:
@@ -43,23 +43,27 @@ def check_command(overrides: Sequence[str], multirun: bool) -> None:
     """
     with _hydra():
         axes = _axes(overrides)
-        first = [choices[0] for choices in axes.values()]
-        whole = _composed(first, with_hydra=True)
-        swept = {key for key, choices in axes.items() if len(choices) > 1}
+        whole = _composed([choices[0] for choices in axes.values()], with_hydra=True)
         if multirun or str(OmegaConf.select(whole, "hydra.mode")) == "RunMode.MULTIRUN":
             params = OmegaConf.select(whole, "hydra.sweeper.params") or {}
             _check_sweep(_axes([f"{key}={value}" for key, value in params.items()]) | axes)
             check_writable(Path(str(whole.hydra.sweep.dir)))
-        elif swept:
-            key = min(swept)
-            raise BadRequest(
-                f"'{key}' was given several values; add -m to run each of them, or write {key}=[...] if a list was meant."
-            )
         else:
+            _single(axes)
             request = config.check(whole)
             folder = Path(str(whole.hydra.run.dir))
             check_writable(folder)
             check_folder(folder, request)
+
+
+def _single(axes: Mapping[str, list[str]]) -> list[str]:
+    """The overrides of one run. Raises BadRequest where a key was given several values."""
+    for key, choices in axes.items():
+        if len(choices) > 1:
+            raise BadRequest(
+                f"'{key}' was given several values; add -m to run each of them, or write {key}=[...] if a list was meant."
+            )
+    return [choices[0] for choices in axes.values()]
 
 
 def check_writable(folder: Path) -> None:
@@ -70,7 +74,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise BadRequest(
-            f"Nothing can be written to {folder}: {error.strerror}; choose another folder with hydra.run.dir=DIR."
+            f"Nothing can be written to {folder}: {error.strerror}; choose another with hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR."
         ) from error
 
 
@@ -78,7 +82,7 @@ def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
     """Raises BadRequest where `folder` holds another run than this request, unless it is to be overwritten."""
     try:
         found = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        same = config.run_id(found) == config.run_id(request)
+        same = isinstance(found, dict) and config.run_id(found) == config.run_id(request)
     except FileNotFoundError:
         return
     except (yaml.YAMLError, UnicodeDecodeError, BadRequest):
@@ -144,18 +148,16 @@ def _check_choice(text: str) -> None:
         raise BadRequest(f"'{key}' is a fact, not a setting, and cannot be changed.")
     if key in ("hydra.run.dir", "hydra.sweep.dir") and not value:
         raise BadRequest(f"{key} must name a folder.")
-    if (
-        key in (*config.GROUPS, "experiment")
-        and not parsed.is_delete()
-        and value is not None
-        and str(value) not in config.names(key)
-    ):
-        raise BadRequest(config.unknown(key, str(value), config.names(key)))
+    if key.endswith(".name") and key.removesuffix(".name") in config.GROUPS:
+        raise BadRequest(f"'{key}' cannot be set by itself: write {key.removesuffix('.name')}=NAME.")
+    is_group = key in (*config.GROUPS, "experiment") and not parsed.is_delete()
+    if is_group and str(value) not in config.names(key):
+        raise BadRequest(config.unknown(key, "null" if value is None else str(value), config.names(key)))
 
 
 def _parse(text: str) -> Override:
     try:
-        return OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_override(text)
+        return OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides([text])[0]
     except (OverrideParseException, HydraException) as error:
         raise BadRequest(
             f"'{text}' cannot be read; write KEY=VALUE, and put quotes around a value with spaces, commas or brackets."
@@ -165,24 +167,28 @@ def _parse(text: str) -> Override:
 def _composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
     try:
         return hydra_compose("config", overrides=list(overrides), return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise BadRequest(_diagnosis(overrides, error)) from error
 
 
 def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
     """One sentence for a composition that failed."""
-    plain = hydra_compose(
-        "config", overrides=[text for text in overrides if _parse(text).key_or_group in config.GROUPS]
-    )
+    chosen = {_parse(text).key_or_group: str(_parse(text).value()) for text in overrides}
+    plain = hydra_compose("config", overrides=[f"{g}={name}" for g, name in chosen.items() if g in config.GROUPS])
     known = list(_keys(plain))
     for text in overrides:
         parsed = _parse(text)
         key = parsed.key_or_group
-        if key not in known and key != "experiment" and not key.startswith("hydra") and not parsed.is_add():
-            near = [name for name in known if name.startswith(f"{key.split('.')[0]}.")] or [
-                name for name in known if "." not in name
-            ]
-            return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(near)}."
+        if (
+            key not in known
+            and not key.startswith(("experiment", "hydra"))
+            and not parsed.is_add()
+            and not parsed.package
+        ):
+            group, _, inner = key.partition(".")
+            if inner and group in config.GROUPS:
+                return config.no_such_key(group, plain[group].name, inner)
+            return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(k for k in known if '.' not in k)}."
     return f"The request cannot be composed: {str(error).splitlines()[0].rstrip('.')}."
 
 

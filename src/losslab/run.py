@@ -104,7 +104,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     request, folder = config.check(request), Path(folder)
     check_writable(folder)
     check_folder(folder, request)
-    if (record := finished(folder)) and not request["overwrite"]:
+    if record := finished(folder, request):
         return record
     parts = prepare(request)
     pairing = parts.pairing()
@@ -120,15 +120,22 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
         request["penalty"],
         parts.steps,
     )
+    rows = parts.rows
     seen = Snapshot(
-        parts.rows.inputs, parts.source.targets, parts.rows.targets, parts.rows.hit, parts.split, module.raw
+        rows.inputs,
+        parts.source.targets,
+        rows.targets,
+        rows.hit,
+        parts.split,
+        lambda numbers: module.raw(numbers).cpu(),
     )
     fitter = trainer.build(request, parts.task, seen, folder, resumed)
     ready = time.perf_counter()
     trainer.fit(fitter, module, parts.batches, resumed)
     trained = time.perf_counter()
+    fit_seconds = module.fit_seconds
 
-    trainer.draw_figures(fitter, module)
+    trainer.draw_figures(fitter)
     metrics = module.evaluate("last")
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location=module.device, weights_only=True)
     module.load_state_dict(best["state_dict"])
@@ -138,7 +145,11 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
         best_epoch=best["epoch"] + 1,
         metrics=metrics,
         pairing=pairing,
-        seconds={"setup": ready - started, "fit": trained - ready, "total": time.perf_counter() - started},
+        seconds={
+            "setup": ready - started,
+            "fit": fit_seconds,
+            "total": ready - started + fit_seconds + time.perf_counter() - trained,
+        },
         device=describe(module.device),
     )
     trainer.log_hyperparameters(fitter, record)
@@ -149,7 +160,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
 def open_folder(folder: Path, request: Mapping[str, Any]) -> Path | None:
     """Makes the folder of a run, with its config; returns the checkpoint that it is to go on from, if it was stopped before."""
     last = folder / "checkpoints" / "last.ckpt"
-    resumed = last.exists() and not request["overwrite"]
+    resumed = last.exists() and not request["overwrite"] and _can_go_on(last)
     if not resumed:
         clear_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,3 +174,9 @@ def outcome(diverged_in: int | None, epochs: int) -> dict[str, Any]:
         reason = f"the loss or a prediction was not finite in epoch {diverged_in}"
         return {"status": "diverged", "reason": reason, "epochs": diverged_in}
     return {"status": "done", "reason": None, "epochs": epochs}
+
+
+def _can_go_on(last: Path) -> bool:
+    """Whether a checkpoint is one of a lone run that has not diverged. All others start anew, to the same end."""
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    return "diverged_in" in checkpoint and checkpoint["diverged_in"] is None

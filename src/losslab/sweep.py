@@ -77,34 +77,40 @@ def stack_size(request: dict[str, Any]) -> tuple[int, str | None]:
 
 
 def train_all(jobs: Sequence[Job], tell: Tell) -> list[Record]:
-    """Trains every job that is not over, tells of each as it ends, and returns the records in the order of the jobs."""
-    records: dict[int, Record] = {}
+    """Trains every job that is not over, tells of each as it ends, and returns the records in the order of the jobs.
 
-    def done(job: Job, record: Record, again: bool = False) -> None:
-        records[job.number] = record
-        tell(job, record, again)
-
-    open_jobs = []
+    Raises BadRequest, before anything is trained, where a folder cannot be written or would hold two runs.
+    """
+    records: dict[Path, Record] = {}
+    asked: dict[Path, str] = {}
     for job in jobs:
         check_writable(job.folder)
         check_folder(job.folder, job.request)
-        record = finished(job.folder)
-        try:
-            config.check(job.request)
-        except config.Incompatible as error:
-            record = Record.of(job.request, "skipped", str(error))
-            job.folder.mkdir(parents=True, exist_ok=True)
-            record.write(job.folder)
-            done(job, record)
+        run_id = config.run_id(job.request)
+        if asked.setdefault(job.folder, run_id) != run_id:
+            raise config.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
+
+    open_jobs: list[Job] = []
+    seen: set[Path] = set()
+    for job in jobs:
+        if job.folder in seen:  # the same run asked for twice
             continue
-        if record and not job.request["overwrite"]:
-            done(job, record, True)
+        seen.add(job.folder)
+        if reason := _misfit(job):
+            records[job.folder] = _record(job, "skipped", reason)
+        elif record := finished(job.folder, job.request):
+            records[job.folder] = record
+            tell(job, record, True)
+            continue
         else:
             open_jobs.append(job)
+            continue
+        tell(job, records[job.folder], False)
     for stack in plan(open_jobs):
         for job, record in train_stack(stack):
-            done(job, record)
-    return [records[job.number] for job in jobs]
+            records[job.folder] = record
+            tell(job, record, False)
+    return [records[job.folder] for job in jobs]
 
 
 def train_stack(stack: Stack) -> Iterator[tuple[Job, Record]]:
@@ -128,11 +134,7 @@ def train_alone(job: Job, why: str | None = None) -> Record:
     try:
         return run(job.request, job.folder)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        record = Record.of(job.request, "failed", reason, traceback=traceback.format_exc())
-        job.folder.mkdir(parents=True, exist_ok=True)
-        record.write(job.folder)
-        return record
+        return _record(job, "failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
 
 def audit(jobs: Sequence[Job], records: Sequence[Record], count: int) -> str:
@@ -158,6 +160,23 @@ def audit(jobs: Sequence[Job], records: Sequence[Record], count: int) -> str:
         f"Audit: {len(drawn)} runs trained alone as well differ in {name} by at most {max(differences):.3g}; "
         f"the spread over seeds is {spread} (median standard deviation)."
     )
+
+
+def _misfit(job: Job) -> str | None:
+    """Why the parts of a job do not fit one another, or None."""
+    try:
+        config.check(job.request)
+    except config.Incompatible as error:
+        return str(error)
+    return None
+
+
+def _record(job: Job, status: str, reason: str, **rest: Any) -> Record:
+    """Writes the record of a job that was not trained to an end."""
+    record = Record.of(job.request, status, reason, **rest)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    record.write(job.folder)
+    return record
 
 
 def _shared(request: dict[str, Any]) -> str:

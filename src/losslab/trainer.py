@@ -17,7 +17,6 @@ from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from losslab.figures import Figures
-from losslab.module import RunModule
 from losslab.progress import EpochBar
 from losslab.record import Record, hyperparameters
 from losslab.tasks import Snapshot, Task
@@ -37,7 +36,7 @@ def build(
     monitor = task.selector
     callbacks: list[Callback] = [
         EpochBar(f"val/{monitor}"),
-        ModelCheckpoint(
+        BestCheckpoint(
             dirpath=folder / "checkpoints",
             filename="best",
             monitor=f"val/{monitor}",
@@ -60,8 +59,10 @@ def build(
 def _trainer(
     request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path | None
 ) -> pl.Trainer:
+    name = request["trainer"]["name"]
     return pl.Trainer(
-        accelerator=request["trainer"]["name"],
+        # not Lightning's auto, which takes Apple's GPU, where nothing of this has been tried
+        accelerator=("gpu" if torch.cuda.is_available() else "cpu") if name == "auto" else name,
         devices=1,
         max_epochs=request["trainer"]["max_epochs"],
         deterministic=request["trainer"]["deterministic"],
@@ -76,6 +77,21 @@ def _trainer(
         use_distributed_sampler=False,
         enable_autolog_hparams=False,
     )
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's, which forgets its best score when the folder of a stopped run was moved; this one takes it along."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over the state as if it had been saved in this folder."""
+        assert self.dirpath is not None
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = {key: here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"dirpath": str(self.dirpath), "best_k_models": best})
 
 
 class LastCheckpoint(Checkpoint):
@@ -122,11 +138,11 @@ def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: P
     module.to(batches.device)  # Lightning takes it off the GPU
 
 
-def draw_figures(fitter: pl.Trainer, module: RunModule) -> None:
+def draw_figures(fitter: pl.Trainer) -> None:
     """Draws the task's figures for the model as it is after training, if figures were asked for."""
     for callback in fitter.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Figures):
-            callback.finish(fitter, module)
+            callback.finish(fitter)
 
 
 def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
@@ -142,11 +158,13 @@ def quiet() -> Iterator[None]:
     """No tips, no advertisements, no advice about workers that data held in memory does not need."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-        yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
+            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -24,7 +24,12 @@ class Overlap(NamedTuple):
 
 
 def overlap(pred: Tensor, target: Tensor) -> Overlap:
-    """Areas for boxes [N, 4]. A box whose corners are swapped counts as one without area, never as a perfect match."""
+    """Areas for boxes [N, 4]. A box whose corners are swapped counts as one without area, never as a perfect match.
+
+    float16 is taken as float32: the area of a box of 256 pixels a side would be infinite, that of a small one nothing.
+    """
+    if pred.dtype == torch.float16:
+        pred, target = pred.float(), target.float()
     sides_pred = (pred[..., 2:] - pred[..., :2]).clamp(min=0)
     sides_target = (target[..., 2:] - target[..., :2]).clamp(min=0)
     shared = (torch.minimum(pred[..., 2:], target[..., 2:]) - torch.maximum(pred[..., :2], target[..., :2])).clamp(
@@ -56,5 +61,5 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
     a stack of runs cannot, and misses 0 for the same box by its epsilon.
     """
     found = overlap(pred, target)
-    empty = (found.enclosing - found.union) / found.enclosing.clamp(min=torch.finfo(pred.dtype).tiny)
-    return 1 - found.iou + empty
+    empty = (found.enclosing - found.union) / found.enclosing.clamp(min=torch.finfo(found.enclosing.dtype).tiny)
+    return (1 - found.iou + empty).to(pred.dtype)

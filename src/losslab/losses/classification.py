@@ -8,6 +8,8 @@ from torch import Tensor
 from losslab.losses.base import register
 from losslab.losses.regression import mean_over_outputs
 
+_NO_INDEX = -(2**63)
+
 
 @register
 def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
@@ -24,7 +26,8 @@ def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
 
     With K = 2 it equals `bce_with_logits` of the difference of the two logits.
     """
-    return F.cross_entropy(pred, target, reduction="none")
+    # torch would let targets of -100 through without a loss; no index is to mean that here
+    return F.cross_entropy(pred, target, reduction="none", ignore_index=_NO_INDEX)
 
 
 @register

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from losslab.config import WHERE_AND_HOW
+from losslab.config import WHERE_AND_HOW, run_id
 from losslab.record import Record, flatten
 
 # Okabe and Ito (2008): told apart by colour-blind readers too
@@ -30,6 +30,9 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         raise ValueError(
             f"The records belong to different tasks ({', '.join(tasks)}); report on one task's folder at a time."
         )
+    distinct = {run_id(record.config): record for record in records}
+    notes = [] if len(distinct) == len(records) else [f"{len(records) - len(distinct)} copies of runs were left out."]
+    records = list(distinct.values())
     trained = [record for record in records if record.status in ("done", "diverged")]
     if not trained:
         raise ValueError(f"None of the {len(records)} runs trained; their records say why.")
@@ -57,10 +60,27 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         for number, record in enumerate(trained)
     ]
     made = pd.DataFrame(rows)
+    made.attrs["notes"] = [*notes, *_unpaired(made, [record.pairing for record in trained])]
     made.attrs["left_out"] = len(records) - len(trained)
     made.attrs["better"] = trained[0].selection["better"]
     made.attrs["validation"] = sorted({record.selection["validation"] for record in trained})
     return made
+
+
+def _unpaired(made: pd.DataFrame, pairings: Sequence[dict[str, str]]) -> list[str]:
+    """Sentences about seeds that not all losses have, and about runs of one seed that did not see the same."""
+    notes = []
+    for setting, block in made.groupby("setting", sort=False):
+        seeds = {loss: set(runs["seed"]) for loss, runs in block.groupby("loss")}
+        if len({frozenset(found) for found in seeds.values()}) > 1:
+            missing = set.union(*seeds.values()) - set.intersection(*seeds.values())
+            listed = ", ".join(map(str, sorted(missing)))
+            notes.append(f"Not comparable as it stands: in '{setting}' not every loss has seed {listed}.")
+        for seed, runs in block.groupby("seed"):
+            for name in ("data", "split", "corruption", "init", "order"):
+                if len({pairings[row].get(name) for row in runs.index}) > 1:
+                    notes.append(f"Not paired: in '{setting}' the runs of seed {seed} differ in {name}.")
+    return notes
 
 
 def show(made: pd.DataFrame, console: Console) -> None:
@@ -84,6 +104,8 @@ def show(made: pd.DataFrame, console: Console) -> None:
     console.print(printed)
     splits = " and ".join(made.attrs["validation"])
     console.print(f"The best epoch is the one with the best {metric} on {splits} validation data.")
+    for note in made.attrs["notes"]:
+        console.print(note)
     if diverged := int((made["status"] == "diverged").sum()):
         console.print(f"{diverged} runs diverged; where their metric is not finite it is left out of the means.")
     if left_out := made.attrs["left_out"]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model in training, as a task sees it when it draws: all rows, and what the model gives for some of them."""
+    """A model in training, as a task sees it when it draws: all rows, and what it gives for some. All on the CPU."""
 
     inputs: Tensor
     clean: Tensor  # targets as they were measured
@@ -67,9 +67,11 @@ class Task(nn.Module):
             return dict.fromkeys(self.metrics, float("nan"))
         measured = self.measure(raw, targets)
         values = torch.stack(
-            [torch.as_tensor(measured[name], dtype=torch.float64, device=raw.device) for name in self.metrics]
+            [torch.as_tensor(measured[name], dtype=raw.dtype, device=raw.device) for name in self.metrics]
         )
-        return dict(zip(self.metrics, values.tolist(), strict=True))  # one wait for the device, not one a metric
+        return dict(
+            zip(self.metrics, values.cpu().double().tolist(), strict=True)
+        )  # one wait for the device, not one a metric
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The metrics as tensors, for finite raw outputs."""

@@ -87,10 +87,10 @@ class Bbox(Task):
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
         """A grid of pictures of the validation split: the true box green, the predicted one orange."""
         rows = seen.split["val"][:_SHOWN]
-        pictures = (seen.inputs[rows] * 255).byte().cpu().repeat(1, 3, 1, 1)
+        pictures = (seen.inputs[rows] * 255).byte().repeat(1, 3, 1, 1)
         pictures = pictures.repeat_interleave(_ZOOM, 2).repeat_interleave(_ZOOM, 3)
         side = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2)
-        pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1).cpu() * side
+        pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1) * side
         shown = [draw_bounding_boxes(p, b, colors=["lime", "orange"]) for p, b in zip(pictures, pairs, strict=True)]
         writer.add_image("boxes/true_green_predicted_orange", make_grid(shown, nrow=4), step)
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class Binary(Task):
     """The raw output is one logit; targets are 0 or 1 [n], float.
 
-    accuracy at p = 1/2; auroc, area under the ROC curve; average_precision; ece over 15 bins; all in [0, 1]. nll, mean
-    -log p of what was the case, in nats; brier, mean squared error of p (Brier, 1950), in [0, 1].
+    accuracy at p = 1/2; auroc, area under the ROC curve; average_precision (both undefined where only one class is there);
+    ece, expected calibration error of p itself over 15 bins (not, as in `multiclass`, of the confidence in the guess); all
+    in [0, 1]. nll, mean -log p of what was the case, in nats; brier, mean squared error of p (Brier, 1950), in [0, 1].
     """
 
     metrics = {
@@ -61,8 +62,7 @@ class Binary(Task):
         )  # in [0, 1): torchmetrics takes them as they are
         return {
             "accuracy": binary_accuracy(probs, labels, validate_args=False),
-            "auroc": binary_auroc(ranks, labels, validate_args=False),
-            "average_precision": binary_average_precision(ranks, labels, validate_args=False),
+            **_rankings(ranks, labels),
             "nll": F.binary_cross_entropy_with_logits(logit, targets),
             "ece": binary_calibration_error(probs, labels, n_bins=15, validate_args=False),
             "brier": (probs - targets).square().mean(),
@@ -74,3 +74,12 @@ class Binary(Task):
         guesses = (seen.raw(rows).squeeze(-1) > 0).long()
         counts = torch.bincount(seen.targets[rows].long() * 2 + guesses, minlength=4)
         draw_confusion(writer, step, counts.reshape(2, 2), self.target_names)
+
+
+def _rankings(ranks: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    if labels.min() == labels.max():  # torchmetrics would give 0 or 1
+        return dict.fromkeys(("auroc", "average_precision"), torch.tensor(float("nan")))
+    return {
+        "auroc": binary_auroc(ranks, labels, validate_args=False),
+        "average_precision": binary_average_precision(ranks, labels, validate_args=False),
+    }

@@ -63,7 +63,8 @@ class Regression(Task):
             "mae": mean_absolute_error(pred, targets),
             "rmse": mean_squared_error(pred, targets, squared=False),
             "median_ae": (pred - targets).abs().quantile(0.5),
-            "r2": r2_score(pred, targets),
+            # without a variance there is nothing to explain; torchmetrics would say 0
+            "r2": torch.where((targets == targets[0]).all(), float("nan"), r2_score(pred, targets)),
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
@@ -72,7 +73,8 @@ class Regression(Task):
         A robust loss leaves the rows that were hit far from 0; one that learnt them has pulled them in.
         """
         rows = seen.split["train"]
-        residuals = (seen.raw(rows) * self.spread + self.centre - seen.targets[rows]).flatten(1).mean(1)
+        pred = seen.raw(rows) * self.spread.cpu() + self.centre.cpu()
+        residuals = (pred - seen.targets[rows]).flatten(1).mean(1)
         hit = seen.hit[rows]
         for name, part in (("clean_rows", residuals[~hit]), ("corrupted_rows", residuals[hit])):
             if len(part) and torch.isfinite(part).all():

@@ -1,0 +1,422 @@
+"""Runs trained as one stack end as they would have ended alone; and the tests that say so can fail."""
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from losslab import Record, compose, config, losses, trainer
+from losslab.fused import FusedModule, Group, StackedBatches, loss_key
+from losslab.jobs import Job
+from losslab.module import RunModule
+from losslab.run import Prepared, prepare
+from losslab.stacked import StackedOptimizer, flatten_parameters, forward_for, why_alone
+from losslab.sweep import plan, stack_size, train_all
+from test_run import curves
+
+SMALL = {
+    "multiclass": ["data.batch_size=256"],
+    "binary": ["data.batch_size=64"],
+    "regression": ["data.rows=300"],
+    "bbox": ["data.rows=90", "data.batch_size=16"],
+}
+MODELS = {"linear": [], "mlp": ["model.hidden=[8]"], "cnn": ["model.channels=[4,6]", "model.hidden=8"]}
+CASES = [
+    (task, model, optimizer)
+    for task, model, optimizer in itertools.product(
+        config.names("task"), config.names("model"), config.names("optimizer")
+    )
+    if model != "cnn" or task in ("multiclass", "bbox")
+]
+
+
+def requests(task: str, model: str = "mlp", optimizer: str = "adam", *more: str) -> list[dict]:
+    """Runs of every stateless loss of a task; seeds, rates, decay, schedules and penalties differ from run to run."""
+    varied = itertools.cycle(
+        [
+            ("seed=0", "optimizer.lr=0.001", "optimizer.weight_decay=0", "optimizer.schedule=constant", "penalty.l1=0"),
+            (
+                "seed=1",
+                "optimizer.lr=0.004",
+                "optimizer.weight_decay=0.01",
+                "optimizer.schedule=cosine",
+                "penalty.l1=1e-4",
+            ),
+            (
+                "seed=2",
+                "optimizer.lr=0.002",
+                "optimizer.weight_decay=0.1",
+                "optimizer.schedule=one_cycle",
+                "penalty.l2=1e-3",
+            ),
+        ]
+    )
+    made = []
+    for loss in losses.names(task):
+        values = config.card("loss", loss).values
+        for factor in (0.5, 2.0):  # two runs of each loss, with hyperparameters of their own
+            params = [f"loss.{key}={factor * value}" for key, value in values.items() if key != "name"]
+            base = [
+                f"task={task}",
+                f"loss={loss}",
+                f"model={model}",
+                f"optimizer={optimizer}",
+                *SMALL[task],
+                *MODELS[model],
+            ]
+            made.append(
+                compose(*base, "trainer=cpu", "logger=none", "trainer.max_epochs=3", *next(varied), *params, *more)
+            )
+    return made
+
+
+def doubled(runs: Sequence[Prepared]) -> list[Prepared]:
+    """The same runs in double precision; what they share stays shared."""
+    inputs = {id(run.rows.inputs): run.rows.inputs.double() for run in runs}
+    for run in runs:
+        run.model.double()
+        run.task.double()
+        targets = run.rows.targets
+        targets = targets.double() if targets.is_floating_point() else targets
+        run.rows, old = replace(run.rows, inputs=inputs[id(run.rows.inputs)], targets=targets), run.rows
+        run.kept = old  # so that no other tensor takes its id
+    return list(runs)
+
+
+def fit(module: pl.LightningModule, batches, epochs: int) -> None:
+    with trainer.quiet():
+        fitter = pl.Trainer(
+            accelerator="cpu",
+            max_epochs=epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=0,
+        )
+        fitter.fit(module, batches)
+
+
+def alone(request: dict, double: bool = True) -> tuple[Tensor, dict[str, float]]:
+    """A run by the lone path, stock torch.optim and all: its parameters in a row, and its metrics."""
+    run = doubled([prepare(request)])[0] if double else prepare(request)
+    module = RunModule(
+        run.task, run.model, run.loss, run.rows, run.split, request["optimizer"], request["penalty"], run.steps
+    )
+    fit(module, run.batches, run.epochs)
+    return flatten_parameters([module.model])[0], module.evaluate("last")
+
+
+def fused(asked: Sequence[dict], double: bool = True) -> FusedModule:
+    runs = [prepare(request) for request in asked]
+    runs = sorted(doubled(runs) if double else runs, key=loss_key)
+    module = FusedModule(runs)
+    fit(module, StackedBatches(runs), runs[0].epochs)
+    return module
+
+
+def rows_by_request(module: FusedModule) -> dict[str, Tensor]:
+    return {config.run_id(run.request): module.flat[number].detach() for number, run in enumerate(module.runs)}
+
+
+def difference(asked: Sequence[dict], some: Sequence[int] | None = None) -> float:
+    """The largest relative difference, in parameters and metrics, between a stack and its runs alone."""
+    module = fused(asked)
+    metrics = module.evaluate(module.flat.detach(), "last")
+    worst = 0.0
+    for number, run in enumerate(module.runs):
+        if some is not None and number not in some:
+            continue
+        parameters, measured = alone(run.request)
+        worst = max(worst, float((parameters - module.flat[number].detach()).abs().max() / parameters.abs().max()))
+        for name, value in measured.items():
+            worst = max(worst, abs(value - metrics[number][name]) / max(abs(value), 1e-6))
+    return worst
+
+
+@pytest.mark.parametrize(("task", "model", "optimizer"), CASES)
+def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str) -> None:
+    assert difference(requests(task, model, optimizer)) <= 1e-9
+
+
+BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {}
+
+
+def breaks(change: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.MonkeyPatch], None]:
+    BREAKS[change.__name__] = change
+    return change
+
+
+@breaks
+def mean_for_sum(patch: pytest.MonkeyPatch) -> None:
+    original = FusedModule.losses
+    patch.setattr(FusedModule, "losses", lambda self, raw, rows: original(self, raw, rows) / len(self.runs))
+
+
+@breaks
+def shared_rate(patch: pytest.MonkeyPatch) -> None:
+    original = StackedOptimizer.__init__
+
+    def init(self, *args) -> None:
+        original(self, *args)
+        self.rate = self.rate.mean(0, keepdim=True).expand_as(self.rate)
+
+    patch.setattr(StackedOptimizer, "__init__", init)
+
+
+@breaks
+def shared_decay(patch: pytest.MonkeyPatch) -> None:
+    original = StackedOptimizer.__init__
+
+    def init(self, *args) -> None:
+        original(self, *args)
+        self.decay = self.decay.mean(0, keepdim=True).expand_as(self.decay)
+
+    patch.setattr(StackedOptimizer, "__init__", init)
+
+
+@breaks
+def shifted_order(patch: pytest.MonkeyPatch) -> None:
+    original = StackedBatches.__init__
+
+    def init(self, runs) -> None:
+        original(self, runs)
+        self.each = self.each[1:] + self.each[:1]
+
+    patch.setattr(StackedBatches, "__init__", init)
+
+
+@breaks
+def shared_hyperparameter(patch: pytest.MonkeyPatch) -> None:
+    original = Group.__init__
+
+    def init(self, start, runs) -> None:
+        original(self, start, runs)
+        for name in self.params:
+            setattr(self, f"param_{name}", getattr(self, f"param_{name}")[:1].expand(len(runs)))
+
+    patch.setattr(Group, "__init__", init)
+
+
+@breaks
+def late_schedule(patch: pytest.MonkeyPatch) -> None:
+    original = StackedOptimizer.__init__
+
+    def init(self, *args) -> None:
+        original(self, *args)
+        self.factors = self.factors.roll(1, 1)
+
+    patch.setattr(StackedOptimizer, "__init__", init)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_engine_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the tests: each of these mistakes turns the comparison red."""
+    asked = requests("regression", "mlp", "sgd")
+    assert difference(asked, some=(0, 1, 5)) <= 1e-9
+    BREAKS[name](monkeypatch)
+    assert difference(asked, some=(0, 1, 5)) > 1e-6
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+def test_a_run_does_not_depend_on_the_size_of_its_stack(size: int) -> None:
+    asked = requests("regression")[:size]
+    together = rows_by_request(fused(asked, double=False))
+    for request in asked:
+        (by_itself,) = rows_by_request(fused([request], double=False)).values()
+        assert torch.equal(by_itself, together[config.run_id(request)])
+
+
+def test_a_run_does_not_depend_on_its_companions_or_their_order() -> None:
+    asked = requests("multiclass")
+    whole = rows_by_request(fused(asked, double=False))
+    turned = rows_by_request(fused(asked[::-1], double=False))
+    parts = rows_by_request(fused(asked[:3], double=False)) | rows_by_request(fused(asked[3:], double=False))
+    for name, row in whole.items():
+        assert torch.equal(row, turned[name])
+        assert torch.equal(row, parts[name])
+
+
+@pytest.mark.parametrize("poison", ["rate", "targets"])
+def test_a_poisoned_neighbour_changes_nothing(poison: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requests("regression", "mlp", "sgd")
+    healthy = rows_by_request(fused(asked, double=False))
+    sick = copy.deepcopy(asked)
+    sick[3]["optimizer"]["lr"] = 1e30
+    module = None
+    if poison == "rate":
+        module = fused(sick, double=False)
+    else:
+        runs = sorted([prepare(request) for request in sick], key=loss_key)
+        victim = next(run for run in runs if run.request["optimizer"]["lr"] == 1e30)
+        victim.request["optimizer"]["lr"] = 0.001
+        victim.rows.targets[:] = float("nan")
+        module = FusedModule(runs)
+        fit(module, StackedBatches(runs), runs[0].epochs)
+    died = [number for number, epoch in enumerate(module.diverged_in) if epoch is not None]
+    assert len(died) == 1
+    assert module.diverged_in[died[0]] == 1
+    assert len(module.curves[died[0]]) == 1
+    same = [
+        name for name, row in rows_by_request(module).items() if name in healthy and torch.equal(row, healthy[name])
+    ]
+    assert len(same) >= len(asked) - 1
+
+
+class Odd(nn.Module):
+    """A model of a user's own, which only vmap can stack."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.linear((inputs * self.scale).sin())
+
+
+@pytest.mark.parametrize(
+    "build", [Odd, lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))]
+)
+def test_the_forward_of_a_stack_is_that_of_each_model(build: Callable[[], nn.Module]) -> None:
+    models = [build() for _ in range(4)]
+    inputs = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(0))
+    found = forward_for(models[0])(flatten_parameters(models), inputs)
+    for model, given, raw in zip(models, inputs, found, strict=True):
+        torch.testing.assert_close(raw, model(given))
+
+
+def test_models_that_cannot_be_stacked_say_why() -> None:
+    assert why_alone(nn.Linear(2, 2)) is None
+    assert "BatchNorm" in why_alone(nn.BatchNorm1d(2))
+    assert "dropout" in why_alone(nn.Sequential(nn.Dropout(0.5)))
+
+
+def jobs(asked: Sequence[dict], folder: Path) -> list[Job]:
+    return [Job(request, folder / config.run_id(request), number) for number, request in enumerate(asked)]
+
+
+def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path) -> None:
+    asked = [
+        *(compose("trainer=cpu", f"loss={loss}", f"seed={seed}") for loss in ("mse", "l1") for seed in range(3)),
+        compose("trainer=cpu", "data.batch_size=32"),
+        *(compose("trainer=cpu", "task=bbox", f"seed={seed}") for seed in range(2)),
+    ]
+    stacks = plan(jobs(asked, tmp_path))
+    assert sorted(len(stack.jobs) for stack in stacks) == [1, 1, 1, 6]
+    assert {stack.why is None for stack in stacks if len(stack.jobs) == 1} == {False}
+    assert "no other run shares" in next(s.why for s in stacks if s.jobs[0].request["data"]["batch_size"] == 32)
+    assert stack_size(asked[0] | {"fused": {"size": 4, "audit": 0}})[0] == 4
+    many = [compose("trainer=cpu", "fused.size=4") | {"seed": seed} for seed in range(10)]
+    assert [len(stack.jobs) for stack in plan(jobs(many, tmp_path))] == [4, 4, 2]
+
+
+def told(asked: Sequence[dict], folder: Path) -> tuple[list[Record], list[bool]]:
+    again: list[bool] = []
+    return train_all(jobs(asked, folder), lambda job, record, was: again.append(was)), again
+
+
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if "tfevents" not in path.name}
+
+
+def test_a_fused_run_leaves_what_a_lone_run_leaves(tmp_path: Path) -> None:
+    asked = [
+        compose("trainer=cpu", "data.rows=300", "trainer.max_epochs=4", "penalty.l2=1e-3", f"seed={seed}")
+        for seed in range(3)
+    ]
+    (records, again), lone = told(asked, tmp_path / "fused"), [r | {"fused": {"size": 1, "audit": 0}} for r in asked]
+    singles, _ = told(lone, tmp_path / "lone")
+    assert again == [False] * 3
+    for request, record, single in zip(asked, records, singles, strict=True):
+        name = config.run_id(request)
+        one, other = tmp_path / "fused" / name, tmp_path / "lone" / name
+        assert record.fused == 3
+        assert single.fused == 1
+        assert record.pairing == single.pairing
+        assert record.metrics == pytest.approx(single.metrics, rel=2e-3)
+        assert (record.best_epoch, record.selection, record.epochs) == (
+            single.best_epoch,
+            single.selection,
+            single.epochs,
+        )
+        assert left_in(one) == left_in(other)
+        events, theirs = curves(one), curves(other)
+        assert set(events.Tags()["scalars"]) == set(theirs.Tags()["scalars"])
+        for tag in ("train/loss", "val/loss", "val/mae", "train/penalty"):
+            assert [e.step for e in events.Scalars(tag)] == [e.step for e in theirs.Scalars(tag)]
+            assert [e.value for e in events.Scalars(tag)] == pytest.approx(
+                [e.value for e in theirs.Scalars(tag)], rel=2e-3
+            )
+        assert "_hparams_/session_start_info" in events.summary_metadata
+        run = prepare(request)
+        module = RunModule(
+            run.task, run.model, run.loss, run.rows, run.split, request["optimizer"], request["penalty"], 1
+        )
+        for which in ("best", "last"):
+            saved = torch.load(one / f"checkpoints/{which}.ckpt", weights_only=True)
+            module.load_state_dict(saved["state_dict"])
+            assert module.evaluate(which) == pytest.approx(
+                {k: v for k, v in record.metrics.items() if k.startswith(which)}, rel=1e-5
+            )
+    assert told(asked, tmp_path / "fused")[1] == [True] * 3
+
+
+def test_a_diverging_run_of_a_stack_is_recorded_as_if_alone(tmp_path: Path) -> None:
+    asked = [
+        compose("trainer=cpu", "data.rows=300", "optimizer=sgd", "logger=none", f"optimizer.lr={lr}")
+        for lr in (0.01, 1e30)
+    ]
+    records, _ = told(asked, tmp_path / "fused")
+    singles, _ = told([r | {"fused": {"size": 1, "audit": 0}} for r in asked], tmp_path / "lone")
+    assert [r.status for r in records] == ["done", "diverged"]
+    assert records[1].reason == singles[1].reason
+    assert records[1].metrics == singles[1].metrics
+    assert all(value is None for value in records[1].metrics.values())
+    assert records[0].epochs == 30
+
+
+def test_what_fails_in_a_stack_trains_alone_and_what_fails_alone_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def branches(pred, target):  # vmap refuses a branch on values
+        error = pred - target
+        return error.square().mean(-1) if error.abs().max() > 0 else error.mean(-1)
+
+    monkeypatch.setitem(losses.LOSSES, "mse", branches)
+    asked = [
+        compose("trainer=cpu", "data.rows=300", "logger=none", "trainer.max_epochs=1", f"seed={seed}")
+        for seed in range(2)
+    ]
+    records, _ = told(asked, tmp_path / "alone")
+    assert [(r.status, r.fused) for r in records] == [("done", 1)] * 2
+    monkeypatch.setitem(losses.LOSSES, "mse", lambda pred, target: 1 / 0)
+    records, _ = told(asked, tmp_path / "failed")
+    assert [r.status for r in records] == ["failed"] * 2
+    assert all("ZeroDivisionError" in r.traceback for r in records)
+
+
+def test_a_stack_without_memory_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FusedModule.training_step
+
+    def greedy(self, chunk, number) -> None:
+        if len(self.runs) > 2:
+            raise torch.OutOfMemoryError("too many")
+        original(self, chunk, number)
+
+    monkeypatch.setattr(FusedModule, "training_step", greedy)
+    asked = [
+        compose("trainer=cpu", "data.rows=300", "logger=none", "trainer.max_epochs=1", f"seed={seed}")
+        for seed in range(5)
+    ]
+    records, _ = told(asked, tmp_path)
+    assert [r.status for r in records] == ["done"] * 5
+    assert sorted(r.fused for r in records) == [1, 2, 2, 2, 2]
+    assert all(math.isfinite(r.metrics["last/test/mae"]) for r in records)
