@@ -320,7 +320,7 @@ def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path) -> None:
 
 def told(asked: Sequence[dict], folder: Path) -> tuple[list[Record], list[bool]]:
     again: list[bool] = []
-    return train_all(jobs(asked, folder), lambda job, record, was: again.append(was)), again
+    return train_all(jobs(asked, folder), lambda job, record, was: again.append(was)).records, again
 
 
 def left_in(folder: Path) -> set[str]:

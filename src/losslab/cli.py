@@ -96,11 +96,16 @@ class Command:
         from losslab.sweep import audit, train_all
 
         try:
-            records = train_all(jobs, self._tell)
+            outcome = train_all(jobs, self._tell)
         except config.BadRequest as error:
             self.refuse(error)
+        records = outcome.records
         counts = Counter(record.status for record in records)
         print(f"{len(records)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
+        if outcome.stacked:
+            print(f"{outcome.stacked} trained in stacks.")
+        for why, count in outcome.alone.most_common():
+            print(f"{count} trained alone: {why}.")
         if checked := jobs[0].request["fused"]["audit"]:
             print(audit(jobs, records, checked))
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]

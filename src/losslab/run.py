@@ -86,7 +86,7 @@ def prepare(request: dict[str, Any]) -> Prepared:
     return Prepared(request, source, split, rows, task, model, loss, batches)
 
 
-def run(request: Mapping[str, Any], folder: Path | str) -> Record:
+def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Record:
     """Trains what `request` asks for, in `folder`, and returns the record that it leaves there.
 
     A run that is over is not repeated: its record is returned. One that was stopped goes on from its last checkpoint, to
@@ -95,6 +95,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
     Args:
         request: a composed config, as `losslab.compose("loss=l1", "seed=3")` gives.
         folder: where config.yaml, record.json, events and checkpoints go; made where it is missing.
+        bar: whether a terminal shows how far it is.
 
     Raises:
         losslab.BadRequest: before anything is written, for a request that cannot be met.
@@ -129,7 +130,7 @@ def run(request: Mapping[str, Any], folder: Path | str) -> Record:
         parts.split,
         lambda numbers: module.raw(numbers).cpu(),
     )
-    fitter = trainer.build(request, parts.task, seen, folder, resumed)
+    fitter = trainer.build(request, parts.task, seen, folder, resumed, bar)
     ready = time.perf_counter()
     trainer.fit(fitter, module, parts.batches, resumed)
     trained = time.perf_counter()

@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 import traceback
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from losslab.device import describe
 from losslab.events import write_events
 from losslab.fused import FusedModule, StackedBatches, loss_key
 from losslab.jobs import Job
+from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, finished, hyperparameters
 from losslab.request import check_folder, check_writable
 from losslab.run import Prepared, open_folder, outcome, prepare, run
@@ -36,6 +37,19 @@ class Stack:
 
     jobs: list[Job]
     why: str | None = None
+
+
+class Unstackable(Exception):
+    """Why runs cannot be trained as a stack, in words."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a sweep: records in the order of the jobs, how many were stacked, and why others trained alone."""
+
+    records: list[Record]
+    stacked: int
+    alone: Counter[str]
 
 
 def plan(jobs: Sequence[Job]) -> list[Stack]:
@@ -76,8 +90,8 @@ def stack_size(request: dict[str, Any]) -> tuple[int, str | None]:
     return 8, None
 
 
-def train_all(jobs: Sequence[Job], tell: Tell) -> list[Record]:
-    """Trains every job that is not over, tells of each as it ends, and returns the records in the order of the jobs.
+def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
+    """Trains every job that is not over, and tells of each as it ends.
 
     Raises BadRequest, before anything is trained, where a folder cannot be written or would hold two runs.
     """
@@ -106,33 +120,46 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> list[Record]:
             open_jobs.append(job)
             continue
         tell(job, records[job.folder], False)
-    for stack in plan(open_jobs):
-        for job, record in train_stack(stack):
-            records[job.folder] = record
-            tell(job, record, False)
-    return [records[job.folder] for job in jobs]
+    stacked, alone = 0, Counter[str]()
+    with SweepBar(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)) as bar:
+        for stack in plan(open_jobs):
+            for job, record, why in train_stack(stack, bar):
+                records[job.folder] = record
+                stacked, alone = stacked + (why is None), alone + Counter(filter(None, [why]))
+                bar.finish(job.request["trainer"]["max_epochs"])
+                tell(job, record, False)
+    return Outcome([records[job.folder] for job in jobs], stacked, alone)
 
 
-def train_stack(stack: Stack) -> Iterator[tuple[Job, Record]]:
-    """Trains one stack and gives its records. Where it cannot be stacked its runs train alone; without memory, in halves."""
-    if len(stack.jobs) < _LEAST:
-        yield from ((job, train_alone(job)) for job in stack.jobs)
-        return
-    try:
-        yield from _train_stack(stack.jobs)
-    except torch.OutOfMemoryError:
-        half = len(stack.jobs) // 2
-        yield from train_stack(Stack(stack.jobs[:half]))
-        yield from train_stack(Stack(stack.jobs[half:]))
-    except Exception as error:
-        why = f"its stack failed with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        yield from ((job, train_alone(job, why)) for job in stack.jobs)
+def train_stack(stack: Stack, bar: SweepBar) -> Iterator[tuple[Job, Record, str | None]]:
+    """Trains one stack and gives its records, and for a run that trained alone the reason.
+
+    Where it cannot be stacked its runs train alone; where memory ends, in halves.
+    """
+    left = {job.folder: job for job in stack.jobs}
+    why = stack.why
+    if len(stack.jobs) >= _LEAST:
+        try:
+            for job, record in _train_stack(stack.jobs, bar):
+                del left[job.folder]
+                yield job, record, None
+        except torch.OutOfMemoryError:
+            half = len(stack.jobs) // 2
+            for jobs in (stack.jobs[:half], stack.jobs[half:]):
+                yield from train_stack(Stack(jobs, "memory did not hold a second run" if len(jobs) == 1 else None), bar)
+            return
+        except Unstackable as error:
+            why = str(error)
+        except Exception as error:
+            why = f"its stack failed with {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    for job in left.values():
+        yield job, train_alone(job), why or "one run"
 
 
-def train_alone(job: Job, why: str | None = None) -> Record:
+def train_alone(job: Job) -> Record:
     """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
     try:
-        return run(job.request, job.folder)
+        return run(job.request, job.folder, bar=False)
     except Exception as error:
         return _record(job, "failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
@@ -185,16 +212,15 @@ def _shared(request: dict[str, Any]) -> str:
     return json.dumps(agreed | {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}, sort_keys=True)
 
 
-def _train_stack(jobs: Sequence[Job]) -> Iterator[tuple[Job, Record]]:
+def _train_stack(jobs: Sequence[Job], bar: SweepBar) -> Iterator[tuple[Job, Record]]:
     started = time.perf_counter()
     pairs = sorted(((prepare(config.check(job.request)), job) for job in jobs), key=lambda pair: loss_key(pair[0]))
     runs = [parts for parts, _ in pairs]
     if why := why_alone(runs[0].model):
-        yield from ((job, train_alone(job, why)) for _, job in pairs)
-        return
+        raise Unstackable(why)
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
-    fitter = trainer.build_for_stack(runs[0].request)
+    fitter = trainer.build_for_stack(runs[0].request, [StackEpochs(bar, len(runs))])
     ready = time.perf_counter()
     trainer.fit(fitter, module, batches, None)
     trained = time.perf_counter()

@@ -27,7 +27,12 @@ _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def build(
-    request: Mapping[str, Any], task: Task, seen: Snapshot, folder: Path, resumed: Path | None = None
+    request: Mapping[str, Any],
+    task: Task,
+    seen: Snapshot,
+    folder: Path,
+    resumed: Path | None = None,
+    bar: bool = True,
 ) -> pl.Trainer:
     """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar.
 
@@ -35,7 +40,7 @@ def build(
     """
     monitor = task.selector
     callbacks: list[Callback] = [
-        EpochBar(f"val/{monitor}"),
+        EpochBar(f"val/{monitor}", shown=bar),
         BestCheckpoint(
             dirpath=folder / "checkpoints",
             filename="best",
@@ -121,10 +126,10 @@ class Events(TensorBoardLogger):
         """Events are flushed when the logger is finalized."""
 
 
-def build_for_stack(request: Mapping[str, Any]) -> pl.Trainer:
+def build_for_stack(request: Mapping[str, Any], callbacks: list[Callback]) -> pl.Trainer:
     """A Trainer for a stack of runs, which keeps their curves and best weights itself."""
     with quiet():
-        return _trainer(request, None, [], None)
+        return _trainer(request, None, callbacks, None)
 
 
 def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: Path | None) -> None:
