@@ -48,6 +48,9 @@ def test_friedman_follows_its_formula() -> None:
 
     source = friedman(rows=2000, noise=0.0)
     x = source.inputs
+    assert x.min() >= 0
+    assert x.max() <= 1
+    assert x.mean(0).sub(0.5).abs().max() < 0.03
     y = 10 * torch.sin(torch.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
     torch.testing.assert_close(source.targets[:, 0], y, rtol=1e-4, atol=1e-4)
     noisy = friedman(rows=2000, noise=3.0)

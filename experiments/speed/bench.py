@@ -24,9 +24,11 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-import losslab.run as _run
 from losslab import compose, config, corruption, data, losses, models, optim, tasks, trainer
+from losslab.jobs import Job
 from losslab.module import Batches
+from losslab.run import run
+from losslab.sweep import train_all
 
 REPEATS = 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,9 @@ CASES = {
     "CNN, digits": ("task=multiclass", "model=cnn", "trainer.max_epochs=30"),
     "CNN, scenes": ("task=bbox", "trainer.max_epochs=4"),
 }
+
+
+SWEEPS = {"MLP, friedman": (10, 30, 100, 300), "MLP, digits": (10, 100), "CNN, digits": (8, 24)}
 
 
 class Parts:
@@ -76,7 +81,13 @@ def bare(request: dict[str, Any]) -> float:
 def ours(request: dict[str, Any]) -> float:
     """The training loop of a run as a user gets it: Lightning, checkpoints, curves for TensorBoard."""
     with tempfile.TemporaryDirectory() as folder:
-        return _run.run(request, folder).seconds["fit"]
+        return run(request, folder).seconds["fit"]
+
+
+def whole(request: dict[str, Any]) -> float:
+    """All of a lone run, from its request to its record."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(request, folder).seconds["total"]
 
 
 class Template(pl.LightningModule):
@@ -107,7 +118,7 @@ class Template(pl.LightningModule):
 
 
 def template(request: dict[str, Any]) -> float:
-    """Lightning as tutorials use it: DataLoader over a TensorDataset, its default logger, checkpoint and progress bar."""
+    """Lightning as tutorials use it: DataLoader over a TensorDataset, its default logger and checkpoint; but no progress bar."""
     parts = Parts(request)
     loaders = [
         DataLoader(
@@ -120,7 +131,11 @@ def template(request: dict[str, Any]) -> float:
     ]
     with tempfile.TemporaryDirectory() as folder, trainer.quiet():
         fitter = pl.Trainer(
-            max_epochs=parts.epochs, accelerator="cpu", default_root_dir=folder, enable_model_summary=False
+            max_epochs=parts.epochs,
+            accelerator="cpu",
+            default_root_dir=folder,
+            enable_model_summary=False,
+            enable_progress_bar=False,
         )
         started = time.perf_counter()
         fitter.fit(Template(parts), *loaders)
@@ -151,6 +166,40 @@ def loops(console: Console) -> None:
     console.print(table)
 
 
+def sweeps(console: Console) -> None:
+    """Prints what a run costs as one of many: milliseconds a run, everything that `-m` does for it but composing included."""
+    table = Table(title="a run of a sweep, milliseconds", title_justify="left")
+    for column in (
+        "case",
+        "runs",
+        "tutorial",
+        "lone run",
+        "bare loop",
+        "fused",
+        "its training",
+        "bare / training",
+        "lone / fused",
+    ):
+        table.add_column(column, justify="left" if column == "case" else "right")
+    for case, counts in SWEEPS.items():
+        request = compose(*CASES[case], "trainer=cpu")
+        few = range(4)
+        single = {arm.__name__: [arm(request | {"seed": seed}) for seed in few][1:] for arm in (bare, template, whole)}
+        alone = {name: 1000 * statistics.median(seconds) for name, seconds in single.items()}
+        for count in counts:
+            jobs = [(request | {"seed": seed}) for seed in range(count)]
+            with tempfile.TemporaryDirectory() as folder:
+                started = time.perf_counter()
+                named = [Job(each, Path(folder) / str(number), number) for number, each in enumerate(jobs)]
+                records = train_all(named, lambda job, record, again: None).records
+                fused = 1000 * (time.perf_counter() - started) / count
+            fit = 1000 * statistics.mean(record.seconds["fit"] for record in records)
+            cells = [alone["template"], alone["whole"], alone["bare"], fused, fit]
+            ratios = [alone["bare"] / fit, alone["whole"] / fused]
+            table.add_row(case, str(count), *(f"{value:.0f}" for value in cells), *(f"{value:.1f}" for value in ratios))
+    console.print(table)
+
+
 def processes(console: Console) -> None:
     """Prints what a command costs from start to end."""
     python, script = sys.executable, str(ROOT / "train.py")
@@ -163,6 +212,10 @@ def processes(console: Console) -> None:
                 "trainer.max_epochs=1",
                 f"hydra.run.dir={folder}/run",
                 "overwrite=true",
+            ],
+            "train.py -m, 300 runs": [
+                *[python, script, "-m", "loss=mse,l1,smoothl1,huber", "corruption.fraction=0,0.1,0.2,0.3,0.4"],
+                *["seed=range(0,15)", f"hydra.sweep.dir={folder}/sweep", "overwrite=true"],
             ],
             "train.py --help": [python, script, "--help"],
             "train.py loss=huber loss.delta=-1": [python, script, "loss=huber", "loss.delta=-1"],
@@ -194,4 +247,5 @@ if __name__ == "__main__":
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, pytorch-lightning {pl.__version__}"
     out.print(f"{platform.machine()}, {torch.get_num_threads()} threads; {versions}; {REPEATS} turns\n")
     loops(out)
+    sweeps(out)
     processes(out)

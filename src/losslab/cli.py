@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(arguments: list[str]) -> int:
-    """`python train.py`: checks the request, then lets Hydra run it. Returns the exit status.
+    """`python train.py`: checks the request, then runs it, a sweep through Hydra. Returns the exit status.
 
     0: done. 1: a lone run failed or diverged, or a run of a sweep failed. 2: the request was wrong. 130: Ctrl-C.
     """
@@ -58,38 +58,39 @@ def train(arguments: list[str]) -> int:
 
     given = get_args_parser().parse_args(arguments)
     if given.config_dir or given.config_name or given.config_path:
-        print(
-            "train.py: Configs are read from conf/ alone; put your own files there.",
-            file=sys.stderr,
-        )
+        print("train.py: Configs are read from conf/ alone; put your own files there.", file=sys.stderr)
         return 2
-    if not (given.help or given.hydra_help or given.cfg or given.info or given.shell_completion):
-        try:
-            check_command(given.overrides, given.multirun)
-        except config.BadRequest as error:
-            print(f"train.py: {error}", file=sys.stderr)
-            return 2
-    command = Command()
-    sys.argv = ["train.py", *arguments]
-    job = hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)
     try:
-        job()
+        if not (given.help or given.hydra_help or given.cfg or given.info or given.shell_completion):
+            try:
+                lone = check_command(given.overrides, given.multirun)
+            except config.BadRequest as error:
+                print(f"train.py: {error}", file=sys.stderr)
+                return 2
+            if lone:  # composed and checked; Hydra would compose it twice more
+                return _run(*lone)
+        command = Command()
+        sys.argv = ["train.py", *arguments]
+        hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+        return command.status
     except KeyboardInterrupt:
         same = "The same command without overwrite=true" if "overwrite=true" in arguments else "The same command"
         print(f"\nStopped. {same} goes on from the last checkpoint (one is made every two seconds).", file=sys.stderr)
         return 130
-    return command.status
 
 
 class Command:
-    """What Hydra calls: for one run with its config, for a sweep (through its launcher) with all jobs at once."""
+    """What Hydra calls for a sweep: through losslab's launcher with all jobs at once, through another with one after another."""
 
     def __init__(self) -> None:
         self.status = 0
 
     def __call__(self, cfg: DictConfig) -> None:
-        """One run, lone or one of a sweep under another launcher."""
-        self.status = max(self.status, _job(cfg))
+        """One run of a sweep under another launcher."""
+        from hydra.core.hydra_config import HydraConfig
+
+        settings = HydraConfig.get()
+        self.status = max(self.status, _run(cfg, Path(settings.runtime.output_dir), settings.job.num))
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
         """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none."""
@@ -156,40 +157,35 @@ def report_on(folder: Path) -> int:
     return 0
 
 
-def _job(cfg: DictConfig) -> int:
-    """One run as Hydra hands it over, lone or in a sweep. Returns its exit status."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    settings = HydraConfig.get()
-    folder, in_sweep = Path(settings.runtime.output_dir), settings.mode == RunMode.MULTIRUN
-    if cfg.trainer.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
+def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:
+    """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
     from losslab.record import Record, finished
     from losslab.request import check_folder
 
-    trace = ""
     try:
-        request = config.check(cfg)
+        request = config.check(asked)
         check_folder(folder, request)
         if record := finished(folder, request):
-            return _tell(record, folder, settings.job.num if in_sweep else None, again=True)
+            return _tell(record, folder, number, again=True)
+        if request["trainer"]["deterministic"]:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
         from losslab.run import run
 
         record = run(request, folder)
     except config.Incompatible as error:
-        record = Record.of(config.canonical(cfg), "skipped", str(error))
+        record = Record.of(config.canonical(asked), "skipped", str(error))
         record.write(folder)
     except config.BadRequest as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except Exception as error:
         trace = traceback.format_exc()
-        record = Record.of(config.canonical(cfg), "failed", f"{type(error).__name__}: {error}", traceback=trace)
+        folder.mkdir(parents=True, exist_ok=True)
+        record = Record.of(config.canonical(asked), "failed", f"{type(error).__name__}: {error}", traceback=trace)
         record.write(folder)
-    if not in_sweep:
-        print(trace, end="", file=sys.stderr)
-    return _tell(record, folder, settings.job.num if in_sweep else None)
+        if number is None:
+            print(trace, end="", file=sys.stderr)
+    return _tell(record, folder, number)
 
 
 def _tell(record: Record, folder: Path, number: int | None, again: bool = False) -> int:

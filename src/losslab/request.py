@@ -36,8 +36,10 @@ def compose(*overrides: str) -> dict[str, Any]:
         return config.check(_composed(_single(_axes(overrides))))
 
 
-def check_command(overrides: Sequence[str], multirun: bool) -> None:
-    """Raises BadRequest where a run, or any run of a sweep, would be refused. Writes nothing.
+def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, Any], Path] | None:
+    """The checked request of a lone run and its folder; None for a sweep. Writes nothing.
+
+    Raises BadRequest where the run, or any run of the sweep, would be refused.
 
     In a sweep, runs whose loss or data do not fit their task are left for the sweep to skip, unless none fits.
     """
@@ -48,12 +50,13 @@ def check_command(overrides: Sequence[str], multirun: bool) -> None:
             params = OmegaConf.select(whole, "hydra.sweeper.params") or {}
             _check_sweep(_axes([f"{key}={value}" for key, value in params.items()]) | axes)
             check_writable(Path(str(whole.hydra.sweep.dir)))
-        else:
-            _single(axes)
-            request = config.check(whole)
-            folder = Path(str(whole.hydra.run.dir))
-            check_writable(folder)
-            check_folder(folder, request)
+            return None
+        _single(axes)
+        request = config.check(whole)
+        folder = Path(str(whole.hydra.run.dir)).absolute()
+        check_writable(folder)
+        check_folder(folder, request)
+        return request, folder
 
 
 def _single(axes: Mapping[str, list[str]]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from losslab import config, trainer
-from losslab.device import describe
+from losslab.device import describe, keep_freed_memory
 from losslab.events import write_events
 from losslab.fused import FusedModule, StackedBatches, loss_key
 from losslab.jobs import Job
@@ -120,6 +120,7 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
             open_jobs.append(job)
             continue
         tell(job, records[job.folder], False)
+    keep_freed_memory()
     stacked, alone = 0, Counter[str]()
     with SweepBar(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)) as bar:
         for stack in plan(open_jobs):

@@ -28,10 +28,11 @@ def diabetes() -> Data:
 @register
 def friedman(rows: int, noise: float) -> Data:
     """Friedman's first function (1991): five of ten inputs matter, in a product, a square and two lines."""
-    from sklearn.datasets import make_friedman1
-
-    inputs, targets = make_friedman1(n_samples=rows, n_features=10, noise=noise, random_state=0)
-    return Data(_float(inputs), _float(targets)[:, None], ("y",))
+    draw = torch.Generator().manual_seed(1991)
+    x = torch.rand(rows, 10, generator=draw)
+    y = 10 * torch.sin(torch.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
+    y = y + noise * torch.randn(rows, generator=draw)
+    return Data(x, y[:, None], ("y",))
 
 
 def _float(array: object) -> torch.Tensor:
