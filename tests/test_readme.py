@@ -59,3 +59,11 @@ def test_its_table_names_what_each_task_takes() -> None:
 def test_it_names_every_choice(group: str) -> None:
     for name in config.names(group):
         assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *(ROOT / "experiments").glob("*/README.md")], ids=lambda page: page.parent.name
+)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
