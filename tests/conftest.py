@@ -1,5 +1,6 @@
 """What the tests share: one thread, a quick run, and example inputs for any loss of the registry."""
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,9 @@ from losslab import compose
 from losslab.record import Record
 from losslab.run import run
 
-torch.set_num_threads(1)  # two workers on two cores
+# Two workers on two cores: threads that wait for one another across processes would make a step take a hundred times as long.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 SMALL = {
     "multiclass": ["data=digits"],

@@ -22,6 +22,8 @@ def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str)
     rows = chosen.get("rows", about.get("rows"))
     assert len(source.inputs) == len(source.targets) == rows == sum(map(len, split.values()))
     assert {"picture": 4, "table": 2}[about["kind"]] == source.inputs.ndim
+    if about["kind"] == "picture":
+        assert source.inputs.shape[2:] == (about["side"], about["side"])
     assert source.inputs.dtype == torch.float32
     assert torch.isfinite(source.inputs).all()
     if about["kind"] == "picture":

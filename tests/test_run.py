@@ -194,6 +194,9 @@ def test_a_finished_run_is_not_repeated_unless_asked(quick: Quick, tmp_path: Pat
     written = (tmp_path / "run/record.json").stat().st_mtime_ns
     quick()
     assert (tmp_path / "run/record.json").stat().st_mtime_ns == written
+    (tmp_path / "run/record.json").write_text("{torn")
+    assert quick().status == "done", "a record that is not whole is made again"
+    written = (tmp_path / "run/record.json").stat().st_mtime_ns
     quick("overwrite=true")
     assert (tmp_path / "run/record.json").stat().st_mtime_ns > written
 

@@ -127,7 +127,10 @@ def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
 
 def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
     """The record of this request in a folder, if its run is over and need not be repeated: it trained to an end."""
-    record = read_record(folder)
+    try:
+        record = read_record(folder)
+    except ValueError:  # torn: the run is done again
+        return None
     if record is None or record.status not in ("done", "diverged") or request["overwrite"]:
         return None
     return record if run_id(record.config) == run_id(request) else None

@@ -85,7 +85,7 @@ def stack_size(request: dict[str, Any]) -> tuple[int, str | None]:
         return 512, None
     if request["model"]["name"] != "cnn":
         return 100, None
-    if request["data"]["name"] == "scenes":
+    if config.card("data", request["data"]["name"]).about["side"] > 28:
         return 1, "on a CPU, convolutions over pictures this large are slower in a stack"
     return 8, None
 
@@ -112,14 +112,12 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
         seen.add(job.folder)
         if reason := _misfit(job):
             records[job.folder] = _record(job, "skipped", reason)
+            tell(job, records[job.folder], False)
         elif record := finished(job.folder, job.request):
             records[job.folder] = record
             tell(job, record, True)
-            continue
         else:
             open_jobs.append(job)
-            continue
-        tell(job, records[job.folder], False)
     keep_freed_memory()
     stacked, alone = 0, Counter[str]()
     with SweepBar(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)) as bar:
