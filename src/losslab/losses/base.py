@@ -27,6 +27,10 @@ class Loss(nn.Module):
         self.name = name
         self.space = space
         self.params = dict(params)
+        if name not in LOSSES:
+            raise config.BadRequest(
+                f"The loss '{name}' has a card, conf/loss/{name}.yaml, but no function in losslab/losses/."
+            )
         self._function = LOSSES[name]
         self._target_checked = False
 

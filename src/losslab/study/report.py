@@ -62,6 +62,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     made = pd.DataFrame(rows)
     made.attrs["notes"] = [*notes, *_unpaired(made, [record.pairing for record in trained])]
     made.attrs["left_out"] = len(records) - len(trained)
+    data = ", ".join(sorted({record.data["name"] for record in trained}))
+    made.attrs["what"] = f"{tasks[0]} on {data}"
     made.attrs["better"] = trained[0].selection["better"]
     made.attrs["validation"] = sorted({record.selection["validation"] for record in trained})
     return made
@@ -123,7 +125,7 @@ def save(records: Sequence[Record], path: Path) -> Path:
 
 
 def draw(made: pd.DataFrame, path: Path) -> Path:
-    """Draws every run as a dot and each mean as a bar, best epoch beside last epoch, and returns the path of the picture."""
+    """Draws every run as a mark and each mean as a bar, best epoch beside last epoch, and returns the path of the picture."""
     from matplotlib.figure import Figure
 
     settings, losses = (list(made[column].unique()) for column in ("setting", "loss"))
@@ -155,7 +157,7 @@ def draw(made: pd.DataFrame, path: Path) -> Path:
     )
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
-    figure.suptitle("a dot: one seed; a bar: their mean", fontsize=9)
+    figure.suptitle(f"{made.attrs['what']}; a mark: one seed, a bar: their mean", fontsize=9)
     figure.savefig(path)
     return path
 
