@@ -75,7 +75,9 @@ def train(arguments: list[str]) -> int:
         return command.status
     except KeyboardInterrupt:
         same = "The same command without overwrite=true" if "overwrite=true" in arguments else "The same command"
-        print(f"\nStopped. {same} goes on from the last checkpoint (one is made every two seconds).", file=sys.stderr)
+        onward = "repeats no run that is over" if given.multirun else "goes on from the last checkpoint"
+        more = "a stack that was training begins anew" if given.multirun else "one is made every two seconds"
+        print(f"\nStopped. {same} {onward} ({more}).", file=sys.stderr)
         return 130
 
 
