@@ -24,6 +24,7 @@ SMALL = {
     "multiclass": ["data=digits"],
     "binary": ["data=breast_cancer"],
     "regression": ["data.rows=300"],
+    "counts": ["data.rows=300"],
     "bbox": ["data.rows=120", "data.batch_size=32", "model.channels=[4,8,8]", "model.hidden=16"],
 }
 

@@ -25,6 +25,7 @@ SMALL = {
     "multiclass": ["data.batch_size=256"],
     "binary": ["data.batch_size=64"],
     "regression": ["data.rows=300"],
+    "counts": ["data.rows=300"],
     "bbox": ["data.rows=90", "data.batch_size=16"],
 }
 MODELS = {"linear": [], "mlp": ["model.hidden=[8]"], "cnn": ["model.channels=[4,6]", "model.hidden=8"]}
@@ -35,6 +36,12 @@ CASES = [
     )
     if model != "cnn" or task in ("multiclass", "bbox")
 ]
+
+
+def stackable(task: str) -> list[str]:
+    """The losses of a task that a stack may hold, those that share the shape of a plain model."""
+    cards = {name: config.card("loss", name).values for name in losses.names(task)}
+    return [n for n, loss in cards.items() if "stateful" not in config.facts(loss) and config.heads(task, loss) == 1]
 
 
 def requests(task: str, model: str = "mlp", optimizer: str = "adam", *more: str) -> list[dict]:
@@ -59,10 +66,10 @@ def requests(task: str, model: str = "mlp", optimizer: str = "adam", *more: str)
         ]
     )
     made = []
-    for loss in losses.names(task):
+    for loss in stackable(task):
         values = config.card("loss", loss).values
-        for factor in (0.5, 2.0):  # two runs of each loss, with hyperparameters of their own
-            params = [f"loss.{key}={factor * value}" for key, value in values.items() if key != "name"]
+        for factor in (0.9, 1.1):  # two runs of each loss, with hyperparameters of their own
+            params = [f"loss.{key}={factor * value}" for key, value in values.items() if isinstance(value, float)]
             base = [
                 f"task={task}",
                 f"loss={loss}",
@@ -199,8 +206,9 @@ def shared_hyperparameter(patch: pytest.MonkeyPatch) -> None:
 
     def init(self, start, runs) -> None:
         original(self, start, runs)
-        for name in self.params:
-            setattr(self, f"param_{name}", getattr(self, f"param_{name}")[:1].expand(len(runs)))
+        for term in self.terms:
+            for name in term.mapped:
+                setattr(term, f"param_{name}", getattr(term, f"param_{name}")[:1].expand(len(runs)))
 
     patch.setattr(Group, "__init__", init)
 

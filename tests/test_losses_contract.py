@@ -2,80 +2,122 @@
 
 import inspect
 import itertools
+import math
 
 import pytest
 import torch
-from torch import tensor
+from torch import Tensor, tensor
 
-from examples import extremes, sample
+from examples import extremes, made, sample
 from losslab import BadRequest, config, losses
+from losslab.losses.base import STATES, Loss
 
-PAIRS = [(name, space) for name in losses.names() for space in config.card("loss", name).about["reads"]]
-FACTS = {"convex", "bounded_gradient", "bounded_loss"}
+FACTS = {
+    "convex": "in the prediction",
+    "bounded_gradient": "however large the mistake; tested both ways on values and logits",
+    "bounded_loss": "no sample costs more than some number",
+    "redescending": "the pull of a sample fades as its error grows",
+    "symmetric": "the losses of one prediction under every class add up to a constant",
+    "scale_equivariant": "another unit of pred and target multiplies every loss by one factor",
+    "nonnegative": "never below 0",
+    "zero_at_target": "0 for a perfect prediction",
+    "batchwise": "a sample's loss depends on its batch",
+    "detached": "a part is held fixed in the gradient",
+    "stateful": "it learns or keeps numbers of its own",
+}
+PLAIN = [name for name in losses.names() if "terms" not in config.card("loss", name).values]
+PAIRS = [(name, space) for name in PLAIN for space in config.card("loss", name).about["reads"]]
+each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)
 
 
-def declared(fact: str) -> list[tuple[str, str]]:
-    return [(name, space) for name, space in PAIRS if fact in config.card("loss", name).about["facts"]]
+def declares(name: str, fact: str) -> bool:
+    return fact in config.card("loss", name).about["facts"]
+
+
+def declared(fact: str, *spaces: str) -> list[tuple[str, str]]:
+    return [(name, space) for name, space in PAIRS if declares(name, fact) and (not spaces or space in spaces)]
+
+
+def total(loss: Loss, pred: Tensor, target: Tensor, keywords: dict) -> Tensor:
+    return loss._function(pred, target, **keywords).sum()
 
 
 def test_functions_and_cards_match() -> None:
-    assert set(losses.LOSSES) == set(losses.names())
+    assert set(losses.LOSSES) == set(PLAIN)
     for name, function in losses.LOSSES.items():
         card = config.card("loss", name)
         keywords = {p.name for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY}
-        assert keywords == set(card.values) - {"name"}
+        state = STATES.get(name)
+        kept = {*state.learned, *state.running} if state else set()
+        assert keywords == set(card.values) - {"name"} | kept
+        assert declares(name, "stateful") == bool(state)
         assert card.values["name"] == name
-        assert keywords == set(card.about.get("ranges", {})), "each hyperparameter states its range"
-        assert set(card.about["facts"]) <= FACTS
+        assert set(card.values) - {"name"} == set(card.about.get("ranges", {})), "each hyperparameter states its range"
+        assert set(card.about["facts"]) <= set(FACTS)
         assert any(digit.isdigit() for digit in card.about["source"]), "a source names its year"
         assert "l = " in function.__doc__, "a docstring gives the formula"
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
+@each_pair
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gives_one_number_a_sample_and_reduces_by_the_mean(name: str, space: str, dtype: torch.dtype) -> None:
-    loss = losses.get(name, space=space)
+    loss = made(name, space)
     pred, target = sample(space, dtype=dtype)
     each = loss.per_sample(pred, target)
     assert each.shape == (len(pred),)
     assert each.dtype == dtype
+    loss.eval()
     torch.testing.assert_close(loss(pred, target), each.mean())
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
-def test_a_sample_neither_leaks_nor_depends_on_its_place(name: str, space: str) -> None:
-    loss = losses.get(name, space=space)
+@each_pair
+def test_order_of_the_samples_does_not_matter(name: str, space: str) -> None:
+    loss = made(name, space)
     pred, target = sample(space)
-    each = loss.per_sample(pred, target)
     order = tensor([3, 1, 5, 0, 2, 4])
-    torch.testing.assert_close(loss.per_sample(pred[order], target[order]), each[order])
+    torch.testing.assert_close(loss.per_sample(pred[order], target[order]), loss.per_sample(pred, target)[order])
+
+
+@each_pair
+def test_a_sample_depends_on_its_batch_only_if_it_says_so(name: str, space: str) -> None:
+    loss = made(name, space)
+    pred, target = sample(space)
     changed = pred.clone()
     changed[0] = sample(space, seed=9)[0][0]
-    torch.testing.assert_close(loss.per_sample(changed, target)[1:], each[1:])
+    changed[1] = sample(space, seed=10)[0][1]
+    same = torch.allclose(loss.per_sample(changed, target)[2:], loss.per_sample(pred, target)[2:])
+    assert same != declares(name, "batchwise")
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
+@pytest.mark.parametrize(("name", "space"), [pair for pair in PAIRS if not declares(pair[0], "detached")])
 def test_gradient_is_that_of_the_value(name: str, space: str) -> None:
-    loss = losses.get(name, space=space)
+    loss = made(name, space)
     pred, target = sample(space)
     assert torch.autograd.gradcheck(lambda p: loss.per_sample(p, target), pred.requires_grad_())
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
+@each_pair
 def test_value_and_gradient_are_finite_at_the_extremes(name: str, space: str) -> None:
-    pred, target = extremes(space)
+    pred, target = extremes(space, 1e30 if declares(name, "bounded_gradient") else 1e18)
+    loss = made(name, space)
     pred.requires_grad_()
-    each = losses.get(name, space=space).per_sample(pred, target)
+    each = loss.per_sample(pred, target)
     each.sum().backward()
-    assert torch.isfinite(each).all()
-    assert torch.isfinite(pred.grad).all()
+    assert torch.isfinite(each).all(), each
+    assert torch.isfinite(pred.grad).all(), pred.grad
+    for learned in loss.parameters():
+        assert torch.isfinite(learned.grad).all()
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
-def test_is_never_negative_and_zero_for_a_perfect_prediction(name: str, space: str) -> None:
-    loss = losses.get(name, space=space)
-    pred, target = sample(space, n=50)
-    assert (loss.per_sample(pred, target) >= 0).all()
+@pytest.mark.parametrize(("name", "space"), declared("nonnegative"))
+def test_is_never_negative_if_it_says_so(name: str, space: str) -> None:
+    pred, target = sample(space, n=200)
+    assert (made(name, space).per_sample(pred, target) >= 0).all()
+
+
+@pytest.mark.parametrize(("name", "space"), declared("zero_at_target"))
+def test_is_zero_for_a_perfect_prediction_if_it_says_so(name: str, space: str) -> None:
+    target = sample(space, n=50)[1]
     if space == "class_logits":
         perfect, target = 1e3 * torch.eye(4, dtype=torch.float64), torch.arange(4)
     elif space == "binary_logit":
@@ -84,44 +126,74 @@ def test_is_never_negative_and_zero_for_a_perfect_prediction(name: str, space: s
         perfect = target = torch.eye(4, dtype=torch.float64)
     else:
         perfect = target
-    assert (loss.per_sample(perfect, target) == 0).all()
+    assert (made(name, space).per_sample(perfect, target) == 0).all()
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
-def test_stacks_under_vmap_with_a_hyperparameter_for_each_run(name: str, space: str) -> None:
-    function = losses.LOSSES[name]
-    defaults = {key: value for key, value in config.card("loss", name).values.items() if key != "name"}
+@each_pair
+def test_stacks_under_vmap_with_hyperparameters_for_each_run(name: str, space: str) -> None:
+    loss = made(name, space)
     preds, targets = (torch.stack(part) for part in zip(*(sample(space, seed=seed) for seed in range(3)), strict=True))
-    params = {key: value * tensor([0.5, 1.0, 2.0], dtype=torch.float64) for key, value in defaults.items()}
+    keywords = {
+        key: value.detach() if isinstance(value, Tensor) else value for key, value in loss.keywords(preds).items()
+    }
+    factors = tensor([0.9, 1.0, 1.1], dtype=torch.float64)
+    mapped = {key: value * factors for key, value in keywords.items() if isinstance(value, float)}
+    shared = {key: value for key, value in keywords.items() if key not in mapped}
 
-    def total(pred, target, params):
-        return function(pred, target, **params).sum()
+    def one(pred: Tensor, target: Tensor, mapped: dict) -> Tensor:
+        return total(loss, pred, target, mapped | shared)
 
-    gradients, values = torch.func.vmap(torch.func.grad_and_value(total))(preds, targets, params)
+    gradients, values = torch.func.vmap(torch.func.grad_and_value(one))(preds, targets, mapped)
     for run in range(3):
-        own = {key: float(value[run]) for key, value in params.items()}
-        gradient, value = torch.func.grad_and_value(total)(preds[run], targets[run], own)
+        own = {key: float(value[run]) for key, value in mapped.items()}
+        gradient, value = torch.func.grad_and_value(one)(preds[run], targets[run], own)
         torch.testing.assert_close(values[run], value)
         torch.testing.assert_close(gradients[run], gradient)
 
 
+@each_pair
+def test_compiles_whole(name: str, space: str) -> None:
+    loss = made(name, space)
+    pred, target = sample(space)
+    torch.compiler.reset()
+    compiled = torch.compile(loss._function, backend="aot_eager", fullgraph=True)
+    pred.requires_grad_()
+    found, expected = compiled(pred, target, **loss.keywords(pred)), loss.per_sample(pred, target)
+    torch.testing.assert_close(found, expected)
+    (gradient,) = torch.autograd.grad(found.sum(), pred)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), pred)[0])
+
+
+@each_pair
+def test_never_waits_for_the_device(name: str, space: str) -> None:
+    """On the device `meta` there are no values, so that reading one is an error."""
+    loss = made(name, space).to("meta")
+    pred, target = (part.to("meta") for part in sample(space))
+    pred.requires_grad_()
+    each = loss.per_sample(pred, target)
+    each.sum().backward()
+    assert each.shape == (len(pred),)
+
+
 @pytest.mark.parametrize(("name", "space"), declared("convex"))
 def test_convex_if_it_says_so(name: str, space: str) -> None:
-    loss = losses.get(name, space=space)
-    (a, target), (b, _) = sample(space, n=500), sample(space, n=500, seed=1)
-    middle = loss.per_sample((a + b) / 2, target)
-    assert (middle <= (loss.per_sample(a, target) + loss.per_sample(b, target)) / 2 + 1e-12).all()
+    loss = made(name, space)
+    for size in (1.0, 10.0):
+        (a, target), (b, _) = sample(space, n=500), sample(space, n=500, seed=1)
+        if space in ("values", "class_logits", "binary_logit"):
+            a, b = size * a, size * b
+        middle = loss.per_sample((a + b) / 2, target)
+        ends = (loss.per_sample(a, target) + loss.per_sample(b, target)) / 2
+        assert (middle <= ends + 1e-12 * (1 + ends.abs())).all()
 
 
-def steepest(name: str, space: str) -> torch.Tensor:
-    """The largest gradient for growing mistakes."""
+def steepest(name: str, space: str) -> Tensor:
+    """The largest gradient of mistakes of growing size."""
     found = []
     for size in (1.0, 1e2, 1e4, 1e6):
         pred, target = sample(space, n=200)
-        if space in ("class_probs", "binary_prob"):
-            return torch.zeros(2)  # a probability cannot go far
         pred = (size * pred).requires_grad_()
-        losses.get(name, space=space).per_sample(pred, target).sum().backward()
+        made(name, space).per_sample(pred, target).sum().backward()
         found.append(pred.grad.abs().max())
     return torch.stack(found)
 
@@ -129,22 +201,77 @@ def steepest(name: str, space: str) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "space"), [p for p in PAIRS if p[1] in ("values", "class_logits", "binary_logit")])
 def test_gradient_is_bounded_if_and_only_if_it_says_so(name: str, space: str) -> None:
     found = steepest(name, space)
-    bounded = (name, space) in declared("bounded_gradient")
-    assert bool(found[-1] <= 1.01 * found[1]) == bounded
+    assert bool(found[2:].max() <= 1.01 * found[:2].max()) == declares(name, "bounded_gradient")
+
+
+@pytest.mark.parametrize(("name", "space"), declared("redescending", "values"))
+def test_pull_fades_if_it_says_so(name: str, space: str) -> None:
+    found = steepest(name, space)
+    assert found[-1] < 1e-3 * found[0]
 
 
 @pytest.mark.parametrize(("name", "space"), declared("bounded_loss"))
 def test_bounded_if_it_says_so(name: str, space: str) -> None:
     pred, target = extremes(space)
-    assert losses.get(name, space=space).per_sample(pred, target).max() <= 2
+    highest = made(name, space).per_sample(pred, target).max()
+    if space in ("values", "class_logits", "binary_logit"):
+        assert made(name, space).per_sample(1e3 * pred, target).max() <= highest * 1.01
+    assert highest <= 1e3
 
 
-@pytest.mark.parametrize(("name", "space"), PAIRS)
+@pytest.mark.parametrize(("name", "space"), declared("symmetric", "class_logits", "binary_logit"))
+def test_adds_up_over_the_classes_if_it_says_so(name: str, space: str) -> None:
+    loss, (pred, target) = made(name, space), sample(space, n=50)
+    classes = [torch.full_like(target, k) for k in (range(4) if space == "class_logits" else range(2))]
+    sums = torch.stack([loss.per_sample(3 * pred, k) for k in classes]).sum(0)
+    torch.testing.assert_close(sums, sums[:1].expand_as(sums))
+
+
+@pytest.mark.parametrize(("name", "space"), declared("scale_equivariant", "values", "boxes"))
+def test_another_unit_is_one_factor_if_it_says_so(name: str, space: str) -> None:
+    loss, (pred, target) = made(name, space), sample(space, n=50)
+    ratios = loss.per_sample(7 * pred, 7 * target) / loss.per_sample(pred, target)
+    torch.testing.assert_close(ratios, ratios[:1].expand_as(ratios))
+
+
+def beyond(text: str) -> list[float]:
+    """Numbers just outside a range."""
+    low, high = (float(part) for part in text[1:-1].split(","))
+    outside = [low if text[0] == "(" else low - 1, high if text[-1] == ")" else high + 1, math.nan]
+    return [number for number in outside if not math.isinf(number)]
+
+
+RANGES = [
+    (name, key, text) for name in PLAIN for key, text in config.card("loss", name).about.get("ranges", {}).items()
+]
+
+
+@pytest.mark.parametrize(("name", "key", "text"), RANGES)
+def test_refuses_a_hyperparameter_outside_its_range(name: str, key: str, text: str) -> None:
+    default = config.card("loss", name).values[key]
+    count, _, inside = text.rpartition(" of ")
+    wrong = beyond(inside) if inside[0] in "[(" else ["nonsense"]
+    for value in wrong:
+        value = int(value) if isinstance(default, int) and value == value else value
+        with pytest.raises(BadRequest, match=rf"loss\.{key} must be"):
+            losses.get(name, **{key: [value] * (int(count) if count.isdigit() else 1) if count else value})
+
+
+def test_a_word_may_stand_for_a_number() -> None:
+    for name in PLAIN:
+        for key, words in config.card("loss", name).about.get("presets", {}).items():
+            for word, value in words.items():
+                assert losses.get(name, **{key: word}).params[key] == value
+            with pytest.raises(BadRequest, match=rf"loss\.{key} must be a number or one of"):
+                losses.get(name, **{key: "nonsense"})
+
+
+@each_pair
 def test_refuses_shapes_that_would_be_broadcast(name: str, space: str) -> None:
     pred, target = sample(space)
     for wrong in (pred[:1], pred[..., None], pred[None]):
         with pytest.raises(ValueError, match=r"these are \["):
-            losses.get(name, space=space)(wrong, target)
+            made(name, space)(wrong, target)
 
 
 def test_refuses_a_column_against_a_row() -> None:
@@ -190,7 +317,7 @@ def test_names_of_a_task_are_those_that_share_a_space_with_it() -> None:
     assert set(losses.names("bbox")) >= {"giou", "huber", "l1", "mse", "smoothl1"}
     assert set(losses.names("regression")) >= {"huber", "l1", "mse", "smoothl1"}
     assert not {"giou", "bce"} & set(losses.names("regression"))
-    for task, name in itertools.product(config.names("task"), losses.names()):
+    for task, name in itertools.product(config.names("task"), PLAIN):
         assert (name in losses.names(task)) == (config.space(task, name) is not None)
 
 

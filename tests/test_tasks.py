@@ -104,8 +104,9 @@ def test_box_coordinates_are_standardised_or_plain_corners() -> None:
 @pytest.mark.parametrize("name", config.names("task"))
 def test_metrics_of_outputs_that_are_not_finite_are_not_finite(name: str) -> None:
     targets = {"multiclass": tensor([0, 1]), "binary": tensor([0.0, 1.0]), "regression": torch.ones(2, 1)}
+    targets["counts"] = targets["regression"]
     made = tensor([[0.1, 0.1, 0.5, 0.5]] * 2) if name == "bbox" else targets[name]
-    names = ("a", "b", "c", "d") if name == "bbox" else ("a",) if name == "regression" else ("a", "b")
+    names = ("a", "b", "c", "d") if name == "bbox" else ("a",) if name in ("regression", "counts") else ("a", "b")
     built = task(name, made, names, **({"coordinates": "corners"} if name == "bbox" else {}))
     found = built.evaluate(torch.full((2, built.outputs), float("nan")), made)
     assert set(found) == set(built.metrics)
@@ -200,9 +201,10 @@ def test_each_task_draws_its_figures(name: str) -> None:
         "multiclass": torch.arange(6) % 2,
         "binary": (torch.arange(6) % 2).float(),
         "regression": torch.arange(6.0)[:, None],
+        "counts": torch.arange(6.0)[:, None],
         "bbox": tensor([[0.1, 0.1, 0.5, 0.6]] * 6) + torch.arange(6)[:, None] / 100,
     }[name]
-    names = ("x1", "y1", "x2", "y2") if name == "bbox" else ("y",) if name == "regression" else ("a", "b")
+    names = ("x1", "y1", "x2", "y2") if name == "bbox" else ("y",) if name in ("regression", "counts") else ("a", "b")
     built = task(name, targets, names, **({"coordinates": "standardised"} if name == "bbox" else {}))
     built.calibrate(targets) if name in ("bbox", "regression") else None
 

@@ -130,9 +130,9 @@ def list_losses(task: str | None) -> None:
         table.add_column(column)
     for name in config.names("loss") if task is None else config.fitting("loss", task):
         card = config.card("loss", name)
-        tasks = [t for t in config.names("task") if config.space(t, name)]
+        tasks = [t for t in config.names("task") if name in config.fitting("loss", t)]
         params = [f"{key}={value}" for key, value in card.values.items() if key != "name"]
-        row = (name, ", ".join(tasks), ", ".join(params), ", ".join(card.about["facts"]), card.about["source"])
+        row = (name, ", ".join(tasks), ", ".join(params), ", ".join(card.about.get("facts", [])), card.about["source"])
         table.add_row(*map(escape, row))
     Console().print(table)
 

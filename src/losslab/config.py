@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,17 +18,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from losslab import device
+from losslab import device, sums
+from losslab.values import BadRequest as BadRequest
+from losslab.values import nearest as nearest
+from losslab.values import same_keys, typed
 
 _HERE = Path(__file__).resolve().parent
 # Inside the package where it was installed as a wheel, at the top of the repository where it is being worked on.
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
-
-
-class BadRequest(ValueError):
-    """A request that cannot be met; its text is one sentence saying what was wrong and what would be right."""
 
 
 class Incompatible(BadRequest):
@@ -74,10 +73,42 @@ def space(task: str, loss: str) -> str | None:
     return next((space for space in card("loss", loss).about["reads"] if space in offered), None)
 
 
+def terms(loss: Mapping[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+    """The plain losses that a loss setting stands for, hyperparameters filled in, each with its weight: itself, or those of a sum."""
+    if "terms" not in loss:
+        return [(1.0, dict(loss))]
+    return [
+        (weight, {"name": name} | check_hyperparameters(name, params))
+        for weight, name, params in sums.parse(loss["terms"])
+    ]
+
+
+def reads(loss: Mapping[str, Any]) -> list[str]:
+    """The spaces that a loss reads; of a sum, those that all its terms read."""
+    each = [card("loss", term["name"]).about["reads"] for _, term in terms(loss)]
+    return [space for space in each[0] if all(space in others for others in each)]
+
+
+def misfits(task: str, loss: Mapping[str, Any]) -> list[str]:
+    """The names among a loss and its terms that have no space in common with a task."""
+    return [term["name"] for _, term in terms(loss) if space(task, term["name"]) is None]
+
+
+def heads(task: str, loss: Mapping[str, Any]) -> int:
+    """How many numbers a model gives for each output of a task under a loss: two where it reads a scale beside the value."""
+    offered = card("task", task).about["spaces"]
+    return max(int(offered[space(task, term["name"])]) for _, term in terms(loss))
+
+
+def facts(loss: Mapping[str, Any]) -> set[str]:
+    """What holds of a loss, or of a term of a sum."""
+    return {fact for _, term in terms(loss) for fact in card("loss", term["name"]).about["facts"]}
+
+
 def fitting(group: str, task: str) -> list[str]:
     """The losses, data sets or corruptions that a task can take, sorted."""
     if group == "loss":
-        return [name for name in names("loss") if space(task, name)]
+        return [name for name in names("loss") if not misfits(task, card("loss", name).values)]
     return [name for name in names(group) if task in card(group, name).about["tasks"]]
 
 
@@ -105,8 +136,8 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         )
     request = {str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment")}
     root = card("", "config")
-    _same_keys("", request, list(root.values) + list(GROUPS))
-    out = {key: _typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
+    same_keys("", request, list(root.values) + list(GROUPS))
+    out = {key: typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
     for group in GROUPS:
         out[group] = _group(group, request[group], root.about["ranges"])
     return out
@@ -126,10 +157,13 @@ def resolved(whole: DictConfig) -> dict[str, Any]:
 def check_fit(request: Mapping[str, Any]) -> None:
     """Raises Incompatible where data, corruption, loss or model do not fit the task or the data."""
     task, data, model = (request[group]["name"] for group in ("task", "data", "model"))
-    for group, word in (("data", "data set"), ("corruption", "corruption"), ("loss", "loss")):
+    for group, word in (("data", "data set"), ("corruption", "corruption")):
         name, fit = request[group]["name"], fitting(group, task)
         if name not in fit:
             raise Incompatible(f"The {word} '{name}' does not fit task '{task}', which takes: {', '.join(fit)}.")
+    if wrong := misfits(task, request["loss"]):
+        fit = fitting("loss", task)
+        raise Incompatible(f"The loss '{wrong[0]}' does not fit task '{task}', which takes: {', '.join(fit)}.")
     kind, kinds = card("data", data).about["kind"], card("model", model).about["kinds"]
     if kind not in kinds:
         fit = [name for name in names("model") if kind in card("model", name).about["kinds"]]
@@ -178,7 +212,7 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
         ]
         words.append("_".join([name, *changed]))
     words += [request["model"]["name"], request["optimizer"]["name"], f"s{request['seed']}"]
-    readable = "-".join(words)[:150]
+    readable = re.sub(r"[^\w.+-]+", "_", "-".join(words).replace(" ", ""))[:150]
     return f"{readable}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
 
 
@@ -186,12 +220,6 @@ def unknown(group: str, name: str, known: Iterable[str]) -> str:
     """A sentence for a name that is not in a group, with the nearest and all valid ones."""
     word = {"data": "data set"}.get(group, group)
     return f"There is no {word} '{name}'{nearest(name, known)}. Valid: {', '.join(known) or 'none yet'}."
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean 'X'?)', or nothing where no known name is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,9 +240,36 @@ def _group(group: str, given: Any, shared_ranges: Mapping[str, str]) -> dict[str
     for key in given:
         if key not in own.values:
             raise BadRequest(no_such_key(group, given["name"], str(key)))
-    _same_keys(f"{group}.", given, list(own.values))
+    same_keys(f"{group}.", given, list(own.values))
     ranges = dict(shared_ranges) | {f"{group}.{key}": text for key, text in own.about.get("ranges", {}).items()}
-    return {key: _typed(f"{group}.{key}", given[key], default, ranges) for key, default in own.values.items()}
+    given = {
+        key: _preset(f"{group}.{key}", value, own.about.get("presets", {}).get(key)) for key, value in given.items()
+    }
+    made = {key: typed(f"{group}.{key}", given[key], default, ranges) for key, default in own.values.items()}
+    if "terms" in made:
+        made["terms"] = _canonical_sum(made["terms"])
+    return made
+
+
+def _preset(key: str, value: Any, presets: Mapping[str, Any] | None) -> Any:
+    """The number that a word stands for, where the card has words for numbers."""
+    if presets is None or not isinstance(value, str):
+        return value
+    if value not in presets:
+        raise BadRequest(f"{key} must be a number or one of: {', '.join(presets)}; {value!r} is neither.")
+    return presets[value]
+
+
+def _canonical_sum(text: str) -> str:
+    """A sum in its one notation, hyperparameters that equal their defaults left out."""
+    each = []
+    for weight, name, params in sums.parse(text):
+        checked = check_hyperparameters(name, params)
+        if "terms" in checked:
+            raise BadRequest(f"The terms of a sum are plain losses, and '{name}' is a sum; write its terms out.")
+        defaults = card("loss", name).values
+        each.append((weight, name, {key: value for key, value in checked.items() if value != defaults[key]}))
+    return sums.written(each)
 
 
 def no_such_key(group: str, name: str, key: str) -> str:
@@ -228,57 +283,3 @@ def no_such_key(group: str, name: str, key: str) -> str:
     valid = f"Valid: {', '.join(f'{group}.{known}' for known in own)}." if own else "It has none to set."
     hint = f" (did you mean '{group}.{close[0]}'?)" if close else ""
     return f"The {word} '{name}' has no key '{group}.{key}'{hint}. {valid}"
-
-
-def _same_keys(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
-    for key in given:
-        if key not in known:
-            shown = ", ".join(prefix + k for k in known)
-            raise BadRequest(f"There is no key '{prefix}{key}'{nearest(str(key), known)}. Valid: {shown}.")
-    for key in known:
-        if key not in given:
-            raise BadRequest(f"The key '{prefix}{key}' is missing; it must not be deleted.")
-
-
-def _typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
-    """A value in the type of its default, inside its range, if one is stated."""
-    if isinstance(default, dict):
-        if not isinstance(value, Mapping):
-            raise BadRequest(f"{key} holds several values ({', '.join(default)}), and {value!r} is none of them.")
-        _same_keys(f"{key}.", value, list(default))
-        return {inner: _typed(f"{key}.{inner}", value[inner], default[inner], ranges) for inner in default}
-    if isinstance(default, list):
-        if not isinstance(value, list):
-            raise BadRequest(f"{key} must be a list such as {default}, and {value!r} is not.")
-        count, _, inside = ranges.get(key, "").rpartition(" of ")
-        if count and len(value) != int(count):
-            raise BadRequest(f"{key} must hold {count} values, and {value} holds {len(value)}.")
-        return [_typed(key, item, default[0], {key: inside} if inside else {}) for item in value]
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-    fits = isinstance(value, (int, float) if type(default) is float else type(default))
-    if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
-        raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
-    value = type(default)(value)
-    if key in ranges and not _inside(value, ranges[key]):
-        raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
-    return value
-
-
-def _inside(value: Any, text: str) -> bool:
-    """Whether a value lies in a range: '(0, inf)', '[0, 1]' and so on, or words as in 'one | other'."""
-    if text[0] not in "[(":
-        return value in text.split(" | ")
-    low, high = (float(part) for part in text[1:-1].split(","))
-    above = value >= low if text[0] == "[" else value > low
-    below = value <= high if text[-1] == "]" else value < high
-    return bool(above and below and math.isfinite(value))
-
-
-def _worded(text: str) -> str:
-    """A range in words."""
-    if text[0] not in "[(":
-        return f"be one of: {text.replace(' | ', ', ')}"
-    low, high = (part.strip() for part in text[1:-1].split(","))
-    lower = f"at least {low}" if text[0] == "[" else f"above {low}"
-    upper = f"at most {high}" if text[-1] == "]" else f"below {high}"
-    return f"be {lower}" if high == "inf" else f"be {lower} and {upper}"

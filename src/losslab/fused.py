@@ -6,6 +6,7 @@ R runs in the stack, r of them under one loss, B rows of a batch, n rows of the 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, cast
@@ -15,7 +16,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from losslab.losses import LOSSES
+from losslab.losses import LOSSES, Loss
 from losslab.module import STEPS
 from losslab.run import Prepared
 from losslab.stacked import StackedOptimizer, flatten_parameters, forward_for, is_weight
@@ -24,9 +25,14 @@ from losslab.tasks import Task
 _EVALUATION_VALUES = 2**24  # numbers that a forward without gradient takes in at once
 
 
-def loss_key(run: Prepared) -> tuple[str, str]:
-    """What runs must share to be served by one call of a loss. Hyperparameters may differ."""
-    return run.loss.name, run.loss.space
+def loss_key(run: Prepared) -> str:
+    """What runs must share to be served by one call of a loss: names, spaces, all that is not a plain number, lengths of lists."""
+
+    def fixed(value: Any) -> Any:
+        return "number" if isinstance(value, float) else len(value) if isinstance(value, list) else value
+
+    terms = [(t.name, t.space, {key: fixed(value) for key, value in t.params.items()}) for t in run.loss.each()]
+    return json.dumps(terms)
 
 
 class StackedBatches:
@@ -54,30 +60,59 @@ class StackedBatches:
 
 
 class Group(nn.Module):
-    """The r runs of a stack, from `start` on, that are served by one loss."""
+    """The r runs of a stack, from `start` on, that are served by one loss, or by one sum of losses."""
 
-    targets: Tensor
+    weights: Tensor
 
     def __init__(self, start: int, runs: Sequence[Prepared]) -> None:
         super().__init__()
         self.here = slice(start, start + len(runs))
-        self.function = LOSSES[runs[0].loss.name]
-        self.space = runs[0].loss.space
         self.task = stack_tasks([run.task for run in runs])
-        self.register_buffer("targets", torch.stack([run.task.target(self.space, run.rows.targets) for run in runs]))
-        for name in runs[0].loss.params:
-            values = torch.tensor([run.loss.params[name] for run in runs], dtype=runs[0].rows.inputs.dtype)
-            self.register_buffer(f"param_{name}", values)
-        self.params = list(runs[0].loss.params)
+        self.spaces = runs[0].loss.spaces
+        for space in self.spaces:
+            targets = [run.task.target(space, run.rows.targets) for run in runs]
+            self.register_buffer(f"targets_as_{space}", torch.stack(targets))
+        self.terms = nn.ModuleList(
+            StackedTerm([run.loss.each()[n] for run in runs]) for n in range(len(runs[0].loss.terms))
+        )
+        self.weighted = len(self.terms) > 1 or any(run.loss.weights != [1.0] for run in runs)
+        # [terms, r]
+        self.register_buffer(
+            "weights", torch.tensor([run.loss.weights for run in runs], dtype=runs[0].rows.inputs.dtype).T
+        )
 
     def losses(self, raw: Tensor, rows: Tensor) -> Tensor:
         """Mean loss of each run: raw outputs and row numbers of the whole stack, [R, B, ...] and [R, B] -> [r]."""
-        pred = self.task.prediction(self.space, raw[self.here])
-        target = self.targets[torch.arange(len(self.targets), device=rows.device)[:, None], rows[self.here]]
-        params = {name: getattr(self, f"param_{name}") for name in self.params}
+        raw, rows = raw[self.here], rows[self.here]
+        run = torch.arange(len(rows), device=rows.device)[:, None]
+        pairs = {
+            space: (self.task.prediction(space, raw), self.get_buffer(f"targets_as_{space}")[run, rows])
+            for space in self.spaces
+        }
+        terms = cast(list[StackedTerm], list(self.terms))
+        each = torch.stack([term(*pairs[term.space]) for term in terms])
+        return (self.weights * each).sum(0) if self.weighted else each[0]
+
+
+class StackedTerm(nn.Module):
+    """One loss for r runs, with hyperparameters of its own for each; those that are no numbers are the same for all."""
+
+    def __init__(self, each: Sequence[Loss]) -> None:
+        super().__init__()
+        self.function = LOSSES[each[0].name]
+        self.space = each[0].space
+        self.shared = {key: value for key, value in each[0].params.items() if not isinstance(value, float | list)}
+        self.mapped = [key for key in each[0].params if key not in self.shared]
+        for key in self.mapped:
+            values = torch.tensor([loss.params[key] for loss in each], dtype=torch.float64)
+            self.register_buffer(f"param_{key}", values)
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of each run: [r, B, ...] twice -> [r]."""
+        params = {key: self.get_buffer(f"param_{key}").to(pred) for key in self.mapped}
 
         def one(pred: Tensor, target: Tensor, params: dict[str, Tensor]) -> Tensor:  # vmap does not map keywords
-            return self.function(pred, target, **params)
+            return self.function(pred, target, **params, **self.shared)
 
         return torch.vmap(one)(pred, target, params).mean(-1)
 

@@ -28,6 +28,31 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
         return MODELS[model["name"]](shape, outputs, **settings)
 
 
+def with_heads(model: nn.Module, heads: int) -> nn.Module:
+    """The model with `heads` numbers for each output, in place: those it gave, then further ones that begin at 0.
+
+    So a loss that reads a scale beside each value starts from the same function as all others, with a scale of 1. The rows
+    are added to the last linear layer.
+    """
+    if heads == 1:
+        return model
+    last = [name for name, part in model.named_modules() if isinstance(part, nn.Linear)]
+    if not last:
+        raise ValueError(
+            "This loss reads a scale beside each value, and the model ends in no linear layer to give one."
+        )
+    narrow = model.get_submodule(last[-1])
+    assert isinstance(narrow, nn.Linear)
+    with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
+        wide = nn.Linear(narrow.in_features, heads * narrow.out_features).to(narrow.weight)
+    with torch.no_grad():
+        for new, old in ((wide.weight, narrow.weight), (wide.bias, narrow.bias)):
+            new.zero_()[: narrow.out_features] = old
+    parent, _, leaf = last[-1].rpartition(".")
+    setattr(model.get_submodule(parent), leaf, wide)
+    return model
+
+
 @register
 def linear(shape: Sequence[int], outputs: int) -> nn.Module:
     """One affine map: features * outputs + outputs parameters."""

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from losslab import optim, pairing
 from losslab.corruption import Corrupted
 from losslab.data import Split
-from losslab.losses import Loss
+from losslab.losses import Sum
 from losslab.tasks import Task
 
 _EVALUATION_ROWS = 4096  # at once, where no gradient is kept
@@ -67,13 +67,12 @@ class RunModule(pl.LightningModule):
 
     inputs: Tensor
     targets: Tensor
-    loss_targets: Tensor
 
     def __init__(
         self,
         task: Task,
         model: nn.Module,
-        loss: Loss,
+        loss: Sum,
         data: Corrupted,
         split: Split,
         optimizer: Mapping[str, Any],
@@ -85,11 +84,8 @@ class RunModule(pl.LightningModule):
         self.task, self.model, self.loss = task, model, loss
         self.optimizer_config, self.penalty_config, self.steps = optimizer, penalty, steps
         self.split = split
-        for name, tensor in {
-            "inputs": data.inputs,
-            "targets": data.targets,
-            "loss_targets": task.target(loss.space, data.targets),
-        }.items():
+        in_spaces = {f"targets_as_{space}": task.target(space, data.targets) for space in loss.spaces}
+        for name, tensor in ({"inputs": data.inputs, "targets": data.targets} | in_spaces).items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
         self.latest: dict[str, float] = {}
@@ -99,7 +95,9 @@ class RunModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """torch's optimizer and, where there is one, its schedule."""
-        optimizer, schedule = optim.build(self.optimizer_config, self.model.parameters(), self.steps)
+        optimizer, schedule = optim.build(
+            self.optimizer_config, self.model.parameters(), self.steps, self.loss.parameters()
+        )
         return optimizer if schedule is None else ([optimizer], [schedule])
 
     def training_step(self, chunk: tuple[Tensor, ...], _: int) -> None:
@@ -107,8 +105,7 @@ class RunModule(pl.LightningModule):
         optimizer = cast(LightningOptimizer, self.optimizers())
         schedule = cast(LRScheduler | None, self.lr_schedulers())
         for rows in chunk:
-            pred = self.task.prediction(self.loss.space, self.model(self.inputs[rows]))
-            loss = self.loss.per_sample(pred, self.loss_targets[rows]).mean()
+            loss = self.loss(*self.in_spaces(self.model(self.inputs[rows]), rows))
             self._losses.append(loss.detach())
             penalty = optim.weight_penalty(self.model, **self.penalty_config)
             if penalty is not None:
@@ -124,7 +121,7 @@ class RunModule(pl.LightningModule):
         """Judges the epoch: mean loss and penalty apart, validation loss, neutral metrics. Stops a run that has diverged."""
         val = self.split["val"]
         raw = self.raw(val)
-        val_loss = self.loss.per_sample(self.task.prediction(self.loss.space, raw), self.loss_targets[val]).mean()
+        val_loss = self.loss.per_sample(*self.in_spaces(raw, val)).mean()
         means = {"train/loss": torch.stack(self._losses).mean(), "val/loss": val_loss}
         if self._penalties:
             means["train/penalty"] = torch.stack(self._penalties).mean()
@@ -139,6 +136,11 @@ class RunModule(pl.LightningModule):
         if not all(torch.isfinite(part).all() for part in (raw, *means.values())):
             self.diverged_in = self.current_epoch + 1
             self.trainer.should_stop = True
+
+    def in_spaces(self, raw: Tensor, rows: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Predictions from raw outputs, and the targets of their rows, in each space that the loss reads."""
+        preds = {space: self.task.prediction(space, raw) for space in self.loss.spaces}
+        return preds, {space: self.get_buffer(f"targets_as_{space}")[rows] for space in preds}
 
     def raw(self, rows: Tensor) -> Tensor:
         """Raw outputs of the model for these rows, as in use: no gradient, no dropout."""

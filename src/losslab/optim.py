@@ -18,15 +18,21 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def build(
-    optimizer: Mapping[str, Any], parameters: Iterable[nn.Parameter], steps: int
+    optimizer: Mapping[str, Any],
+    parameters: Iterable[nn.Parameter],
+    steps: int,
+    of_loss: Iterable[nn.Parameter] = (),
 ) -> tuple[torch.optim.Optimizer, LambdaLR | None]:
     """torch's own optimizer for a config, and its schedule over `steps` steps, None where the rate is constant.
 
-    Weight decay acts on all parameters, as in torch.
+    Weight decay acts on all parameters of the model, as in torch, and on none that the loss learns (`of_loss`).
     """
     settings = {key: value for key, value in optimizer.items() if key not in ("name", "schedule")}
     # fused: one kernel for all tensors, on the CPU as well; a fifth faster for a small model
-    built = _OPTIMIZERS[optimizer["name"]](parameters, fused=True, **settings)
+    groups: list[dict[str, Any]] = [{"params": list(parameters)}]
+    if learned := list(of_loss):
+        groups.append({"params": learned, "weight_decay": 0.0})
+    built = _OPTIMIZERS[optimizer["name"]](groups, fused=True, **settings)
     if optimizer["schedule"] == "constant":
         return built, None
     return built, LambdaLR(built, lambda step: rate_factor(optimizer["schedule"], step, steps))

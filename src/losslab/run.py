@@ -31,7 +31,8 @@ class Prepared:
     rows: corruption.Corrupted
     task: tasks.Task
     model: nn.Module
-    loss: losses.Loss
+    init: str  # hash of the initial weights, as all losses share them
+    loss: losses.Sum
     batches: Batches
 
     @property
@@ -66,7 +67,7 @@ class Prepared:
             "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
             "corruption": fingerprint([self.rows.hit, self.rows.targets, *self.rows.inputs_hit()]),
-            "init": fingerprint(self.model.state_dict().values()),
+            "init": self.init,
             "order": fingerprint(self.batches.order(epoch) for epoch in range(self.epochs)),
         }
 
@@ -80,10 +81,15 @@ def prepare(request: dict[str, Any]) -> Prepared:
     task.check_targets(rows.targets)
     task.calibrate(rows.targets[split["train"]])
     model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed)
+    init = fingerprint(model.state_dict().values())
+    model = models.with_heads(model, config.heads(request["task"]["name"], request["loss"]))
     loss = losses.for_task(request["task"]["name"], request["loss"])
-    loss.check_target(task.target(loss.space, rows.targets), task.outputs)
+    for term in loss.each():
+        targets = task.target(term.space, rows.targets)
+        term.calibrate(targets[split["train"]], task.outputs)
+        term.check_target(targets, task.outputs)
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
-    return Prepared(request, source, split, rows, task, model, loss, batches)
+    return Prepared(request, source, split, rows, task, model, init, loss, batches)
 
 
 def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Record:

@@ -60,6 +60,8 @@ def plan(jobs: Sequence[Job]) -> list[Stack]:
     stacks = []
     for group in groups.values():
         size, why = stack_size(group[0].request)
+        if "stateful" in config.facts(group[0].request["loss"]):
+            why = "their loss keeps numbers of its own, which a stack does not carry"
         if len(group) < _LEAST and why is None:
             why = "no other run shares its data, model, optimizer, batch size and epochs"
         if size < _LEAST or why:
@@ -209,7 +211,10 @@ def _record(job: Job, status: str, reason: str, **rest: Any) -> Record:
 def _shared(request: dict[str, Any]) -> str:
     """What runs of one stack must agree in, as text."""
     agreed = {key: request[key] for key in ("task", "data", "model", "trainer", "logger")}
-    return json.dumps(agreed | {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}, sort_keys=True)
+    task, loss = request["task"]["name"], request["loss"]
+    agreed |= {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}
+    agreed |= {"heads": config.heads(task, loss), "stateful": "stateful" in config.facts(loss)}
+    return json.dumps(agreed, sort_keys=True)
 
 
 def _train_stack(jobs: Sequence[Job], bar: SweepBar) -> Iterator[tuple[Job, Record]]:

@@ -30,9 +30,21 @@ def friedman(rows: int, noise: float) -> Data:
     """Friedman's first function (1991): five of ten inputs matter, in a product, a square and two lines."""
     draw = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=draw)
-    y = 10 * torch.sin(torch.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
-    y = y + noise * torch.randn(rows, generator=draw)
+    y = _friedman(x) + noise * torch.randn(rows, generator=draw)
     return Data(x, y[:, None], ("y",))
+
+
+@register
+def friedman_counts(rows: int) -> Data:
+    """Counts whose rate is Friedman's first function."""
+    draw = torch.Generator().manual_seed(1991)
+    x = torch.rand(rows, 10, generator=draw)
+    return Data(x, torch.poisson(_friedman(x), generator=draw)[:, None], ("count",))
+
+
+def _friedman(x: torch.Tensor) -> torch.Tensor:
+    """[n, 10] in [0, 1] -> [n], in [0, 30]."""
+    return 10 * torch.sin(torch.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
 
 
 def _float(array: object) -> torch.Tensor:

@@ -5,6 +5,7 @@ from pkgutil import iter_modules
 
 from losslab.losses.base import LOSSES as LOSSES
 from losslab.losses.base import Loss as Loss
+from losslab.losses.base import Sum as Sum
 from losslab.losses.base import for_task as for_task
 from losslab.losses.base import get as get
 from losslab.losses.base import names as names

@@ -19,10 +19,17 @@ def check_shapes(space: str, pred: Tensor, target: Tensor) -> None:
         if target.dtype != torch.long:
             raise ValueError(f"Class indices must be int64; these are {target.dtype}.")
         return
+    if space == "values_and_scale":
+        if pred.shape != (*target.shape, 2) or target.ndim == 0:
+            raise ValueError(
+                f"{space} needs pred [N, D, 2], a value and the log of a scale for each target [N, D]; "
+                f"these are {_shape(pred)} and {_shape(target)}."
+            )
+        return
     if pred.shape != target.shape:
         hint = (
             "; shapes that differ would be broadcast without a word"
-            if space in ("values", "binary_logit", "binary_prob")
+            if space in ("values", "binary_logit", "binary_prob", "rate", "log_rate")
             else ""
         )
         raise ValueError(f"pred and target must have one shape; these are {_shape(pred)} and {_shape(target)}{hint}.")
@@ -54,6 +61,8 @@ def check_target(space: str, target: Tensor, classes: int | None = None) -> None
         )
     elif space in ("binary_logit", "binary_prob"):
         _refuse((target < 0) | (target > 1), target, "lies outside [0, 1]")
+    elif space in ("rate", "log_rate"):
+        _refuse(target < 0, target, "is negative, and counts are not")
     elif space == "boxes":
         x1, y1, x2, y2 = target.unbind(-1)
         _refuse(

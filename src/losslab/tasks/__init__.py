@@ -2,6 +2,7 @@
 
 from losslab.tasks import bbox as bbox
 from losslab.tasks import binary as binary
+from losslab.tasks import counts as counts
 from losslab.tasks import multiclass as multiclass
 from losslab.tasks import regression as regression
 from losslab.tasks.base import TASKS as TASKS

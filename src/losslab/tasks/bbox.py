@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 16
 _ZOOM = 3
+_DELTA_WEIGHTS = torch.tensor([10.0, 10.0, 5.0, 5.0])
 
 
 @register
@@ -26,8 +27,10 @@ class Bbox(Task):
     """Raw outputs are four numbers; targets are corners x1 y1 x2 y2 [n, 4], in shares of the picture.
 
     The sigmoid of the raw outputs is read as centre and size, so a prediction always has x1 < x2 and y1 < y2. As boxes,
-    losses read its corners. As values they read the same corners, by default in spreads from the median of the training
-    corners, so that a `beta` means what it means in regression.
+    losses read its corners. As values they read, by `coordinates`: standardised, the same corners in spreads from the median
+    of the training corners, so that a `beta` means what it means in regression; corners, as they are; deltas, shifts from the
+    median training box in its widths and heights, and logs of the size in units of its own, times 10, 10, 5, 5, which makes
+    them about one (Girshick, 2015; Faster R-CNN then takes smoothl1 with a beta of 1/9).
     Metrics: mean_iou; iou50, iou75, iou90, share of pictures with IoU above .5, .75, .9; centre_error, distance of the
     centres, and size_error, mean error of width and height, both in shares of the picture.
     """
@@ -45,7 +48,7 @@ class Bbox(Task):
 
     def __init__(self, data: Data, coordinates: str) -> None:
         super().__init__(data)
-        self.standardised = coordinates == "standardised"
+        self.coordinates = coordinates
         self.register_buffer("centre", torch.zeros(4))
         self.register_buffer("spread", torch.ones(4))
 
@@ -55,21 +58,30 @@ class Bbox(Task):
         return 4
 
     def calibrate(self, targets: Tensor) -> None:
-        """Takes median and spread of the training corners, if the losses are to read them standardised."""
-        if self.standardised:
+        """Takes median and spread of what losses are to read, over the training boxes."""
+        if self.coordinates == "standardised":
             self.centre, self.spread = robust_scale(targets)
+        elif self.coordinates == "deltas":
+            self.centre = _centre_and_log_size(targets).quantile(0.5, dim=0)
+            self.spread = torch.cat([self.centre[2:].exp(), torch.ones_like(self.centre[2:])]) / _DELTA_WEIGHTS.to(
+                targets
+            )
 
     def check_targets(self, targets: Tensor) -> None:
         """Raises ValueError for a box with swapped corners or without area."""
         check_target("boxes", targets)
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:
-        """boxes: corners; values: the same in spreads from the median."""
+        """boxes: corners; values: see the class."""
         return self.target(space, corners(raw))
 
     def target(self, space: str, targets: Tensor) -> Tensor:
-        """boxes: as they are; values: in spreads from the median."""
-        return targets if space == "boxes" else (targets - self.centre) / self.spread
+        """boxes: as they are; values: see the class."""
+        if space == "boxes":
+            return targets
+        return (
+            (_centre_and_log_size(targets) if self.coordinates == "deltas" else targets) - self.centre
+        ) / self.spread
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """See the class."""
@@ -93,6 +105,12 @@ class Bbox(Task):
         pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1) * side
         shown = [draw_bounding_boxes(p, b, colors=["lime", "orange"]) for p, b in zip(pictures, pairs, strict=True)]
         writer.add_image("boxes/true_green_predicted_orange", make_grid(shown, nrow=4), step)
+
+
+def _centre_and_log_size(boxes: Tensor) -> Tensor:
+    """Corners [..., 4] -> centre x, centre y, log width, log height [..., 4]."""
+    low, high = boxes.chunk(2, -1)
+    return torch.cat([(low + high) / 2, (high - low).log()], -1)
 
 
 def corners(raw: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Regression(Task):
     """Raw outputs are D numbers, standardised; targets are numbers [n, D] in their own units.
 
+    Where a loss reads a scale beside each value, the model gives its logarithm as D further numbers.
     Losses read both in spreads from the median of the training targets, so a `beta` or `delta` means the same for every
     data set. Metrics in the target's units: mae, rmse, median_ae (median absolute error). r2: share of variance explained,
     at most 1, 0 for the mean.
@@ -48,16 +49,26 @@ class Regression(Task):
         check_target("values", targets)
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:
-        """values: as they are."""
-        return raw
+        """values: as they are; values_and_scale: [n, D, 2], the value and the log of a scale, in spreads of the target."""
+        if space == "values":
+            return self.located(raw)
+        return torch.stack([self.located(raw), raw[..., self.outputs :]], -1)
+
+    def in_units(self, raw: Tensor) -> Tensor:
+        """What the model predicts, in the units of the targets, [n, D]."""
+        return self.located(raw) * self.spread + self.centre
+
+    def located(self, raw: Tensor) -> Tensor:
+        """The values among raw outputs, [n, D]; a model under a loss that reads a scale as well gives 2 D numbers."""
+        return raw[..., : self.outputs]
 
     def target(self, space: str, targets: Tensor) -> Tensor:
-        """values: in spreads from the median."""
+        """In spreads from the median, in both spaces."""
         return (targets - self.centre) / self.spread
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """See the class."""
-        error = raw * self.spread + self.centre - targets
+        error = self.in_units(raw) - targets
         around = targets - targets.mean(0)
         r2 = 1 - error.square().sum(0) / around.square().sum(0)
         return {  # one line each: torchmetrics would take five times as long, every epoch of every run
@@ -74,8 +85,7 @@ class Regression(Task):
         A robust loss leaves the rows that were hit far from 0; one that learnt them has pulled them in.
         """
         rows = seen.split["train"]
-        pred = seen.raw(rows) * self.spread.cpu() + self.centre.cpu()
-        residuals = (pred - seen.targets[rows]).flatten(1).mean(1)
+        residuals = (self.in_units(seen.raw(rows).to(self.spread)).cpu() - seen.targets[rows]).flatten(1).mean(1)
         hit = seen.hit[rows]
         for name, part in (("clean_rows", residuals[~hit]), ("corrupted_rows", residuals[hit])):
             if len(part) and torch.isfinite(part).all():

@@ -1,0 +1,75 @@
+"""One value of a request, held to its type and its stated range."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class BadRequest(ValueError):
+    """A request that cannot be met; its text is one sentence saying what was wrong and what would be right."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' (did you mean 'X'?)', or nothing where no known name is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def same_keys(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
+    """Raises BadRequest for a key that is not known, and for a known one that is not given."""
+    for key in given:
+        if key not in known:
+            shown = ", ".join(prefix + k for k in known)
+            raise BadRequest(f"There is no key '{prefix}{key}'{nearest(str(key), known)}. Valid: {shown}.")
+    for key in known:
+        if key not in given:
+            raise BadRequest(f"The key '{prefix}{key}' is missing; it must not be deleted.")
+
+
+def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
+    """A value in the type of its default, inside its range, if one is stated."""
+    if isinstance(default, dict):
+        if not isinstance(value, Mapping):
+            raise BadRequest(f"{key} holds several values ({', '.join(default)}), and {value!r} is none of them.")
+        same_keys(f"{key}.", value, list(default))
+        return {inner: typed(f"{key}.{inner}", value[inner], default[inner], ranges) for inner in default}
+    if isinstance(default, list):
+        if not isinstance(value, list):
+            raise BadRequest(f"{key} must be a list such as {default}, and {value!r} is not.")
+        count, _, inside = ranges.get(key, "").rpartition(" of ")
+        if count == "any" and not value:
+            raise BadRequest(f"{key} must hold at least one value, and {value} holds none.")
+        if count not in ("", "any") and len(value) != int(count):
+            raise BadRequest(f"{key} must hold {count} values, and {value} holds {len(value)}.")
+        return [typed(key, item, default[0], {key: inside} if inside else {}) for item in value]
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    fits = isinstance(value, (int, float) if type(default) is float else type(default))
+    if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
+        raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
+    value = type(default)(value)
+    if key in ranges and not _inside(value, ranges[key]):
+        raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
+    return value
+
+
+def _inside(value: Any, text: str) -> bool:
+    """Whether a value lies in a range: '(0, inf)', '[0, 1]' and so on, or words as in 'one | other'."""
+    if text[0] not in "[(":
+        return value in text.split(" | ")
+    low, high = (float(part) for part in text[1:-1].split(","))
+    above = value >= low if text[0] == "[" else value > low
+    below = value <= high if text[-1] == "]" else value < high
+    return bool(above and below and math.isfinite(value))
+
+
+def _worded(text: str) -> str:
+    """A range in words."""
+    if text[0] not in "[(":
+        return f"be one of: {text.replace(' | ', ', ')}"
+    low, high = (part.strip() for part in text[1:-1].split(","))
+    lower = f"at least {low}" if text[0] == "[" else f"above {low}"
+    upper = f"at most {high}" if text[-1] == "]" else f"below {high}"
+    return f"be {lower}" if high == "inf" else f"be {lower} and {upper}"
