@@ -12,12 +12,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from losslab import Record, compose, config, losses, trainer
-from losslab.fused import FusedModule, Group, StackedBatches, loss_key
+from losslab import Record, compose, config, losses, stacked, trainer
+from losslab.fused import FusedModule, StackedBatches
 from losslab.jobs import Job
 from losslab.module import RunModule
 from losslab.run import Prepared, prepare
 from losslab.stacked import StackedOptimizer, flatten_parameters, forward_for, why_alone
+from losslab.stacked_losses import Group, loss_key
 from losslab.sweep import plan, stack_size, train_all
 from test_run import curves
 
@@ -28,7 +29,12 @@ SMALL = {
     "counts": ["data.rows=300"],
     "bbox": ["data.rows=90", "data.batch_size=16"],
 }
-MODELS = {"linear": [], "mlp": ["model.hidden=[8]"], "cnn": ["model.channels=[4,6]", "model.hidden=8"]}
+MODELS = {
+    "linear": [],
+    "own": ["model.target=test_fused:Small"],
+    "mlp": ["model.hidden=[8]"],
+    "cnn": ["model.channels=[4,6]", "model.hidden=8"],
+}
 CASES = [
     (task, model, optimizer)
     for task, model, optimizer in itertools.product(
@@ -42,6 +48,19 @@ def stackable(task: str) -> list[str]:
     """The losses of a task that a stack may hold, those that share the shape of a plain model."""
     cards = {name: config.card("loss", name).values for name in losses.names(task)}
     return [n for n, loss in cards.items() if "stateful" not in config.facts(loss) and config.heads(task, loss) == 1]
+
+
+class Small(nn.Module):
+    """A model as a user may bring it."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(math.prod(shape), 5)
+        self.scale = nn.Parameter(torch.ones(5))
+        self.last = nn.Linear(5, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.inner(inputs.flatten(1))) * self.scale)
 
 
 def requests(task: str, model: str = "mlp", optimizer: str = "adam", *more: str) -> list[dict]:
@@ -149,8 +168,20 @@ def difference(asked: Sequence[dict], some: Sequence[int] | None = None) -> floa
 
 
 @pytest.mark.parametrize(("task", "model", "optimizer"), CASES)
-def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str) -> None:
+def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacked, "_WORTH_TRACING", 0 if optimizer == "adam" else 10**9)
     assert difference(requests(task, model, optimizer)) <= 1e-9
+
+
+@pytest.mark.parametrize(("task", "model"), [("regression", "mlp"), ("multiclass", "own"), ("bbox", "cnn")])
+def test_a_traced_step_gives_the_same_bits(task: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for worth in (0, 10**9):
+        monkeypatch.setattr(stacked, "_WORTH_TRACING", worth)
+        module = fused(requests(task, model), double=False)
+        assert isinstance(module._gradient, torch.fx.GraphModule) == (worth == 0)
+        found.append(module.flat.detach())
+    assert torch.equal(*found)
 
 
 BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {}
@@ -164,7 +195,7 @@ def breaks(change: Callable[[pytest.MonkeyPatch], None]) -> Callable[[pytest.Mon
 @breaks
 def mean_for_sum(patch: pytest.MonkeyPatch) -> None:
     original = FusedModule.losses
-    patch.setattr(FusedModule, "losses", lambda self, raw, rows: original(self, raw, rows) / len(self.runs))
+    patch.setattr(FusedModule, "losses", lambda self, raw, targets: original(self, raw, targets) / len(self.runs))
 
 
 @breaks
@@ -173,7 +204,7 @@ def shared_rate(patch: pytest.MonkeyPatch) -> None:
 
     def init(self, *args) -> None:
         original(self, *args)
-        self.rate = self.rate.mean(0, keepdim=True).expand_as(self.rate)
+        self.rates = self.rates.mean(1, keepdim=True).expand_as(self.rates)
 
     patch.setattr(StackedOptimizer, "__init__", init)
 
@@ -219,7 +250,7 @@ def late_schedule(patch: pytest.MonkeyPatch) -> None:
 
     def init(self, *args) -> None:
         original(self, *args)
-        self.factors = self.factors.roll(1, 1)
+        self.rates = self.rates.roll(1, 0)
 
     patch.setattr(StackedOptimizer, "__init__", init)
 
@@ -290,6 +321,31 @@ class Odd(nn.Module):
         return self.linear((inputs * self.scale).sin())
 
 
+class Choosy(nn.Linear):
+    """Looks at its numbers, which vmap cannot."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) if inputs.sum() > 0 else inputs
+
+
+class Counting(nn.Linear):
+    """Gives other outputs at each call."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.calls = [0]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.calls[0] += 1
+        return super().forward(inputs) + self.calls[0]
+
+    def __deepcopy__(self, memo: dict) -> "Counting":
+        return self
+
+
 @pytest.mark.parametrize(
     "build", [Odd, lambda: nn.Sequential(nn.Flatten(), nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))]
 )
@@ -302,9 +358,16 @@ def test_the_forward_of_a_stack_is_that_of_each_model(build: Callable[[], nn.Mod
 
 
 def test_models_that_cannot_be_stacked_say_why() -> None:
-    assert why_alone(nn.Linear(2, 2)) is None
-    assert "BatchNorm" in why_alone(nn.BatchNorm1d(2))
-    assert "dropout" in why_alone(nn.Sequential(nn.Dropout(0.5)))
+    inputs = torch.ones(3, 2)
+    assert why_alone(nn.Linear(2, 2), inputs) is None
+    assert why_alone(Odd(), torch.ones(3, 3)) is None
+    assert "BatchNorm" in why_alone(nn.BatchNorm1d(2), inputs)
+    assert "dropout" in why_alone(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)), inputs)
+    frozen = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    frozen[0].requires_grad_(False)
+    assert "frozen" in why_alone(frozen, inputs)
+    assert "vmap" in why_alone(Choosy(), inputs)
+    assert "keep state" in why_alone(Counting(), inputs)
 
 
 def jobs(asked: Sequence[dict], folder: Path) -> list[Job]:

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from losslab import own as own_code
 from losslab import pairing
 from losslab.registry import Registry
+from losslab.values import BadRequest
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry()
 register = MODELS.register
@@ -67,6 +69,23 @@ def mlp(shape: Sequence[int], outputs: int, *, hidden: Sequence[int]) -> nn.Modu
     for narrow, wide in itertools.pairwise(widths):
         layers += [nn.Linear(narrow, wide), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+@register
+def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
+    """A model of the user's own, from `target`, 'module:name', called as here. Raises BadRequest where it gives something else."""
+    model = own_code.load("model.target", target)(tuple(shape), outputs)
+    if not isinstance(model, nn.Module):
+        raise BadRequest(f"model.target='{target}' gave a {type(model).__name__}; it must give a torch.nn.Module.")
+    with torch.no_grad():
+        made = model.eval()(torch.zeros(2, *shape))
+    model.train()
+    if made.shape != (2, outputs):
+        raise BadRequest(
+            f"model.target='{target}' must turn inputs [n, {', '.join(map(str, shape))}] into [n, {outputs}]; "
+            f"two rows became {list(made.shape)}."
+        )
+    return model
 
 
 @register

@@ -89,13 +89,14 @@ class Record:
         return path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Puts a file in its place only once it is complete on the disk."""
+def write_whole(path: Path, text: str, lasting: bool = True) -> None:
+    """Puts a file in its place only once it is complete; if it is to be `lasting`, on the disk."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with draft.open("w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())  # some milliseconds
     draft.replace(path)
 
 

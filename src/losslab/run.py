@@ -20,6 +20,8 @@ from losslab.record import Record, finished, write_whole
 from losslab.request import check_folder, check_writable, clear_folder
 from losslab.tasks import Snapshot
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C where PyYAML was built with it, ten times as fast
+
 
 @dataclass
 class Prepared:
@@ -171,7 +173,7 @@ def open_folder(folder: Path, request: Mapping[str, Any]) -> Path | None:
     if not resumed:
         clear_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", yaml.safe_dump(dict(request), sort_keys=False))
+    write_whole(folder / "config.yaml", yaml.dump(dict(request), Dumper=_DUMPER, sort_keys=False), lasting=False)
     return last if resumed else None
 
 

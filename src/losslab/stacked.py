@@ -11,10 +11,13 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from losslab import optim
 
 Forward = Callable[[Tensor, Tensor], Tensor]  # parameters [R, P], inputs [R, B, ...] -> raw outputs [R, B, outputs]
+Gradient = Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]
+_WORTH_TRACING = 100  # steps: a trace takes some 30 ms a loss, and saves some 0.4 ms of it a step
 
 
 def flatten_parameters(models: Sequence[nn.Module]) -> Tensor:
@@ -46,13 +49,41 @@ def forward_for(model: nn.Module) -> Forward:
     return torch.vmap(one)
 
 
-def why_alone(model: nn.Module) -> str | None:
-    """A sentence for a model that cannot be stacked, else None."""
+def why_alone(model: nn.Module, inputs: Tensor) -> str | None:
+    """A sentence for a model that cannot be stacked, else None; tried on a few inputs [n, ...]."""
     if next(model.buffers(), None) is not None:
         return "its model keeps buffers (such as BatchNorm's running statistics), which a stack does not carry"
     if any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules()):
         return "its model draws dropout, which a stack would draw otherwise than a lone run"
+    if not all(p.requires_grad for p in model.parameters()):
+        return "some of its model's parameters are frozen, and a stack trains all"
+    flat = flatten_parameters([model, model])
+    try:
+        with torch.no_grad():
+            found, expected = forward_for(model)(flat, inputs.expand(2, *inputs.shape)), model(inputs)
+    except Exception as error:  # whatever a user's module may do, vmap may refuse
+        return (
+            f"its model cannot be stacked by torch.vmap: {(str(error).splitlines() or [type(error).__name__])[0][:150]}"
+        )
+    if found.shape[1:] != expected.shape or not torch.allclose(found[1], expected, rtol=1e-3, atol=1e-5):
+        return "its model gives other outputs when it is stacked; it may keep state between calls"
     return None
+
+
+def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ...], steps: int) -> Gradient:
+    """The gradient of `total` in its first argument, and what else it gives.
+
+    Where it is to be used for many steps it is traced once into a flat list of tensor operations, so that each step is spared
+    what autograd and vmap cost by themselves: the same operations, and the same bits. Shapes, and tensors that are no
+    arguments, are fixed by the trace.
+    """
+    gradient = torch.func.grad(total, has_aux=True)
+    if steps < _WORTH_TRACING:
+        return cast(Gradient, gradient)
+    traced = make_fx(lambda flat, inputs, targets, alive: gradient(flat, inputs, targets, alive))(*example)
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+    return cast(Gradient, traced)
 
 
 def _layers(model: nn.Sequential) -> Forward:
@@ -96,15 +127,24 @@ class StackedOptimizer(torch.optim.Optimizer):
         def column(key: str) -> Tensor:  # [R, 1], in double precision, as torch keeps its scalars
             return flat.new_tensor([_number(settings, key) for settings in optimizers], dtype=torch.float64)[:, None]
 
-        self.rate, self.momentum, self.decay = column("lr"), column("momentum"), column("weight_decay")
-        self.beta1, self.beta2, self.eps = column("beta1"), column("beta2"), column("eps")
-        self.decays = bool(self.decay.any())
+        momentum, decay, beta1, beta2 = (column(key) for key in ("momentum", "weight_decay", "beta1", "beta2"))
         factors = {
             schedule: [optim.rate_factor(schedule, step, steps) for step in range(steps)]
             for schedule in {settings["schedule"] for settings in optimizers}
         }
-        # [R, steps]
-        self.factors = self.rate.new_tensor([factors[settings["schedule"]] for settings in optimizers])
+        # what differs from step to step, [steps, R, 1]
+        rates = column("lr") * column("lr").new_tensor([factors[settings["schedule"]] for settings in optimizers])
+        rates = rates.T[:, :, None]
+        time = torch.arange(1, steps + 1, dtype=torch.float64, device=flat.device)[:, None, None]
+        dtype = flat.dtype
+        self.rates = (rates / (1 - beta1**time) if self.kind != "sgd" else rates).to(dtype)
+        self.roots = (1 - beta2**time).sqrt().to(dtype)
+        self.kept = (1 - rates * decay).to(dtype)
+        # what does not, [R, 1]
+        self.decays = bool(decay.any())
+        self.momentum, self.decay, self.eps = momentum.to(dtype), decay.to(dtype), column("eps").to(dtype)
+        self.beta1, self.beta2 = beta1.to(dtype), beta2.to(dtype)
+        self.rest1, self.rest2 = (1 - beta1).to(dtype), (1 - beta2).to(dtype)
         self.alive = torch.ones(len(flat), dtype=torch.bool, device=flat.device)
         self.some_dead = False
         self.taken = 0
@@ -120,32 +160,30 @@ class StackedOptimizer(torch.optim.Optimizer):
         loss = closure() if closure else None
         flat = self.param_groups[0]["params"][0]
         before = flat.clone() if self.some_dead else None
-        self._move(flat, flat.grad, self.rate * self.factors[:, self.taken, None])
+        self._move(flat, flat.grad, self.taken)
         self.taken += 1
         if before is not None:
             flat.copy_(torch.where(self.alive[:, None], flat, before))
         return loss
 
-    def _move(self, flat: Tensor, gradient: Tensor, rate: Tensor) -> None:
+    def _move(self, flat: Tensor, gradient: Tensor, step: int) -> None:
         """Additions and multiplications only, each rounded by itself.
 
         A fused multiply-add rounds once where a kernel is vectorised and twice at the ends of its pieces, so that a run
         would depend, in the last bit, on where in the stack it lies.
         """
-        dtype = flat.dtype
         if self.decays and self.kind == "adamw":
-            flat.mul_((1 - rate * self.decay).to(dtype))
+            flat.mul_(self.kept[step])
         elif self.decays:
-            gradient = flat.mul(self.decay.to(dtype)).add_(gradient)
+            gradient = flat.mul(self.decay).add_(gradient)
         if self.kind == "sgd":
-            self.first.mul_(self.momentum.to(dtype)).add_(gradient)
-            flat.sub_(self.first * rate.to(dtype))
+            self.first.mul_(self.momentum).add_(gradient)
+            flat.sub_(self.first * self.rates[step])
             return
-        time = self.taken + 1
-        self.first.mul_(self.beta1.to(dtype)).add_(gradient * (1 - self.beta1).to(dtype))
-        self.second.mul_(self.beta2.to(dtype)).add_(gradient.square().mul_((1 - self.beta2).to(dtype)))
-        spread = self.second.sqrt().div_((1 - self.beta2**time).sqrt().to(dtype)).add_(self.eps.to(dtype))
-        flat.sub_((self.first * (rate / (1 - self.beta1**time)).to(dtype)).div_(spread))
+        self.first.mul_(self.beta1).add_(gradient * self.rest1)
+        self.second.mul_(self.beta2).add_(gradient.square().mul_(self.rest2))
+        spread = self.second.sqrt().div_(self.roots[step]).add_(self.eps)
+        flat.sub_((self.first * self.rates[step]).div_(spread))
 
 
 def _number(settings: Mapping[str, Any], key: str) -> float:

@@ -19,13 +19,14 @@ import torch
 from losslab import config, trainer
 from losslab.device import describe, keep_freed_memory
 from losslab.events import write_events
-from losslab.fused import FusedModule, StackedBatches, loss_key
+from losslab.fused import FusedModule, StackedBatches
 from losslab.jobs import Job
 from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, finished, hyperparameters
 from losslab.request import check_folder, check_writable
 from losslab.run import Prepared, open_folder, outcome, prepare, run
 from losslab.stacked import unflatten_parameters, why_alone
+from losslab.stacked_losses import loss_key
 
 Tell = Callable[[Job, Record, bool], None]  # a run is over; True where it was over before
 _LEAST = 2  # runs that are worth a stack
@@ -221,7 +222,7 @@ def _train_stack(jobs: Sequence[Job], bar: SweepBar) -> Iterator[tuple[Job, Reco
     started = time.perf_counter()
     pairs = sorted(((prepare(config.check(job.request)), job) for job in jobs), key=lambda pair: loss_key(pair[0]))
     runs = [parts for parts, _ in pairs]
-    if why := why_alone(runs[0].model):
+    if why := why_alone(runs[0].model, runs[0].rows.inputs[:2]):
         raise Unstackable(why)
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)

@@ -63,18 +63,18 @@ class Task(nn.Module):
 
     def evaluate(self, raw: Tensor, targets: Tensor) -> dict[str, float]:
         """The neutral metrics of raw outputs [n, outputs] against targets [n, ...]; all NaN where an output is not finite."""
-        if not torch.isfinite(raw).all():
-            return dict.fromkeys(self.metrics, float("nan"))
-        measured = self.measure(raw, targets)
-        values = torch.stack(
-            [torch.as_tensor(measured[name], dtype=raw.dtype, device=raw.device) for name in self.metrics]
-        )
-        return dict(
-            zip(self.metrics, values.cpu().double().tolist(), strict=True)
-        )  # one wait for the device, not one a metric
+        return self.evaluate_all(raw[None], targets[None])[0]
+
+    def evaluate_all(self, raw: Tensor, targets: Tensor) -> list[dict[str, float]]:
+        """The same for each of R runs, [R, n, ...]; the task's buffers hold those of all runs, or one for all."""
+        finite = torch.isfinite(raw).flatten(1).all(1)
+        measured = self.measure(raw.where(finite[:, None, None], 0.0), targets)
+        values = torch.stack([measured[name].to(raw.dtype).where(finite, float("nan")) for name in self.metrics], 1)
+        rows = values.cpu().double().tolist()  # one wait for the device, not one a metric
+        return [dict(zip(self.metrics, row, strict=True)) for row in rows]
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """The metrics as tensors, for finite raw outputs."""
+        """The metrics of R runs, each [R], for finite raw outputs [R, n, outputs] and targets [R, n, ...]."""
         raise NotImplementedError
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:

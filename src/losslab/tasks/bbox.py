@@ -87,13 +87,13 @@ class Bbox(Task):
         """See the class."""
         pred = corners(raw)
         iou = overlap(pred, targets).iou
-        centres = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (pred, targets)]
-        sizes = [boxes[:, 2:] - boxes[:, :2] for boxes in (pred, targets)]
+        centres = [(boxes[..., :2] + boxes[..., 2:]) / 2 for boxes in (pred, targets)]
+        sizes = [boxes[..., 2:] - boxes[..., :2] for boxes in (pred, targets)]
         return {
-            "mean_iou": iou.mean(),
-            **{f"iou{percent}": (iou > percent / 100).float().mean() for percent in (50, 75, 90)},
-            "centre_error": (centres[0] - centres[1]).norm(dim=-1).mean(),
-            "size_error": (sizes[0] - sizes[1]).abs().mean(),
+            "mean_iou": iou.mean(1),
+            **{f"iou{percent}": (iou > percent / 100).to(iou).mean(1) for percent in (50, 75, 90)},
+            "centre_error": (centres[0] - centres[1]).norm(dim=-1).mean(1),
+            "size_error": (sizes[0] - sizes[1]).abs().flatten(1).mean(1),
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_accuracy,
-    binary_auroc,
-    binary_average_precision,
-    binary_calibration_error,
-)
 
 from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.calibration import calibration_error
 from losslab.tasks.confusion import draw_confusion
 
 if TYPE_CHECKING:
@@ -55,17 +50,14 @@ class Binary(Task):
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """See the class. Rankings are read from the logits, as the sigmoid rounds large ones to ties."""
-        logit, labels = raw.squeeze(-1), targets.long()
+        logit = raw.squeeze(-1)
         probs = logit.sigmoid()
-        ranks = torch.unique(logit, return_inverse=True)[1].float() / len(
-            logit
-        )  # in [0, 1): torchmetrics takes them as they are
         return {
-            "accuracy": binary_accuracy(probs, labels, validate_args=False),
-            **_rankings(ranks, labels),
-            "nll": F.binary_cross_entropy_with_logits(logit, targets),
-            "ece": binary_calibration_error(probs, labels, n_bins=15, validate_args=False),
-            "brier": (probs - targets).square().mean(),
+            "accuracy": ((probs > 0.5) == (targets > 0.5)).to(raw).mean(1),
+            **rankings(logit, targets),
+            "nll": F.binary_cross_entropy_with_logits(logit, targets, reduction="none").mean(1),
+            "ece": calibration_error(probs, targets),
+            "brier": (probs - targets).square().mean(1),
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
@@ -76,10 +68,21 @@ class Binary(Task):
         draw_confusion(writer, step, counts.reshape(2, 2), self.target_names)
 
 
-def _rankings(ranks: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    if labels.min() == labels.max():  # torchmetrics would give 0 or 1
-        return dict.fromkeys(("auroc", "average_precision"), torch.tensor(float("nan")))
-    return {
-        "auroc": binary_auroc(ranks, labels, validate_args=False),
-        "average_precision": binary_average_precision(ranks, labels, validate_args=False),
-    }
+def rankings(score: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """auroc and average_precision of R runs: scores and labels in {0, 1} [R, n] -> [R] each; NaN where one class is missing.
+
+    Rows of one score stand at one threshold, so they count together, as in torchmetrics and scikit-learn: half a win each
+    for the ROC curve, one step of the precision-recall curve.
+    """
+    ordered, order = score.sort(1, descending=True)
+    hits = labels.double().gather(1, order)
+    last = torch.searchsorted(-ordered, -ordered, right=True) - 1  # of the rows of one score
+    found, seen = hits.cumsum(1).gather(1, last), last + 1  # positives, and rows, down to each threshold
+    before = torch.searchsorted(-ordered, -ordered)  # rows above it
+    positives, rows = hits.sum(1), hits.shape[1]
+    average_precision = (hits * found / seen).sum(1) / positives
+    above = before + (seen - before - 1) / 2  # rows above, ties at half
+    wins = (hits * (rows - 1 - above)).sum(1) - positives * (positives - 1) / 2
+    both = (positives > 0) & (positives < rows)
+    auroc = wins / (positives * (rows - positives))
+    return {"auroc": auroc.where(both, float("nan")), "average_precision": average_precision.where(both, float("nan"))}

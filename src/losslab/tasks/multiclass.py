@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.calibration import calibration_error
 from losslab.tasks.confusion import draw_confusion
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ class Multiclass(Task):
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """See the class."""
         probs = raw.softmax(-1)
+        confidence, guess = probs.max(-1)
+        hit = (guess == targets).to(raw)
         return {
-            "accuracy": multiclass_accuracy(raw, targets, self.outputs, average="micro", validate_args=False),
-            "nll": F.cross_entropy(raw, targets),
-            "ece": multiclass_calibration_error(probs, targets, self.outputs, n_bins=15, validate_args=False),
-            "brier": (probs - F.one_hot(targets, self.outputs)).square().sum(-1).mean(),
+            "accuracy": hit.mean(1),
+            "nll": -raw.log_softmax(-1).gather(-1, targets[..., None]).flatten(1).mean(1),
+            "ece": calibration_error(confidence, hit),
+            "brier": (probs - F.one_hot(targets, self.outputs)).square().sum(-1).mean(1),
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:

@@ -1,0 +1,87 @@
+"""The losses of a stack: each distinct loss is applied once, to the slice of runs that lie under it.
+
+R runs in the stack, r of them under one loss, B rows of a batch.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from losslab.losses import LOSSES, Loss
+from losslab.run import Prepared
+from losslab.tasks import Task
+
+
+def loss_key(run: Prepared) -> str:
+    """What runs must share to be served by one call of a loss: names, spaces, all that is not a plain number, lengths of lists."""
+
+    def fixed(value: Any) -> Any:
+        return "number" if isinstance(value, float) else len(value) if isinstance(value, list) else value
+
+    terms = [(t.name, t.space, {key: fixed(value) for key, value in t.params.items()}) for t in run.loss.each()]
+    return json.dumps(terms)
+
+
+class Group(nn.Module):
+    """The r runs of a stack, from `start` on, that are served by one loss, or by one sum of losses."""
+
+    weights: Tensor
+
+    def __init__(self, start: int, runs: Sequence[Prepared]) -> None:
+        super().__init__()
+        self.here = slice(start, start + len(runs))
+        self.task = stack_tasks([run.task for run in runs])
+        self.spaces = runs[0].loss.spaces
+        self.terms = nn.ModuleList(
+            StackedTerm([run.loss.each()[n] for run in runs]) for n in range(len(runs[0].loss.terms))
+        )
+        self.weighted = len(self.terms) > 1 or any(run.loss.weights != [1.0] for run in runs)
+        # [terms, r]
+        self.register_buffer(
+            "weights", torch.tensor([run.loss.weights for run in runs], dtype=runs[0].rows.inputs.dtype).T
+        )
+
+    def losses(self, raw: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Mean loss of each run: raw outputs of the whole stack and targets in each space, [R, B, ...] -> [r]."""
+        raw = raw[self.here]
+        pairs = {space: (self.task.prediction(space, raw), targets[space][self.here]) for space in self.spaces}
+        terms = cast(list[StackedTerm], list(self.terms))
+        each = torch.stack([term(*pairs[term.space]) for term in terms])
+        return (self.weights * each).sum(0) if self.weighted else each[0]
+
+
+class StackedTerm(nn.Module):
+    """One loss for r runs, with hyperparameters of its own for each; those that are no numbers are the same for all."""
+
+    def __init__(self, each: Sequence[Loss]) -> None:
+        super().__init__()
+        self.function = LOSSES[each[0].name]
+        self.space = each[0].space
+        self.shared = {key: value for key, value in each[0].params.items() if not isinstance(value, float | list)}
+        self.mapped = [key for key in each[0].params if key not in self.shared]
+        for key in self.mapped:
+            values = torch.tensor([loss.params[key] for loss in each], dtype=torch.float64)
+            self.register_buffer(f"param_{key}", values)
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of each run: [r, B, ...] twice -> [r]."""
+        params = {key: self.get_buffer(f"param_{key}").to(pred) for key in self.mapped}
+
+        def one(pred: Tensor, target: Tensor, params: dict[str, Tensor]) -> Tensor:  # vmap does not map keywords
+            return self.function(pred, target, **params, **self.shared)
+
+        return torch.vmap(one)(pred, target, params).mean(-1)
+
+
+def stack_tasks(each: Sequence[Task]) -> Task:
+    """One task whose buffers [r, 1, ...] hold those of all, so that its predictions go run by run."""
+    stacked = copy.deepcopy(each[0])
+    for name, _ in each[0].named_buffers():
+        setattr(stacked, name, torch.stack([getattr(task, name) for task in each]).unsqueeze(1))
+    return stacked
