@@ -105,10 +105,9 @@ def hampel(pred: Tensor, target: Tensor, *, a: float | Tensor, b: float | Tensor
     b = torch.maximum(a, b)
     fall = (c - b).clamp(min=torch.finfo(pred.dtype).eps)
     size = (pred - target).abs()
-    rising = torch.minimum(size, a)
-    level = torch.minimum(size, b)
-    falling = torch.minimum(size - level, fall)
-    return mean_over_outputs(0.5 * rising.square() + a * (level - rising) + a * falling * (1 - falling / fall / 2))
+    down = torch.minimum((size - b).relu(), fall)
+    level = torch.where(size <= b, a * (size - a / 2), a * (b - a / 2 + down * (1 - down / fall / 2)))
+    return mean_over_outputs(torch.where(size <= a, size.square() / 2, level))
 
 
 @register
