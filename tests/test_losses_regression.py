@@ -337,11 +337,11 @@ def test_a_tensor_gives_what_a_number_gives(name: str, value: float, params: str
 
 
 def test_barron_by_way_of_alpha_meets_no_seam() -> None:
-    """At and beside 0 and 2, against the formula in numbers of fifty digits' worth: by quadrature of its derivative."""
+    """At and beside 0 and 2, against the quadrature of its derivative, which needs no limit there."""
     for alpha in (-1e-3, -1e-7, -1e-12, 0.0, 1e-15, 1e-9, 1e-4, 1.9, 1.9999, 2 - 1e-9, 2 - 1e-14, 2.0):
         for e in (1e-3, 0.5, 3.0, 50.0):
             width = max(2 - alpha, 1e-300)
-            # psi(e) = e (1 + e^2 / |alpha - 2|)^(alpha / 2 - 1) holds for every alpha without a limit
+            # psi(e) = e (1 + e^2 / |alpha - 2|)^(alpha / 2 - 1)
             psi = lambda x, alpha=alpha, width=width: x * math.exp((alpha / 2 - 1) * math.log1p(x * x / width))  # noqa: E731
             expected = integrate.quad(psi, 0, e, epsabs=0, epsrel=1e-12, points=[e / 100])[0]
             found = float(loss_of("barron", tensor([e], dtype=torch.float64), alpha=alpha, c=1.0))
@@ -506,9 +506,6 @@ def aim(name: str, data: Tensor = SKEWED, **params: Any) -> float:
 
 @pytest.mark.parametrize("tau", [0.1, 0.25, 0.5, 0.7, 0.95])
 def test_quantile_aims_at_the_quantile(tau: float) -> None:
-    assert aim("quantile", tau=tau) == pytest.approx(
-        float(torch.quantile(SKEWED, tau, interpolation="higher")), abs=0.52
-    )
     inverted = SKEWED.sort().values[math.ceil(tau * len(SKEWED)) - 1]  # the first below which a share tau lies
     assert aim("quantile", tau=tau) == pytest.approx(float(inverted), abs=0.011)
 
