@@ -469,7 +469,7 @@ def test_trimmed_is_the_mean_of_the_smallest() -> None:
         assert int((found.per_sample(pred, target) == 0).sum()) == 64 - kept
 
 
-@pytest.mark.parametrize("trim", [0.1, 0.2, 0.3, 0.4, 0.15])
+@pytest.mark.parametrize("trim", [0.1, 0.2, 0.29, 0.35, 0.5])
 @pytest.mark.parametrize("count", [10, 20, 60, 100])
 def test_trimmed_leaves_out_the_same_in_a_stack(trim: float, count: int) -> None:
     """A share that a stack holds in float32 must not lose a sample to rounding."""
