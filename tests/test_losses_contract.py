@@ -207,7 +207,7 @@ def test_gradient_is_bounded_if_and_only_if_it_says_so(name: str, space: str) ->
 @pytest.mark.parametrize(("name", "space"), declared("redescending", "values"))
 def test_pull_fades_if_it_says_so(name: str, space: str) -> None:
     found = steepest(name, space)
-    assert found[-1] < 1e-3 * found[0]
+    assert found[-1] < 1e-2 * found[0]  # as 1 / e or faster, and the smallest of these errors is some thousands
 
 
 @pytest.mark.parametrize(("name", "space"), declared("bounded_loss"))
@@ -230,8 +230,8 @@ def test_adds_up_over_the_classes_if_it_says_so(name: str, space: str) -> None:
 @pytest.mark.parametrize(("name", "space"), declared("scale_equivariant", "values", "boxes"))
 def test_another_unit_is_one_factor_if_it_says_so(name: str, space: str) -> None:
     loss, (pred, target) = made(name, space), sample(space, n=50)
-    ratios = loss.per_sample(7 * pred, 7 * target) / loss.per_sample(pred, target)
-    torch.testing.assert_close(ratios, ratios[:1].expand_as(ratios))
+    before, after = loss.per_sample(pred, target), loss.per_sample(7 * pred, 7 * target)
+    torch.testing.assert_close(after, before * (after.sum() / before.sum()))
 
 
 def beyond(text: str) -> list[float]:

@@ -1,11 +1,14 @@
-"""Losses on the error e = pred - target, averaged over the outputs of a sample. Sources and defaults: conf/loss/<name>.yaml.
+"""Losses on the error e = pred - target that pull on every mistake, averaged over the outputs of a sample.
 
-They serve regression and box corners, whose values come in spreads of the target, and classification on probabilities.
+They serve regression; the taught ones also box corners and class probabilities. Values come in spreads of the target.
 Each takes pred and target of one shape, [N] or [N, D], and gives [N], at least 0, 0 where pred = target.
+Losses whose pull fades with the error: robust.py. Sources and defaults: conf/loss/<name>.yaml.
 """
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
@@ -24,7 +27,7 @@ def mse(pred: Tensor, target: Tensor) -> Tensor:
 
     On class probabilities [N, K] with one-hot targets it is the Brier score divided by K. There is no 1/2: `huber` has one.
     """
-    return mean_over_outputs((pred - target).square())
+    return mean_over_outputs(F.mse_loss(pred, target, reduction="none"))
 
 
 @register
@@ -48,11 +51,10 @@ def smoothl1(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
         beta: > 0, in the units of the target.
 
     beta -> 0 gives `l1`. Not `huber`: smoothl1(beta) = huber(delta=beta) / beta, so as beta grows its gradient shrinks.
-    Written out, as torch's own takes no tensor for beta, which a stack of runs needs.
     """
-    error = (pred - target).abs()
-    inner = error.clamp(max=beta)
-    return mean_over_outputs(0.5 * inner.square() / beta + (error - inner))
+    if not isinstance(beta, Tensor):
+        return mean_over_outputs(F.smooth_l1_loss(pred, target, reduction="none", beta=beta))
+    return mean_over_outputs(_huber((pred - target).abs(), beta) / beta)
 
 
 @register
@@ -67,8 +69,139 @@ def huber(pred: Tensor, target: Tensor, *, delta: float | Tensor) -> Tensor:
         delta: > 0, in the units of the target.
 
     delta -> inf gives `mse` / 2; l / delta -> |e| as delta -> 0. Not `smoothl1`: huber(delta) = delta smoothl1(beta=delta).
-    Written out, as torch's own takes no tensor for delta, which a stack of runs needs.
     """
-    error = (pred - target).abs()
-    inner = error.clamp(max=delta)
-    return mean_over_outputs(0.5 * inner.square() + delta * (error - inner))
+    if not isinstance(delta, Tensor):
+        return mean_over_outputs(F.huber_loss(pred, target, reduction="none", delta=delta))
+    return mean_over_outputs(_huber((pred - target).abs(), delta))
+
+
+def _huber(size: Tensor, delta: float | Tensor) -> Tensor:
+    """Huber's loss of |e|, written out: torch's own is several times faster, and takes no tensor, which a stack of runs needs."""
+    return torch.where(size < delta, 0.5 * size.square(), delta * (size - 0.5 * delta))
+
+
+@register
+def log_cosh(pred: Tensor, target: Tensor, *, scale: float | Tensor) -> Tensor:
+    """Half the squared error near zero, absolute far away, and smooth everywhere: `huber` without a seam.
+
+    l = s^2 log cosh(e / s), with derivative s tanh(e / s): no sample pulls by more than s.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        scale: s > 0, in the units of the target.
+
+    scale -> inf gives `mse` / 2; l / scale -> |e| as scale -> 0. Other libraries have s = 1 only.
+    """
+    size = (pred - target).abs() / scale
+    grown = size.clamp(max=20).expm1()  # beyond 20 log cosh is a line, to the last digit of float64
+    # cosh x = 1 + (e^x - 1)^2 / (2 e^x): no digit of a small error is lost
+    return mean_over_outputs(scale**2 * ((grown.square() / (2 * grown + 2)).log1p() + (size - 20).relu()))
+
+
+@register
+def charbonnier(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
+    """Half the squared error near zero, absolute far away, by way of a hyperbola; also called pseudo-Huber.
+
+    l = c^2 (sqrt(1 + (e / c)^2) - 1): no sample pulls by more than c.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        c: > 0, in the units of the target.
+
+    c -> inf gives `mse` / 2; l / c -> |e| as c -> 0. It is `barron` with alpha = 1. Elsewhere a Charbonnier loss is often
+    sqrt(e^2 + c^2), which is l / c + c.
+    """
+    size = (pred - target).abs() / c
+    root = torch.hypot(size, torch.ones_like(size))
+    return mean_over_outputs(c**2 * size * (size / (root + 1)))  # root - 1 would leave nothing of a small error
+
+
+@register
+def quantile(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
+    """Absolute error with two slopes: aims at the quantile `tau`, above which a share 1 - tau of the targets lies.
+
+    l = max(tau r, (tau - 1) r), with r = target - pred: predicting too low costs tau a unit, too high 1 - tau.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        tau: in (0, 1).
+
+    tau = 1/2 gives `l1` / 2. Also called pinball or check loss.
+    """
+    return mean_over_outputs(_tilted(target - pred, tau))
+
+
+@register
+def expectile(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
+    """Squared error with two weights: aims at the expectile `tau`, a mean that counts the targets above it tau / (1 - tau) times.
+
+    l = |tau - [r < 0]| r^2, with r = target - pred: predicting too low weighs tau, too high 1 - tau.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        tau: in (0, 1).
+
+    tau = 1/2 gives `mse` / 2. Smooth, unlike `quantile`, and as open to outliers as the mean.
+    """
+    error = target - pred
+    return mean_over_outputs(_tilted(error * error.abs(), tau))
+
+
+@register
+def smooth_quantile(pred: Tensor, target: Tensor, *, tau: float | Tensor, kappa: float | Tensor) -> Tensor:
+    """`quantile` with its kink rounded off within `kappa`, so that the gradient fades near the minimum.
+
+    l = |tau - [r < 0]| h(r) / kappa, with r = target - pred, and h(r) = r^2 / 2 if |r| <= kappa, else kappa (|r| - kappa / 2).
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        tau: in (0, 1).
+        kappa: > 0, in the units of the target.
+
+    kappa -> 0 gives `quantile`; tau = 1/2 gives `smoothl1` / 2. It aims between the quantile and the expectile. The first
+    paper does not divide by kappa; its sequel (implicit quantile networks) does, as here.
+    """
+    error = target - pred
+    return mean_over_outputs(_tilted(error.sign() * _huber(error.abs(), kappa) / kappa, tau))
+
+
+def _tilted(signed: Tensor, tau: float | Tensor) -> Tensor:
+    """Weighs what is above zero by tau, and what is below by 1 - tau."""
+    return 0.5 * signed.abs() + (tau - 0.5) * signed
+
+
+@register
+def epsilon_insensitive(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
+    """Absolute error, of which the first `epsilon` is free: the loss of support vector regression.
+
+    l = max(0, |e| - epsilon), with gradient 0 for |e| <= epsilon.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        epsilon: >= 0, in the units of the target.
+
+    epsilon = 0 gives `l1`.
+    """
+    return mean_over_outputs(((pred - target).abs() - epsilon).relu())
+
+
+@register
+def squared_epsilon_insensitive(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
+    """Squared error, of which the first `epsilon` is free: smooth at the rim of the free zone, and open to outliers.
+
+    l = max(0, |e| - epsilon)^2, with gradient 0 for |e| <= epsilon.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        epsilon: >= 0, in the units of the target.
+
+    epsilon = 0 gives `mse`.
+    """
+    return mean_over_outputs(((pred - target).abs() - epsilon).relu().square())
