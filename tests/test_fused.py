@@ -22,6 +22,7 @@ from losslab.stacked_losses import Group, loss_key
 from losslab.sweep import plan, stack_size, train_all
 from test_run import curves
 
+SIMPLE = ("mse", "l1", "smoothl1", "huber", "cross_entropy", "bce_with_logits", "giou", "poisson_nll", "sum")
 SMALL = {
     "multiclass": ["data.batch_size=256"],
     "binary": ["data.batch_size=64"],
@@ -63,44 +64,39 @@ class Small(nn.Module):
         return self.last(torch.tanh(self.inner(inputs.flatten(1))) * self.scale)
 
 
-def requests(task: str, model: str = "mlp", optimizer: str = "adam", *more: str) -> list[dict]:
-    """Runs of every stateless loss of a task; seeds, rates, decay, schedules and penalties differ from run to run."""
-    varied = itertools.cycle(
-        [
-            ("seed=0", "optimizer.lr=0.001", "optimizer.weight_decay=0", "optimizer.schedule=constant", "penalty.l1=0"),
-            (
-                "seed=1",
-                "optimizer.lr=0.004",
-                "optimizer.weight_decay=0.01",
-                "optimizer.schedule=cosine",
-                "penalty.l1=1e-4",
-            ),
-            (
-                "seed=2",
-                "optimizer.lr=0.002",
-                "optimizer.weight_decay=0.1",
-                "optimizer.schedule=one_cycle",
-                "penalty.l2=1e-3",
-            ),
-        ]
+VARIED = [  # what differs from run to run beside the loss
+    (0, {"lr": 0.001, "weight_decay": 0.0, "schedule": "constant"}, {"l1": 0.0, "l2": 0.0}),
+    (1, {"lr": 0.004, "weight_decay": 0.01, "schedule": "cosine"}, {"l1": 1e-4, "l2": 0.0}),
+    (2, {"lr": 0.002, "weight_decay": 0.1, "schedule": "one_cycle"}, {"l1": 0.0, "l2": 1e-3}),
+]
+
+
+def requests(task: str, model: str = "mlp", optimizer: str = "adam", names: Sequence[str] = ()) -> list[dict]:
+    """Two runs under each of some losses, by default the simple ones; hyperparameters, seeds, rates and more differ."""
+    base = compose(
+        *(f"task={task}", f"model={model}", f"optimizer={optimizer}", *SMALL[task], *MODELS[model]),
+        *("trainer=cpu", "logger=none", "trainer.max_epochs=3"),
     )
     made = []
-    for loss in stackable(task):
-        values = config.card("loss", loss).values
-        for factor in (0.9, 1.1):  # two runs of each loss, with hyperparameters of their own
-            params = [f"loss.{key}={factor * value}" for key, value in values.items() if isinstance(value, float)]
-            base = [
-                f"task={task}",
-                f"loss={loss}",
-                f"model={model}",
-                f"optimizer={optimizer}",
-                *SMALL[task],
-                *MODELS[model],
-            ]
-            made.append(
-                compose(*base, "trainer=cpu", "logger=none", "trainer.max_epochs=3", *next(varied), *params, *more)
-            )
+    for loss, factor in itertools.product(names or [name for name in SIMPLE if name in stackable(task)], (0.9, 1.1)):
+        seed, settings, penalty = VARIED[len(made) % len(VARIED)]
+        own = {"name": loss} | {
+            key: moved(loss, key, factor) for key in config.card("loss", loss).values if key != "name"
+        }
+        parts = {"seed": seed, "optimizer": base["optimizer"] | settings, "penalty": penalty, "loss": own}
+        made.append(config.check(base | parts))
     return made
+
+
+def moved(loss: str, key: str, factor: float) -> object:
+    """A hyperparameter other than its default, where it is a number and its range allows it."""
+    default = config.card("loss", loss).values[key]
+    if not isinstance(default, float):
+        return default
+    try:
+        return config.check_hyperparameters(loss, {key: factor * default})[key]
+    except config.BadRequest:
+        return default
 
 
 def doubled(runs: Sequence[Prepared]) -> list[Prepared]:
@@ -167,10 +163,30 @@ def difference(asked: Sequence[dict], some: Sequence[int] | None = None) -> floa
     return worst
 
 
+@pytest.mark.parametrize("task", config.names("task"))
+def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
+    assert difference(requests(task, names=stackable(task))) <= 1e-9
+
+
 @pytest.mark.parametrize(("task", "model", "optimizer"), CASES)
 def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacked, "_WORTH_TRACING", 0 if optimizer == "adam" else 10**9)
     assert difference(requests(task, model, optimizer)) <= 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "model", "optimizer"), CASES)
+def test_a_stack_of_every_loss_equals_its_runs_alone_under_every_optimizer(
+    task: str, model: str, optimizer: str
+) -> None:
+    names = stackable(task)
+    asked = requests(task, model, optimizer, names)
+    assert difference(asked, some=range(CASES.index((task, model, optimizer)) % 2, len(asked), 2)) <= 1e-9
+
+
+def test_a_stack_of_losses_that_read_a_scale_equals_its_runs_alone() -> None:
+    names = [n for n in losses.names("regression") if config.heads("regression", config.card("loss", n).values) == 2]
+    assert difference(requests("regression", names=names)) <= 1e-9
 
 
 @pytest.mark.parametrize(("task", "model"), [("regression", "mlp"), ("multiclass", "own"), ("bbox", "cnn")])

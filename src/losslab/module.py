@@ -121,7 +121,8 @@ class RunModule(pl.LightningModule):
         """Judges the epoch: mean loss and penalty apart, validation loss, neutral metrics. Stops a run that has diverged."""
         val = self.split["val"]
         raw = self.raw(val)
-        val_loss = self.loss.per_sample(*self.in_spaces(raw, val)).mean()
+        with torch.no_grad():  # a loss may have learned parts
+            val_loss = self.loss.per_sample(*self.in_spaces(raw, val)).mean()
         means = {"train/loss": torch.stack(self._losses).mean(), "val/loss": val_loss}
         if self._penalties:
             means["train/penalty"] = torch.stack(self._penalties).mean()
