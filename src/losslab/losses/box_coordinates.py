@@ -32,7 +32,7 @@ def balanced_l1(
     Returns:
         [N], at least 0: the mean over the outputs.
 
-    alpha -> 0 gives gamma `l1`; gamma -> 0 gives gamma `smoothl1`. It is beta times the loss of e / beta with beta = 1, the
+    alpha -> 0 gives gamma `l1`, alpha -> inf gamma `smoothl1`. It is beta times the loss of e / beta with beta = 1, the
     only beta of the paper; mmdetection leaves beta out of one factor, which makes the loss negative for a beta above 1.
     """
     error = (pred - target).abs()
@@ -45,7 +45,7 @@ def balanced_l1(
 @register
 @computed_wide
 def bounded_iou(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
-    """`smoothl1` on the IoU that a box could have at best, given its error in x, y, width or height alone: IoU, one number at a time.
+    """`smoothl1` on what each of x, y, width and height by itself costs in IoU: an IoU loss that pulls the four one by one.
 
     l = the sum over x, y, width and height of smoothl1(1 - bound), with the bounds max(0, (w* - 2 |d_x|) / (w* + 2 |d_x|)) and
     min(w / w*, w* / w), d the way between the centres; so 1 - bound is min(1, 4 |d_x| / (w* + 2 |d_x|)) and |w - w*| / max(w, w*).
@@ -58,7 +58,8 @@ def bounded_iou(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor
     Returns:
         [N], at least 0; below 4 where corners are in order. The unit of the corners does not matter.
 
-    A centre further than half the target's width from its own is not pulled along x: it is for boxes that begin near.
+    In width and height the bound is the IoU of a box that errs there alone; in x and y that of a shift twice as long, as in
+    the paper. A centre further than half the target's width from its own is not pulled along x: it is for boxes that begin near.
     """
     found = overlap(pred, target)
     apart = found.between_centres.abs()

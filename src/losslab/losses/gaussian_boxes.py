@@ -32,10 +32,9 @@ def nwd(pred: Tensor, target: Tensor, *, constant: float | Tensor) -> Tensor:
 
     l constant -> W = sqrt(2 `mse` of the corners) for large constants.
     """
-    distance = (
-        torch.linalg.vector_norm(pred - target, dim=-1) * 0.5**0.5
-    )  # whose gradient at 0 is 0, unlike that of sqrt
-    return -(-distance / constant).expm1()
+    # A norm has the gradient 0 at 0, where a root of squares would have NaN.
+    distance: Tensor = torch.linalg.vector_norm(pred - target, dim=-1)
+    return -(-(0.5**0.5) / constant * distance).expm1()
 
 
 @register
