@@ -6,6 +6,8 @@ target with an area; each gives [N], in [0, 1], 0 for the same box. Sources and 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -33,8 +35,8 @@ def nwd(pred: Tensor, target: Tensor, *, constant: float | Tensor) -> Tensor:
     l constant -> W = sqrt(2 `mse` of the corners) for large constants.
     """
     # A norm has the gradient 0 at 0, where a root of squares would have NaN.
-    distance: Tensor = torch.linalg.vector_norm(pred - target, dim=-1)
-    return -(-(0.5**0.5) / constant * distance).expm1()
+    distance: Tensor = torch.linalg.vector_norm(pred - target, dim=-1) / math.sqrt(2)
+    return -(-distance / constant).expm1()
 
 
 @register
