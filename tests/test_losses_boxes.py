@@ -220,6 +220,30 @@ def test_bounded_iou_pulls_along_an_axis_where_the_error_is_below_half_a_side() 
     assert found[1] + found[3] < 0
 
 
+@pytest.mark.parametrize(
+    ("name", "in_order", "ever"),
+    [
+        ("iou", 1, 1),
+        ("giou", 2, 2),
+        ("diou", 2, 2),
+        ("ciou", 3, 3),
+        ("efficient_iou", 4, 10),
+        ("siou", 3, 3),
+        ("alpha_iou", 1, 1),
+        ("mpdiou", 3, math.inf),
+        ("nwd", 1, 1),
+        ("bounded_iou", 4, math.inf),
+        ("gaussian_kld", 1, 1),
+    ],
+)
+def test_costs_no_more_than_it_says(name: str, in_order: float, ever: float) -> None:
+    corners = torch.rand(2000, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) ** 4
+    pred = torch.cat([corners.amin(1), corners.amax(1)], -1)
+    target = pred.flip(0)
+    assert losses.get(name).per_sample(pred, target).max() <= in_order
+    assert losses.get(name).per_sample(corners.flatten(1), target).max() <= ever  # three in four are swapped
+
+
 def rough_start() -> tuple[Tensor, Tensor]:
     """Boxes that overlap their targets, whose errors no descent step has as a multiple."""
     target = tensor([[0.3, 0.2, 0.7, 0.8], [0.1, 0.1, 0.5, 0.3]], dtype=torch.float64)
