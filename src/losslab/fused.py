@@ -91,7 +91,7 @@ class FusedModule(pl.LightningModule):
         self.register_buffer("inputs", each[0] if self.shared else torch.cat(each))
         self.register_buffer("offsets", torch.arange(len(runs))[:, None] * len(each[0]))
         for space in dict.fromkeys(space for run in runs for space in run.loss.spaces):
-            targets = torch.cat([run.task.target(space, run.rows.targets) for run in runs])
+            targets = torch.cat([run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in runs])
             self.register_buffer(f"targets_as_{space}", targets)
         for part in ("val", "test"):
             rows = [run.split[part] for run in runs]

@@ -84,7 +84,9 @@ class RunModule(pl.LightningModule):
         self.task, self.model, self.loss = task, model, loss
         self.optimizer_config, self.penalty_config, self.steps = optimizer, penalty, steps
         self.split = split
-        in_spaces = {f"targets_as_{space}": task.target(space, data.targets) for space in loss.spaces}
+        in_spaces = {
+            f"targets_as_{space}": task.target_as(space, data.targets, data.inputs.dtype) for space in loss.spaces
+        }
         for name, tensor in ({"inputs": data.inputs, "targets": data.targets} | in_spaces).items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None

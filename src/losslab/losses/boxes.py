@@ -1,8 +1,13 @@
-"""Losses on boxes, corners x1 y1 x2 y2 [N, 4] with x1 < x2 and y1 < y2. Sources and defaults: conf/loss/<name>.yaml."""
+"""Losses on how far boxes overlap, and the geometry that the other losses on boxes share. Sources, defaults: conf/loss/<name>.yaml.
+
+A box is corners x1 y1 x2 y2 [N, 4]. A target has x1 < x2 and y1 < y2; a prediction may be anything: one whose corners are
+swapped overlaps with nothing, so it is never a perfect match.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
 
 import torch
 from torch import Tensor
@@ -10,41 +15,101 @@ from torch import Tensor
 from losslab.losses.base import register
 
 
-class Overlap(NamedTuple):
-    """How two boxes lie to one another: areas [N], and the smallest box around both [N]."""
+class Overlap:
+    """How N predicted boxes lie to their targets. Areas are [N]; ways and sides are [2, N], x or width first."""
 
-    intersection: Tensor
-    union: Tensor
-    enclosing: Tensor
+    def __init__(self, pred: Tensor, target: Tensor) -> None:
+        # Coordinates first, as the long axis is then the contiguous one: it halves the time for many boxes.
+        self.low, self.high = pred.T.contiguous().chunk(2)
+        self.target_low, self.target_high = target.T.contiguous().chunk(2)
+        # Width and height; below 0 where corners are swapped, so that a loss on them knows which way to pull.
+        self.sides = self.high - self.low
+        self.target_sides = self.target_high - self.target_low
+        shared = torch.minimum(self.high, self.target_high) - torch.maximum(self.low, self.target_low)
+        self.intersection = area(shared)
+        self.union = area(self.sides) + area(self.target_sides) - self.intersection
 
     @property
     def iou(self) -> Tensor:
-        """Intersection over union [N], in [0, 1]; 0 for two boxes without area."""
-        return self.intersection / self.union.clamp(min=torch.finfo(self.union.dtype).tiny)
+        """Intersection over union, in [0, 1]; 0 for two boxes without area."""
+        return self.intersection / above_zero(self.union)
+
+    @property
+    def between_centres(self) -> Tensor:
+        """The way from the centre of the target to that of the prediction."""
+        return (self.low - self.target_low + (self.high - self.target_high)) / 2
+
+    @property
+    def around(self) -> Tensor:
+        """Sides of the smallest box around both; of the prediction it takes in both corners, in whatever order."""
+        low = torch.minimum(torch.minimum(self.low, self.high), self.target_low)
+        return torch.maximum(torch.maximum(self.low, self.high), self.target_high) - low
 
 
 def overlap(pred: Tensor, target: Tensor) -> Overlap:
-    """Areas for boxes [N, 4]. A box whose corners are swapped counts as one without area, never as a perfect match.
-
-    float16 is taken as float32: the area of a box of 256 pixels a side would be infinite, that of a small one nothing.
-    """
-    if pred.dtype == torch.float16:
-        pred, target = pred.float(), target.float()
-    sides_pred = (pred[..., 2:] - pred[..., :2]).clamp(min=0)
-    sides_target = (target[..., 2:] - target[..., :2]).clamp(min=0)
-    shared = (torch.minimum(pred[..., 2:], target[..., 2:]) - torch.maximum(pred[..., :2], target[..., :2])).clamp(
-        min=0
-    )
-    around = torch.maximum(pred[..., 2:], target[..., 2:]) - torch.minimum(pred[..., :2], target[..., :2])
-    intersection = _area(shared)
-    return Overlap(intersection, _area(sides_pred) + _area(sides_target) - intersection, _area(around))
+    """How boxes [N, 4] lie to one another; a box whose corners are swapped counts as one without area."""
+    return Overlap(wide(pred), wide(target))
 
 
-def _area(sides: Tensor) -> Tensor:
-    return sides[..., 0] * sides[..., 1]
+def area(sides: Tensor) -> Tensor:
+    """Width times height, [2, N] -> [N], where a side below 0 counts as none."""
+    width, height = sides.clamp(min=0).unbind()
+    return width * height
+
+
+def squared_length(ways: Tensor) -> Tensor:
+    """x^2 + y^2, [2, N] -> [N]."""
+    x, y = ways.square().unbind()
+    return x + y
+
+
+def above_zero(number: Tensor) -> Tensor:
+    """A number of at least 0 that one can divide by or take the logarithm of."""
+    return number.clamp(min=torch.finfo(number.dtype).tiny)
+
+
+def wide(boxes: Tensor) -> Tensor:
+    """Half precision as float32: in float16 the area of a box of 256 pixels a side would be infinite, that of a small one nothing."""
+    return boxes if boxes.dtype in (torch.float32, torch.float64) else boxes.float()
+
+
+def computed_wide(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss on boxes that computes half precision in float32, and gives back the precision it got."""
+
+    @wraps(loss)
+    def widened(pred: Tensor, target: Tensor, **hyperparameters: object) -> Tensor:
+        return loss(wide(pred), wide(target), **hyperparameters).to(pred.dtype)
+
+    return widened
 
 
 @register
+@computed_wide
+def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
+    """Share of the boxes' union that is not common: what detectors are judged by, but blind to boxes that are apart.
+
+    l = 1 - IoU (linear), -log IoU (log) or 1 - IoU^2 (square).
+
+    Args:
+        pred: boxes [N, 4].
+        target: boxes [N, 4], with an area.
+        form: linear, log or square. The log pulls with 1 / IoU, so hardest on boxes that hardly overlap.
+
+    Returns:
+        [N], 0 for the same box; at most 1 for linear and square. The unit of the corners does not matter.
+
+    Boxes that do not touch have a gradient of 0 in every form: their loss is 1, or for the log, whose IoU is held above
+    the smallest number there is, a constant (87 in float32). `giou`, `diou` and others pull them together. square is
+    alpha_iou(alpha=2). UnitBox, from which this comes, takes the log; most now take linear.
+    """
+    found = overlap(pred, target).iou
+    if form == "log":
+        return -above_zero(found).log()
+    return 1 - (found.square() if form == "square" else found)
+
+
+@register
+@computed_wide
 def giou(pred: Tensor, target: Tensor) -> Tensor:
     """Share of the boxes' union that is not common, plus how much empty room the box around both has: pulls even when they are apart.
 
@@ -57,9 +122,9 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 2): 0 for the same box, towards 2 for small boxes far apart. The unit of the corners does not matter.
 
-    1 - IoU alone has no gradient between disjoint boxes. Written out, as torchvision's own assigns through a mask, which
+    `iou` alone has no gradient between disjoint boxes. Written out, as torchvision's own assigns through a mask, which
     a stack of runs cannot, and misses 0 for the same box by its epsilon.
     """
     found = overlap(pred, target)
-    empty = (found.enclosing - found.union) / found.enclosing.clamp(min=torch.finfo(found.enclosing.dtype).tiny)
-    return (1 - found.iou + empty).to(pred.dtype)
+    enclosing = area(found.around)
+    return 1 - found.iou + (enclosing - found.union) / above_zero(enclosing)

@@ -61,6 +61,11 @@ class Task(nn.Module):
         """Targets of the data set as targets in `space`."""
         raise NotImplementedError
 
+    def target_as(self, space: str, targets: Tensor, dtype: torch.dtype) -> Tensor:
+        """The same in the precision of the model, where it is no index."""
+        found = self.target(space, targets)
+        return found.to(dtype) if found.is_floating_point() else found
+
     def evaluate(self, raw: Tensor, targets: Tensor) -> dict[str, float]:
         """The neutral metrics of raw outputs [n, outputs] against targets [n, ...]; all NaN where an output is not finite."""
         return self.evaluate_all(raw[None], targets[None])[0]
