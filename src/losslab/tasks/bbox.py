@@ -86,7 +86,7 @@ class Bbox(Task):
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """See the class."""
         pred = corners(raw)
-        iou = overlap(pred, targets).iou
+        iou = overlap(pred.flatten(0, 1), targets.flatten(0, 1)).iou.unflatten(0, pred.shape[:2])
         centres = [(boxes[..., :2] + boxes[..., 2:]) / 2 for boxes in (pred, targets)]
         sizes = [boxes[..., 2:] - boxes[..., :2] for boxes in (pred, targets)]
         return {
