@@ -15,10 +15,11 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.text import Text
 
-from losslab import config
+from losslab import config, sums
 from losslab.catalogue.facts import COMMON, FACTS, SPACES
 
 
@@ -33,11 +34,16 @@ class Setting:
     presets: Mapping[str, Any]
 
     @property
+    def told(self) -> str:
+        """What it means, and its presets."""
+        words = ", ".join(f"{word} stands for {shown(value)}" for word, value in self.presets.items())
+        return ". ".join(filter(None, [self.comment.rstrip("."), words]))
+
+    @property
     def described(self) -> str:
         """All of it in one line."""
-        words = ", ".join(f"{word} stands for {shown(value)}" for word, value in self.presets.items())
-        told = ". ".join(filter(None, [self.comment.rstrip("."), words]))
-        return f"{self.key}={shown(self.default)}" + f", in {self.range}" * bool(self.range) + f": {told}" * bool(told)
+        inside = f", in {self.range}" if self.range else ""
+        return f"{self.key}={shown(self.default)}{inside}" + (f": {self.told}" if self.told else "")
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,18 @@ def blocks(docstring: str) -> list[tuple[str, list[str]]]:
                 items.append(line.strip())
         made.append((head[:-1], items))
     return made
+
+
+def assigned(texts: Sequence[str]) -> dict[str, Any]:
+    """Hyperparameters as they are typed, KEY=VALUE. Raises BadRequest for what is not of this form."""
+    pairs = [text.partition("=") for text in texts]
+    for key, mark, value in pairs:
+        if not (key and mark and value):
+            raise config.BadRequest(f"'{key}{mark}{value}' cannot be read; write a hyperparameter as KEY=VALUE.")
+    try:
+        return {key.removeprefix("loss."): sums.value(text) for key, _, text in pairs}
+    except yaml.YAMLError as error:
+        raise config.BadRequest(f"The values in '{' '.join(texts)}' cannot be read.") from error
 
 
 def print_list(names: Sequence[str], console: Console, title: str) -> None:

@@ -69,12 +69,13 @@ def _weight(path: Path, own: Seen, reference: Seen | None) -> Tensor:
 
 
 def against(path: Path, own: Seen, reference: Seen | None) -> Tensor:
+    """How much harder than the reference a loss pulls; a plan's reference itself is not drawn so."""
     assert reference
     return own.slope / reference.slope
 
 
 def _steepness(path: Path, own: Seen, reference: Seen | None) -> Tensor:
-    return own.gradient.flatten(1).norm(dim=1)
+    return own.gradient.flatten(1).square().sum(1).sqrt()
 
 
 def _of_scale(path: Path, own: Seen, reference: Seen | None) -> Tensor:
