@@ -62,7 +62,7 @@ class Entry:
     def summary(self) -> str:
         """The first sentence of the docstring; for a sum, the sum."""
         if not self.docstring:
-            return f"{self.terms}." if self.name != "sum" else "Any weighted sum of losses."
+            return f"The sum `{self.terms}`."
         first = " ".join(self.docstring.split("\n\n")[0].split())
         return re.split(r"(?<=[.!?])\s+(?=[A-Z]|l = )", first)[0]
 
@@ -180,7 +180,7 @@ def markdown(names: Sequence[str]) -> str:
         for loss in entries:
             settings = f"`{loss.assignments}`" if loss.assignments else ""
             cells = (f"`{loss.name}`", loss.summary, settings, ", ".join(loss.telling), _author(loss.source))
-            made.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+            made.append(f"| {' | '.join(map(_cell, cells))} |")
         made.append("")
     return "\n".join(made).rstrip()
 
@@ -227,6 +227,13 @@ def _wrapped(text: str, width: int, indent: int = 0, first: str | None = None) -
         break_on_hyphens=False,
     )
     return lines or first
+
+
+def _cell(text: str) -> str:
+    """Text as a cell of a Markdown table: signs that Markdown would take for its own are escaped, but for those in code."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([*_<])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts).replace("|", r"\|")
 
 
 def _author(source: str) -> str:

@@ -68,12 +68,12 @@ def pictures(name: str) -> dict[str, Any]:
         seen = portrait(name)
     except (NotImplementedError, config.BadRequest) as error:
         return {"missing": str(error)}
-    return {"wide": _data(seen, seen.columns), "tall": _data(seen, 1)}
+    return {"columns": seen.columns, "wide": _data(seen, seen.columns), "tall": _data(seen, 1)}
 
 
 def _data(seen: Portrait, columns: int) -> str:
     written = io.BytesIO()
     draw(seen, written, columns, form="svg")
-    text = written.getvalue().decode()
+    text = re.sub(r"\n\s*", "\n", written.getvalue().decode())
     tenths = re.sub(r' d="[^"]*"', lambda found: re.sub(r"(\d\.\d)\d+", r"\1", found[0]), text)  # of a point: enough
     return f"data:image/svg+xml;base64,{base64.b64encode(tenths.encode()).decode()}"
