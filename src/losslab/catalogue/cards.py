@@ -68,8 +68,9 @@ class Entry:
 
     @property
     def gist(self) -> str:
-        """The summary up to its colon: what the loss is, without what follows from it."""
-        return self.summary.split(": ")[0].rstrip(".")
+        """The summary up to its colon, if that says enough: what the loss is, without what follows from it."""
+        begun = self.summary.split(": ")[0]
+        return (begun if len(begun) >= 40 else self.summary).rstrip(".")
 
     @property
     def terms(self) -> str | None:
@@ -157,8 +158,8 @@ def assigned(texts: Sequence[str]) -> dict[str, Any]:
 def print_list(names: Sequence[str], console: Console, title: str) -> None:
     """Prints a few lines a loss: what it is, and its hyperparameters and facts."""
     console.print(Text(title, style="bold"))
-    width = max(map(len, names), default=0) + 2
     for tasks, entries in grouped(names):
+        width = max(len(loss.name) for loss in entries) + 2
         console.print(Text(f"\n{_served(tasks)}", style="bold underline"))
         for loss in entries:
             known = "; ".join(filter(None, [loss.assignments, ", ".join(loss.telling)]))

@@ -64,7 +64,7 @@ def draw(seen: Portrait, into: Path | IO[bytes], columns: int | None = None, for
         [handles[label] for label in labels],
         labels,
         loc="outside lower center",
-        ncols=min(len(labels), 2 * columns),
+        ncols=min(len(labels), int(50 * columns / (max(map(len, labels)) + 10)) or 1),
         frameon=False,
         fontsize=8,
         handlelength=3.5,
@@ -99,7 +99,7 @@ def _top(own: list[Tensor], others: list[Tensor]) -> float:
     highest, usual = float(drawn.max()), float(drawn.quantile(0.96))
     if highest > 3 * max(usual, 1e-12):
         highest = usual
-    if others and (known := float(_finite(others).max())) > 0:
+    if others and (known := float(_finite(others).abs().max())) > 0:
         highest = min(highest, 6 * known)
     out_of_sight = [float(_finite([y]).min()) for y in others]  # unless the axis reaches it
     return max([0.0, highest, *(least for least in out_of_sight if highest < least < 3 * highest)])

@@ -106,14 +106,14 @@ def _class_logits(reach: float) -> Plan:
         paths.append(Path(f"true class the {word}, {COUNTS[k]} samples", axis, x, x[:, None] * along, target, along))
     return Plan(
         paths,
-        {"loss (nats)": _value, "gradient dl/dz": _slope, "gradient / that of cross_entropy": against},
+        {"loss": _value, "gradient dl/dz": _slope, "gradient / that of cross_entropy": against},
         "cross_entropy",
     )
 
 
 def _binary_logit(reach: float) -> Plan:
     x, one = _line(-8, 8), torch.ones(POINTS, dtype=torch.float64)
-    axis = "margin m: the logit z for target 1, -z for target 0"
+    axis = "margin m (logit z if target 1, -z if target 0)"
     return Plan(
         [Path("target 1", axis, x, x, one, one), Path("target 0", axis, x, -x, 0 * one, -one)],
         {"loss": _value, "gradient dl/dm": _slope, "gradient / that of bce_with_logits": against},

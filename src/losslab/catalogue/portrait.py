@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from losslab.catalogue.paths import CLASSES, COUNTS, PLANS, Path, Plan, Quantity
 from losslab.losses import Loss, Sum
 from losslab.losses.base import UNCOUNTED
 
-NEIGHBOURS = ("l1", "mse", "huber", "cross_entropy", "bce_with_logits", "bce", "poisson_nll", "giou")  # known to most
+NEIGHBOURS = ("l1", "mse", "huber", "giou", "bce", "cross_entropy", "bce_with_logits", "poisson_nll")  # known to most
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,6 @@ def portrait(name: str, **hyperparameters: Any) -> Portrait:
     if space not in PLANS:
         raise NotImplementedError(f"There is no drawing for losses that read '{space}'.")
     plan = PLANS[space](_reach(params))
-    label = _label(name, params)
     others = _terms(loss) if isinstance(loss, Sum) else _neighbours(name, space)
     panels = []
     quantities = {
@@ -73,14 +71,15 @@ def portrait(name: str, **hyperparameters: Any) -> Portrait:
     for number, (ylabel, quantity) in enumerate(quantities.items()):
         for first, more in _groups(plan, loss):
             draw = _Pen(plan, space, quantity)
-            tag = f", {first.label}" * bool(more)
-            curves = [draw(label + tag, "own", loss, first)]
+            curves = [draw(f"{name}, {first.label}" if more else name, "own", loss, first)]
             curves += [draw(path.label, "path", loss, path) for path in more]
             if number == 0:
                 curves += [draw(text, "setting", one, first) for text, one in _settings(name, space, params).items()]
             curves += [draw(text, "other", one, first) for text, one in others.items()]
             panels.append(Panel(first.label if plan.apart else "", first.axis, ylabel, curves))
-    return Portrait(label, _note(name, space), len(panels) // len(quantities) if plan.apart else len(panels), panels)
+    return Portrait(
+        _label(name, params), _note(name, space), len(panels) // len(quantities) if plan.apart else len(panels), panels
+    )
 
 
 class _Pen:
@@ -145,8 +144,8 @@ def _terms(loss: Sum) -> dict[str, Loss | Sum]:
 def _neighbours(name: str, space: str) -> dict[str, Loss | Sum]:
     """Up to three well-known losses of the same space, with their default hyperparameters."""
     read = {other: config.card("loss", other).about["reads"] for other in NEIGHBOURS if other != name}
-    known = sorted((other for other in read if space in read[other]), key=lambda other: read[other][0] != space)
-    return {_label(other, config.card("loss", other).values): losses.get(other, space=space) for other in known[:3]}
+    near = sorted((other for other in read if space in read[other]), key=lambda other: read[other][0] != space)[:3]
+    return {other: losses.get(other, space=space) for other in NEIGHBOURS if other in near}
 
 
 def _settings(name: str, space: str, params: Mapping[str, Any]) -> dict[str, Loss | Sum]:
@@ -165,8 +164,9 @@ def _settings(name: str, space: str, params: Mapping[str, Any]) -> dict[str, Los
 def _around(value: float, inside: str) -> list[float]:
     """A number well below and one well above `value`, between the ends of a range."""
     low, high = (float(part) for part in inside[1:-1].split(","))
-    below = value - max(1.0, abs(value)) if math.isinf(low) else value / 3 if low == 0 else (low + value) / 2
-    above = (value + high) / 2 if not math.isinf(high) else 3 * value if value > 0 else value + 1
+    step = max(1.0, abs(value))
+    below = value - step if low < value - 10 * step else value / 3 if low == 0 else (low + value) / 2
+    above = (value + high) / 2 if high < value + 10 * step else 3 * value if value > 0 else value + 1
     return [number for number in (float(f"{below:.2g}"), float(f"{above:.2g}")) if number != value]
 
 

@@ -23,31 +23,46 @@ OUTPUTS = 10  # classes, or numbers a sample
 
 @dataclass(frozen=True)
 class Counterpart:
-    """A function elsewhere that does the same work, and which of our hyperparameters it takes under what name."""
+    """A function elsewhere that does the same work; `takes` are those of our hyperparameters that it takes by the same name."""
 
     says: str
     function: Callable[..., Tensor]
-    takes: dict[str, str]
+    takes: tuple[str, ...] = ()
+    space: str | None = None  # where it is not the first that ours reads
 
 
-def _torch(name: str, function: Callable[..., Tensor] | None = None, **takes: str) -> Counterpart:
-    return Counterpart(f"F.{name}", function or getattr(F, name), takes)
+def _torch(name: str, *takes: str) -> Counterpart:
+    return Counterpart(f"F.{name}", getattr(F, name), takes)
 
 
-def _ops(name: str, **takes: str) -> Counterpart:
-    return Counterpart(f"ops.{name}", partial(getattr(ops, name), reduction="mean"), takes)
+def _ops(name: str, *takes: str, space: str | None = None, **fixed: Any) -> Counterpart:
+    return Counterpart(f"ops.{name}", partial(getattr(ops, name), reduction="mean", **fixed), takes, space)
 
 
-COUNTERPARTS: dict[str, Counterpart] = {
+def _gaussian(pred: Tensor, target: Tensor) -> Tensor:
+    return F.gaussian_nll_loss(pred[..., 0], target, (2 * pred[..., 1]).exp())
+
+
+def _soft_margin(pred: Tensor, target: Tensor) -> Tensor:
+    return F.soft_margin_loss(pred, 2 * target - 1)
+
+
+COUNTERPARTS: dict[str, Counterpart] = {  # a name that is not in the registry is passed over
     "bce": _torch("binary_cross_entropy"),
     "bce_with_logits": _torch("binary_cross_entropy_with_logits"),
+    "ciou": _ops("complete_box_iou_loss"),
     "cross_entropy": _torch("cross_entropy"),
+    "diou": _ops("distance_box_iou_loss"),
+    "focal": _ops("sigmoid_focal_loss", "gamma", space="binary_logit", alpha=-1),
+    "gaussian_nll": Counterpart("F.gaussian_nll_loss", _gaussian),
     "giou": _ops("generalized_box_iou_loss"),
-    "huber": _torch("huber_loss", delta="delta"),
+    "huber": _torch("huber_loss", "delta"),
     "l1": _torch("l1_loss"),
     "mse": _torch("mse_loss"),
+    "multi_margin": _torch("multi_margin_loss", "margin"),
     "poisson_nll": _torch("poisson_nll_loss"),
-    "smoothl1": _torch("smooth_l1_loss", beta="beta"),
+    "smoothl1": _torch("smooth_l1_loss", "beta"),
+    "soft_margin": Counterpart("F.soft_margin_loss", _soft_margin),
 }
 
 
@@ -68,16 +83,22 @@ class Row:
 
 def table(names: Sequence[str], rounds: int = 30) -> list[Row]:
     """A row for each of the losses that has a counterpart. The two are timed in turns, so that a busy machine slows both."""
-    return [_measure(name, COUNTERPARTS[name], rounds) for name in names if name in COUNTERPARTS]
+    return [_measure(name, rounds) for name in names if name in COUNTERPARTS]
 
 
-def _measure(name: str, other: Counterpart, rounds: int) -> Row:
-    loss = losses.get(name)
+def both_ways(name: str) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+    """Ours and theirs on one batch, each as a function without arguments that gives the mean loss."""
+    other = COUNTERPARTS[name]
+    loss = losses.get(name, space=other.space)
     assert isinstance(loss, Loss)
     pred, target = batch(loss.space)
-    given = {theirs: config.card("loss", name).values[ours] for ours, theirs in other.takes.items()}
-    loss(pred, target)  # checks the target, once
-    both: list[Callable[[], Tensor]] = [lambda: loss(pred, target), lambda: other.function(pred, target, **given)]
+    given = {key: config.card("loss", name).values[key] for key in other.takes}
+    return lambda: loss(pred, target), lambda: other.function(pred, target, **given)
+
+
+def _measure(name: str, rounds: int) -> Row:
+    both = both_ways(name)
+    both[0]()  # checks the target, once
     times: list[list[float]] = [[], []]
     for _ in range(rounds):
         for one, found in zip(both, times, strict=True):
@@ -85,7 +106,7 @@ def _measure(name: str, other: Counterpart, rounds: int) -> Row:
             for _ in range(10):
                 one().backward()
             found.append((time.perf_counter() - started) / 10 * 1e6)
-    return Row(name, other.says, median(times[0]), median(times[1]))
+    return Row(name, COUNTERPARTS[name].says, median(times[0]), median(times[1]))
 
 
 def batch(space: str) -> tuple[Any, Any]:
