@@ -28,7 +28,7 @@ STYLES: dict[str, list[dict[str, Any]]] = {
     "other": [
         {"color": "#000000", "linewidth": 0.9, "linestyle": (0, (4, 3))},
         {"color": "#CC79A7", "linewidth": 1.2, "linestyle": (0, (8, 2, 2, 2))},
-        {"color": "#009E73", "linewidth": 1.2, "linestyle": (0, (1, 2))},
+        {"color": "#009E73", "linewidth": 1.2, "linestyle": (0, (6, 1.5, 1, 1.5, 1, 1.5))},
     ],
 }
 
@@ -57,7 +57,7 @@ def draw(seen: Portrait, into: Path | IO[bytes], columns: int | None = None, for
         axes.tick_params(labelsize=8)
         axes.set_title(panel.title, fontsize=9)
         axes.set_xlabel(fill(panel.xlabel, 48), fontsize=8)
-        axes.set_ylabel(panel.ylabel, fontsize=9)
+        axes.set_ylabel(fill(panel.ylabel, 24), fontsize=9)
     order = {role: place for place, role in enumerate(STYLES)}
     labels = sorted(handles, key=lambda label: order[next(role for role, text in styles if text == label)])
     figure.legend(
@@ -96,8 +96,8 @@ def _limits(panel: Panel) -> tuple[float, float]:
 def _top(own: list[Tensor], others: list[Tensor]) -> float:
     """The upper end of an axis that begins at 0 or below."""
     drawn = _finite(own)
-    highest, usual = float(drawn.max()), float(drawn.quantile(0.96))
-    if highest > 3 * max(usual, 1e-12):
+    highest, usual, low = float(drawn.max()), float(drawn.quantile(0.96)), float(drawn.quantile(0.04))
+    if highest > usual + 1.5 * (usual - low):
         highest = usual
     if others and (known := float(_finite(others).abs().max())) > 0:
         highest = min(highest, 6 * known)

@@ -82,8 +82,13 @@ class Row:
 
 
 def table(names: Sequence[str], rounds: int = 30) -> list[Row]:
-    """A row for each of the losses that has a counterpart. The two are timed in turns, so that a busy machine slows both."""
-    return [_measure(name, rounds) for name in names if name in COUNTERPARTS]
+    """A row for each of the losses that has a counterpart, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [_measure(name, rounds) for name in names if name in COUNTERPARTS]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def both_ways(name: str) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
@@ -97,6 +102,7 @@ def both_ways(name: str) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
 
 
 def _measure(name: str, rounds: int) -> Row:
+    """The two are timed in turns, so that a busy machine slows both."""
     both = both_ways(name)
     both[0]()  # checks the target, once
     times: list[list[float]] = [[], []]
