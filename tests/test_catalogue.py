@@ -306,7 +306,7 @@ def test_the_page_has_each_loss_its_pictures_and_its_speed(made: str) -> None:
     assert all(picture["src"].startswith("data:image/svg+xml;base64,") and picture["alt"] for picture in pictures)
     assert re.search(r'#huber">huber</a></td><td><code>F.huber_loss</code>', made)
     links = {attributes["href"] for tag, attributes in tags if tag == "a"}
-    assert links == {"#huber", "#cross_entropy", "#detr"}
+    assert links == {"#huber", "#cross_entropy", "#detr", "#speed"}
     for text in (FACTS["bounded_gradient"], cards.entry("huber").settings[0].comment.split(";")[-1].strip()):
         assert text in made
 
