@@ -1,9 +1,9 @@
-# make demo · test · check · bench: each makes the environment first, in .venv, if it is missing.
+# make demo · gallery · catalogue · test · check · bench: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test check bench
+.PHONY: demo gallery catalogue test check bench
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,6 +14,14 @@ demo: .venv/ready  ## four losses, with and without outliers, three seeds
 	$(BIN)/python train.py -m task=regression loss=mse,l1,smoothl1,huber corruption.fraction=0,0.2 \
 		corruption.side=one_sided seed=0,1,2 hydra.sweep.dir=$(DEMO)
 	$(BIN)/losslab report $(DEMO)
+
+gallery: .venv/ready  ## one page with every loss: runs/gallery.html
+	$(BIN)/losslab gallery
+
+catalogue: .venv/ready  ## the README's tables of losses, from their cards
+	mkdir -p runs && $(BIN)/losslab losses --markdown > runs/catalogue.md
+	sed -i.old -e '/^<!-- catalogue -->/,/^<!-- .catalogue -->/{//!d;}' -e '/^<!-- catalogue -->/r runs/catalogue.md' README.md
+	rm README.md.old
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2

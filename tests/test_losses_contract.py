@@ -10,21 +10,9 @@ from torch import Tensor, tensor
 
 from examples import extremes, made, sample
 from losslab import BadRequest, config, losses
+from losslab.catalogue.facts import FACTS
 from losslab.losses.base import STATES, Loss
 
-FACTS = {
-    "convex": "in the prediction",
-    "bounded_gradient": "however large the mistake; tested both ways on values and logits",
-    "bounded_loss": "no sample costs more than some number",
-    "redescending": "the pull of a sample fades as its error grows",
-    "symmetric": "the losses of one prediction under every class add up to a constant",
-    "scale_equivariant": "another unit of pred and target multiplies every loss by one factor",
-    "nonnegative": "never below 0",
-    "zero_at_target": "0 for a perfect prediction",
-    "batchwise": "a sample's loss depends on its batch",
-    "detached": "a part is held fixed in the gradient",
-    "stateful": "it learns or keeps numbers of its own",
-}
 PLAIN = [name for name in losses.names() if "terms" not in config.card("loss", name).values]
 PAIRS = [(name, space) for name in PLAIN for space in config.card("loss", name).about["reads"]]
 each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from losslab import config
+from losslab import cli, compose, config
+from losslab.catalogue.cards import markdown
 from losslab.request import check_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,8 +52,21 @@ def test_its_table_names_what_each_task_takes() -> None:
     for task in config.names("task"):
         row = next(line for line in README.splitlines() if line.startswith(f"| `{task}` "))
         columns = row.split("|")
-        assert sorted(re.findall(r"`(\w+)`", columns[3])) == config.fitting("loss", task)
+        assert re.findall(r"`(\w+)`", columns[3]) == [compose(f"task={task}")["loss"]["name"]]
         assert sorted(re.findall(r"`(\w+)`", columns[4])) == config.fitting("data", task)
+
+
+def test_its_catalogue_is_that_of_the_cards() -> None:
+    _, between, _ = re.split(r"<!-- /?catalogue -->", README)
+    assert between.strip() == markdown(config.names("loss")), "`make catalogue` enters what the cards say"
+
+
+def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [line.split()[1:] for line in COMMANDS if line.startswith("losslab ") and "report" not in line]
+    assert len(lines) >= 2
+    for words in lines:
+        assert cli.main(words) == 0
 
 
 @pytest.mark.parametrize("group", ["model", "optimizer", "corruption", "trainer", "logger"])

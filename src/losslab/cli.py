@@ -13,7 +13,6 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from losslab import config
@@ -37,13 +36,39 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
     catalogue = commands.add_parser("losses", help="list the losses")
     catalogue.add_argument("--task", choices=config.names("task"), help="only those that serve this task")
+    catalogue.add_argument("--markdown", action="store_true", help="the tables that the README carries")
+    card = commands.add_parser("show", help="print the card of a loss and draw it")
+    card.add_argument("name", metavar="NAME")
+    card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="hyperparameters of the loss that is drawn")
+    card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
+    gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
+    gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
     report = commands.add_parser("report", help="sum up the records below a folder: a table and a figure")
     report.add_argument("folder", type=Path)
-    given = parser.parse_args(arguments)
-    if given.command == "losses":
-        list_losses(given.task)
-        return 0
-    return report_on(given.folder)
+    given, more = parser.parse_known_args(arguments)
+    if given.command == "show" and not any(word.startswith("-") for word in more):
+        given.settings += more  # argparse takes none after an option
+    elif more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    answers = {
+        "losses": lambda: list_losses(given.task, given.markdown),
+        "show": lambda: show(given.name, given.settings, given.out or Path(f"{given.name}.png")),
+        "gallery": lambda: write_gallery(given.out),
+        "report": lambda: report_on(given.folder),
+    }
+    try:
+        status = answers[given.command]()
+        sys.stdout.flush()
+    except config.BadRequest as error:
+        print(f"losslab {given.command}: {error}", file=sys.stderr)
+        return 2
+    except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
+        print(f"losslab {given.command}: Nothing can be written to {error.filename}.", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `losslab losses | head`: who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def train(arguments: list[str]) -> int:
@@ -122,19 +147,45 @@ class Command:
         self.status = max(self.status, _tell(record, job.folder, job.number, again))
 
 
-def list_losses(task: str | None) -> None:
-    """Prints the catalogue of losses, or of those that serve a task."""
-    table = Table(title="losses" if task is None else f"losses of task {task}", title_justify="left")
-    table.add_column("loss", no_wrap=True)
-    for column in ("serves", "settings", "facts", "source"):
-        table.add_column(column)
-    for name in config.names("loss") if task is None else config.fitting("loss", task):
-        card = config.card("loss", name)
-        tasks = [t for t in config.names("task") if name in config.fitting("loss", t)]
-        params = [f"{key}={value}" for key, value in card.values.items() if key != "name"]
-        row = (name, ", ".join(tasks), ", ".join(params), ", ".join(card.about.get("facts", [])), card.about["source"])
-        table.add_row(*map(escape, row))
-    Console().print(table)
+def list_losses(task: str | None, markdown: bool) -> int:
+    """Prints the catalogue of losses, or of those that serve a task. Returns the exit status."""
+    from losslab.catalogue import cards
+
+    names = config.names("loss") if task is None else config.fitting("loss", task)
+    if markdown:
+        print(cards.markdown(names))
+    else:
+        cards.print_list(names, Console(), f"{len(names)} losses" + (f" serve task {task}" if task else ""))
+    return 0
+
+
+def show(name: str, settings: list[str], into: Path) -> int:
+    """Prints the card of a loss and draws its curves. Returns the exit status; raises BadRequest for what is not there."""
+    from losslab.catalogue import cards
+
+    if into.suffix not in (".png", ".svg"):
+        raise config.BadRequest(f"The figure is a .png or an .svg file, and {into} is neither.")
+    entry = cards.entry(name)
+    params = config.check_hyperparameters(name, cards.assigned(settings))
+    cards.print_card(entry, Console())
+    from losslab.catalogue.drawing import draw
+    from losslab.catalogue.portrait import portrait
+
+    try:
+        draw(portrait(name, **params), into, form=into.suffix[1:])
+    except (NotImplementedError, config.BadRequest) as error:
+        print(f"\nNo figure: {error}")
+    else:
+        print(f"\nFigure: {into}")
+    return 0
+
+
+def write_gallery(into: Path) -> int:
+    """Writes the page of all losses. Returns the exit status."""
+    from losslab.catalogue.page import write
+
+    print(f"Gallery: {write(config.names('loss'), into)}")
+    return 0
 
 
 def report_on(folder: Path) -> int:
@@ -150,8 +201,7 @@ def report_on(folder: Path) -> int:
             )
         table = report.table(records)
     except ValueError as error:
-        print(f"losslab report: {error}", file=sys.stderr)
-        return 2
+        raise config.BadRequest(str(error)) from error
     report.show(table, Console())
     print(f"\nFigure:      {report.draw(table, folder / 'report.png')}")
     print(f"Records:     {report.save(records, folder / 'records.parquet')}")

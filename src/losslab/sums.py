@@ -33,7 +33,7 @@ def _term(part: str, text: str) -> Term:
     try:
         weight = float(found["weight"] or 1)
         pairs = [pair.split("=") for pair in _split(",", found["params"] or "") if pair.strip()]
-        params = {key.strip(): _value(value) for key, value in pairs}
+        params = {key.strip(): value(given) for key, given in pairs}
     except (ValueError, yaml.YAMLError) as error:
         raise _refusal(part, text) from error
     if not 0 < weight < float("inf"):
@@ -41,7 +41,8 @@ def _term(part: str, text: str) -> Term:
     return weight, found["name"], params
 
 
-def _value(text: str) -> Any:
+def value(text: str) -> Any:
+    """The value of a hyperparameter as it is typed."""
     try:
         return float(text) if re.search(r"[.e]", text) else yaml.safe_load(text)  # YAML takes 1e-3 for a word
     except ValueError:

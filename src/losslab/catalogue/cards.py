@@ -1,0 +1,271 @@
+"""The losses as text: their cards and docstrings for the terminal and for the README.
+
+Nothing here imports torch, so that a listing is there at once; docstrings are read from the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from inspect import cleandoc
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.text import Text
+
+from losslab import config, sums
+from losslab.catalogue.facts import COMMON, FACTS, SPACES
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A hyperparameter: its default, its range, what its comment says, and the words that stand for numbers."""
+
+    key: str
+    default: Any
+    range: str
+    comment: str
+    presets: Mapping[str, Any]
+
+    @property
+    def told(self) -> str:
+        """What it means, and its presets."""
+        words = ", ".join(f"{word} stands for {shown(value)}" for word, value in self.presets.items())
+        return ". ".join(filter(None, [self.comment.rstrip("."), words]))
+
+    @property
+    def described(self) -> str:
+        """All of it in one line."""
+        inside = f", in {self.range}" if self.range else ""
+        return f"{self.key}={shown(self.default)}{inside}" + (f": {self.told}" if self.told else "")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All that is known of a loss without running it."""
+
+    name: str
+    tasks: tuple[str, ...]
+    reads: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    facts: tuple[str, ...]
+    source: str
+    docstring: str
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring; for a sum, the sum."""
+        if not self.docstring:
+            return f"The sum `{self.terms}`."
+        first = " ".join(self.docstring.split("\n\n")[0].split())
+        return re.split(r"(?<=[.!?])\s+(?=[A-Z]|l = )", first)[0]
+
+    @property
+    def gist(self) -> str:
+        """The summary up to its colon, if that says enough: what the loss is, without what follows from it."""
+        begun = self.summary.split(": ")[0]
+        return (begun if len(begun) >= 40 else self.summary).rstrip(".")
+
+    @property
+    def terms(self) -> str | None:
+        """The terms of a sum as its card has them; None for a plain loss."""
+        return next((str(setting.default) for setting in self.settings if setting.key == "terms"), None)
+
+    @property
+    def assignments(self) -> str:
+        """The hyperparameters with their defaults, as they are typed."""
+        return ", ".join(f"{setting.key}={shown(setting.default)}" for setting in self.settings)
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """Its facts in words, without those that hold of nearly all losses."""
+        return tuple(fact.replace("_", " ") for fact in self.facts if fact not in COMMON)
+
+
+@cache
+def entry(name: str) -> Entry:
+    """The entry of a loss. Raises BadRequest for a name that is not there."""
+    card = config.card("loss", name)
+    ranges, presets = card.about.get("ranges", {}), card.about.get("presets", {})
+    comments = _comments(config.CONF / "loss" / f"{name}.yaml")
+    return Entry(
+        name,
+        tasks=tuple(task for task in config.names("task") if not config.misfits(task, card.values)),
+        reads=tuple(config.reads(card.values)),
+        settings=tuple(
+            Setting(key, value, ranges.get(key, ""), comments.get(key, ""), presets.get(key, {}))
+            for key, value in card.values.items()
+            if key != "name"
+        ),
+        facts=tuple(card.about.get("facts", [])),
+        source=str(card.about["source"]),
+        docstring=_docstrings().get(name, ""),
+    )
+
+
+def shown(value: Any) -> str:
+    """A value of a hyperparameter as it is typed."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"[{','.join(map(shown, value))}]" if isinstance(value, list) else str(value)
+
+
+def grouped(names: Sequence[str]) -> list[tuple[tuple[str, ...], list[Entry]]]:
+    """The losses in groups that serve the same tasks: those of one task first, those of most tasks last."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for name in names:
+        groups.setdefault(entry(name).tasks, []).append(entry(name))
+    return sorted(groups.items(), key=lambda group: (len(group[0]), group[0]))
+
+
+def blocks(docstring: str) -> list[tuple[str, list[str]]]:
+    """The paragraphs of a docstring, each as its heading ('' or 'Args', 'Returns', ...) and its items, line breaks undone."""
+    made = []
+    for part in re.split(r"\n\s*\n", cleandoc(docstring)):
+        head, *lines = part.splitlines()
+        if not re.fullmatch(r"[A-Z]\w+:", head) or not lines:
+            made.append(("", [" ".join(part.split())]))
+            continue
+        items: list[str] = []
+        depth = min(len(line) - len(line.lstrip()) for line in lines)
+        for line in lines:
+            if line[depth].isspace() and items:
+                items[-1] += f" {line.strip()}"
+            else:
+                items.append(line.strip())
+        made.append((head[:-1], items))
+    return made
+
+
+def assigned(texts: Sequence[str]) -> dict[str, Any]:
+    """Hyperparameters as they are typed, KEY=VALUE. Raises BadRequest for what is not of this form."""
+    pairs = [text.partition("=") for text in texts]
+    for key, mark, value in pairs:
+        if not (key and mark and value):
+            raise config.BadRequest(f"'{key}{mark}{value}' cannot be read; write a hyperparameter as KEY=VALUE.")
+    try:
+        return {key.removeprefix("loss."): sums.value(text) for key, _, text in pairs}
+    except yaml.YAMLError as error:
+        raise config.BadRequest(f"The values in '{' '.join(texts)}' cannot be read.") from error
+
+
+def print_list(names: Sequence[str], console: Console, title: str) -> None:
+    """Prints a few lines a loss: what it is, and its hyperparameters and facts."""
+    console.print(Text(title, style="bold"))
+    for tasks, entries in grouped(names):
+        width = max(len(loss.name) for loss in entries) + 2
+        console.print(Text(f"\n{_served(tasks)}", style="bold underline"))
+        for loss in entries:
+            known = "; ".join(filter(None, [loss.assignments, ", ".join(loss.telling)]))
+            gist = _wrapped(loss.gist, console.width, width, first=loss.name.ljust(width))
+            console.print(Text.assemble((gist[:width], "bold"), gist[width:]), soft_wrap=True)
+            if known:
+                console.print(Text(_wrapped(known, console.width, width), style="dim"), soft_wrap=True)
+    console.print(
+        Text("\n" + _wrapped("`losslab show NAME` prints the whole card of a loss and draws it.", console.width))
+    )
+
+
+def markdown(names: Sequence[str]) -> str:
+    """The catalogue as the README carries it: a table for each group of losses that serve the same tasks."""
+    made = []
+    for tasks, entries in grouped(names):
+        made += [f"**{_served(tasks)}**", ""]
+        made += ["| loss | what it does | hyperparameters | facts | source |", "|---|---|---|---|---|"]
+        for loss in entries:
+            settings = f"`{loss.assignments}`" if loss.assignments else ""
+            cells = (f"`{loss.name}`", loss.summary, settings, ", ".join(loss.telling), _author(loss.source))
+            made.append(f"| {' | '.join(map(_cell, cells))} |")
+        made.append("")
+    return "\n".join(made).rstrip()
+
+
+def print_card(loss: Entry, console: Console) -> None:
+    """Prints all that is known of a loss."""
+
+    def say(text: str, indent: int = 0, hang: int = 0) -> None:
+        console.print(Text(_wrapped(text, console.width, indent + hang, first=" " * indent)), soft_wrap=True)
+
+    def section(title: str, items: Sequence[str]) -> None:
+        if items:
+            console.print(Text(f"\n{title}", style="bold"))
+        for item in items:
+            say(item, indent=2, hang=4)
+
+    console.print(Text(loss.name, style="bold underline"))
+    for title, items in blocks(loss.docstring or loss.summary):
+        if title:
+            section(title, items)
+        else:
+            console.print()
+            say(items[0])
+    section("Serves", [_served(loss.tasks)])
+    section("Reads", [f"{space}: {SPACES.get(space, 'a space without a description')}" for space in loss.reads])
+    section("Hyperparameters", [setting.described for setting in loss.settings])
+    section("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts])
+    section("Source", [loss.source])
+
+
+def _served(tasks: Sequence[str]) -> str:
+    return "every task" if tuple(tasks) == config.names("task") else ", ".join(tasks) or "no task"
+
+
+def _wrapped(text: str, width: int, indent: int = 0, first: str | None = None) -> str:
+    """Text in lines of at most `width`, of which the second and all further are indented, and the first begins as told."""
+    first = " " * indent if first is None else first
+    lines = fill(
+        text,
+        min(width, 110),  # longer lines are hard to read
+        initial_indent=first,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or first
+
+
+def _cell(text: str) -> str:
+    """Text as a cell of a Markdown table: signs that Markdown would take for its own are escaped, but for those in code."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([*_<])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts).replace("|", r"\|")
+
+
+def _author(source: str) -> str:
+    """A source up to its first year."""
+    found = re.match(r"[^;]*?\(\d{4}\)", source)
+    return found[0] if found else source
+
+
+def _comments(path: Path) -> dict[str, str]:
+    """The comment beside each top-level key of a YAML file, with the comment lines that go on below it."""
+    found: dict[str, str] = {}
+    key = None
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"(\w+):[^#]*?(?:\s#\s*(.*))?$", line):
+            key = match[1]
+            found[key] = match[2] or ""
+        elif key and (match := re.match(r"\s+#\s*(.*)", line)):
+            found[key] = f"{found[key]} {match[1]}".strip()
+        else:
+            key = None
+    return found
+
+
+@cache
+def _docstrings() -> dict[str, str]:
+    """The docstring of each function under `@register` in losslab/losses/."""
+    found = {}
+    for path in sorted((Path(__file__).parents[1] / "losses").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any(
+                isinstance(mark, ast.Name) and mark.id == "register" for mark in node.decorator_list
+            ):
+                found[node.name.lower()] = ast.get_docstring(node) or ""
+    return found

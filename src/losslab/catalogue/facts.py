@@ -1,0 +1,30 @@
+"""What the words on a card mean. `tests/test_losses_contract.py` holds every loss to the facts that it declares."""
+
+from __future__ import annotations
+
+FACTS = {
+    "convex": "one valley, no false minimum (in what the loss reads, not in the weights of a model)",
+    "bounded_gradient": "no sample pulls harder than some number, however large its mistake",
+    "bounded_loss": "no sample costs more than some number",
+    "redescending": "the pull of a sample fades to nothing as its error grows",
+    "symmetric": "the losses of one prediction under every class add up to a constant: evenly wrong labels do not move the minimum",
+    "scale_equivariant": "another unit of prediction and target multiplies every loss by one factor",
+    "nonnegative": "never below 0",
+    "zero_at_target": "0 for a perfect prediction",
+    "batchwise": "the loss of a sample depends on the others in its batch",
+    "detached": "a part of it is held fixed in the gradient, so the gradient is not that of the value",
+    "stateful": "it learns or keeps numbers of its own while it trains",
+}
+COMMON = ("nonnegative", "zero_at_target")  # hold of nearly all, so that a short list leaves them out
+
+SPACES = {
+    "class_logits": "a logit for each of K classes, before the softmax [N, K]",
+    "class_probs": "a probability for each of K classes [N, K]",
+    "binary_logit": "the logit of yes, before the sigmoid [N]",
+    "binary_prob": "the probability of yes [N]",
+    "values": "numbers [N, D]; tasks give them in spreads of the training targets",
+    "values_and_scale": "a number and the log of its scale [N, D, 2]",
+    "log_rate": "the log of the rate of a count [N, D]",
+    "rate": "the rate of a count [N, D]",
+    "boxes": "corners x1 y1 x2 y2 [N, 4]",
+}
