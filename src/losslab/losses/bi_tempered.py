@@ -33,7 +33,7 @@ def bi_tempered(
         pred: logits z [N, K]; or a binary logit [N], which is the same as the logits (0, z).
         target: indices [N] or distributions [N, K], whose distance it is; for a binary logit [N], in [0, 1].
         t1: in [0, 1]; below 1 the loss is bounded.
-        t2: > 0; above 1 the tails are heavy, below 1 far classes have p = 0 and no gradient.
+        t2: at least 0.5; above 1 the tails are heavy, below 1 far classes have p = 0 and no gradient.
         smoothing: s, in [0, 1/2]; not that of `cross_entropy`, whose s is this one times K / (K - 1).
         iterations: steps of Newton's method, before one more that carries the gradient.
 
