@@ -513,3 +513,35 @@ def test_exponential_is_continued_by_its_tangent() -> None:
     found.sum().backward()
     same(found[1] - found[0], tensor(math.exp(20)), rtol=1e-5, atol=0)
     same(pred.grad, torch.full((3,), -math.exp(20)))
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "lists"),
+    [
+        ("cross_entropy", "class_logits", {"class_weights": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+        ("focal", "class_logits", {"class_weights": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+        ("focal", "binary_logit", {"class_weights": [[1.0, 2.0], [4.0, 3.0]]}),
+        ("forward_corrected", "class_logits", {"transition": [[0.1], [0.3]]}),
+        ("class_balanced", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+        ("logit_adjusted", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+        ("ldam", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_lists_and_targets_may_differ_between_the_runs_of_a_stack(
+    name: str, space: str, lists: dict, dtype: torch.dtype
+) -> None:
+    both = [sample(space, seed=seed, dtype=dtype) for seed in (0, 1)]
+    preds, targets = (torch.stack(part) for part in zip(*both, strict=True))
+    loss = made(name, space)
+    floats = {key: value for key, value in loss.keywords(preds).items() if isinstance(value, float)}
+    mapped = {key: tensor(value).to(dtype) for key, value in lists.items()}
+    mapped |= {key: torch.full((2,), value, dtype=dtype) for key, value in floats.items()}
+
+    def one(pred: Tensor, target: Tensor, mapped: dict) -> Tensor:
+        return loss._function(pred, target, **mapped)
+
+    found = torch.vmap(one)(preds, targets, mapped)
+    assert found.dtype == dtype
+    for run, (pred, target) in enumerate(both):
+        same(found[run], each(name, pred, target, space, **{key: value[run] for key, value in lists.items()}))
