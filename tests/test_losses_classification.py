@@ -291,6 +291,7 @@ LOG3 = math.log(3)  # p = 3/4
         ("taylor_ce", {}, [LOG3], [0], [0.75 + 9 / 32]),
         ("asymmetric", {"gamma_pos": 1.0, "gamma_neg": 2.0, "clip": 0.25}, [LOG3, LOG3, -LOG3], [1, 0, 0],
          [math.log(4 / 3) / 4, math.log(2) / 4, 0]),
+        ("asymmetric", {"gamma_neg": 0.0, "clip": 0.5}, [-LOG3, LOG3], [0, 0], [0, -math.log(3 / 4)]),
     ],
 )  # fmt: skip
 def test_binary_worked_by_hand(name: str, params: dict, pred: list, target: list, value: list) -> None:

@@ -34,10 +34,8 @@ def of_true_class(
         weights: of the classes [K], where they differ; for a binary logit [of the negative, of the positive].
     """
     if pred.ndim == 1:  # written out: the softmax of two costs several times what the sigmoid does
-        no, yes = cost(F.logsigmoid(-pred)), cost(F.logsigmoid(pred))
-        if weights is not None:
-            no, yes = weights[0] * no, weights[1] * yes
-        return (1 - target) * no + target * yes
+        no, yes = (1 - target, target) if weights is None else (weights[0] * (1 - target), weights[1] * target)
+        return no * cost(F.logsigmoid(-pred)) + yes * cost(F.logsigmoid(pred))
     log_p = pred.log_softmax(-1)
     if target.is_floating_point():
         return ((target if weights is None else weights * target) * cost(log_p)).sum(-1)
