@@ -230,6 +230,7 @@ def test_tempered_softmax_adds_up_to_one_and_ignores_a_shift(t: float, spread: f
         ("generalized_ce", {"q": 0.5}, [1, 1, 2], 0, 1.0),
         ("focal", {"class_weights": [1.0, 1.0, 3.0]}, [2, 3, 5], 2, 0.75 * math.log(2)),
         ("normalized_ce", {}, [1, 1, 2], 2, math.log(2) / (2 * math.log(4) + math.log(2))),
+        ("normalized_focal", {"gamma": 1.0}, [1, 1, 2], 2, 0.5 / (2 * 0.75 * 2 + 0.5)),
         ("nce_rce", {"alpha": 5.0, "beta": 0.5, "log_zero": -4.0}, [1, 1, 2], 2, 1 + 1),
         ("nce_mae", {"alpha": 5.0, "beta": 0.5}, [1, 1, 2], 2, 1 + 0.5),
         ("forward_corrected", {"transition": [0.4]}, [2, 3, 5], 2, -math.log(0.3 + 0.5 * 0.2)),
