@@ -1,33 +1,131 @@
-"""Losses on logits and probabilities. N samples, K classes. Sources and defaults: conf/loss/<name>.yaml."""
+"""Cross-entropy and its nearest kin. N samples, K classes, p the softmax of the logits. Sources, defaults: conf/loss/<name>.yaml."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
+from losslab.losses.classes import distribution, for_each_class, of_true_class, select, two_classes
 from losslab.losses.regression import mean_over_outputs
 
 _NO_INDEX = -(2**63)
 
 
 @register
-def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
+def cross_entropy(pred: Tensor, target: Tensor, *, class_weights: Tensor, label_smoothing: float | Tensor) -> Tensor:
     """How surprised the softmax model is by the true class, in nats: grows without bound with a confident mistake.
 
-    l = -sum_k t_k log softmax(pred)_k, which for an index y is -log softmax(pred)_y.
+    l = -sum_k w_k t_k log p_k, with t smoothed to (1 - s) t + s / K; for an index y without smoothing -w_y log p_y.
 
     Args:
         pred: logits [N, K]. The softmax is inside: giving it probabilities applies it twice, and learns slower.
         target: class indices [N], int64, in [0, K); or distributions [N, K], one-hot or soft.
+        class_weights: w, one for all classes or K of them, at least 0.
+        label_smoothing: s in [0, 1], how much of the target is spread evenly over all classes, its own among them.
 
     Returns:
-        [N], at least 0 for indices; for a soft target at least its entropy.
+        [N], at least 0; for a soft or smoothed target at least its entropy (with weights of 1).
 
-    With K = 2 it equals `bce_with_logits` of the difference of the two logits.
+    The mean over the samples divides by N. torch's own mean of weighted losses divides by the sum of the weights that occur,
+    for indices, and by N for distributions. With K = 2 it equals `bce_with_logits` of the difference of the two logits.
     """
+    weights = for_each_class("class_weights", class_weights, pred)
+    if isinstance(label_smoothing, Tensor):  # torch takes no tensor for it, which a stack of runs needs
+        losses = -weights * pred.log_softmax(-1)
+        hard = select(losses, target)
+        return hard + label_smoothing * (losses.mean(-1) - hard)
     # torch would let targets of -100 through without a loss; no index is to mean that here
-    return F.cross_entropy(pred, target, reduction="none", ignore_index=_NO_INDEX)
+    return F.cross_entropy(
+        pred, target, weight=weights, label_smoothing=label_smoothing, reduction="none", ignore_index=_NO_INDEX
+    )
+
+
+@register
+def poly1(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
+    """Cross-entropy with the first term of its series in 1 - p made larger: pulls harder on what is not yet certain.
+
+    l = -log p_y + epsilon (1 - p_y).
+
+    Args:
+        pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
+        target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
+        epsilon: at least -1, below which a higher p_y could cost more.
+
+    Returns:
+        [N], at least 0.
+
+    epsilon = 0 gives `cross_entropy`. Other libraries default to 2 where the paper's tables have 1, which is taken here.
+    """
+    return of_true_class(lambda log_p: -log_p - epsilon * log_p.expm1(), pred, target)
+
+
+@register
+def taylor_ce(pred: Tensor, target: Tensor, *, order: int) -> Tensor:
+    """Cross-entropy cut off after some terms of its series: few terms resist wrong labels, many learn faster.
+
+    l = sum_(i = 1 .. order) (1 - p_y)^i / i.
+
+    Args:
+        pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
+        target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
+        order: 1 or more, how many terms are kept.
+
+    Returns:
+        [N], in [0, 1 + 1/2 + .. + 1/order].
+
+    order = 1 gives 1 - p_y, half of `mae`; order -> inf gives `cross_entropy`.
+    """
+
+    def cost(log_p: Tensor) -> Tensor:
+        rest = -log_p.expm1()
+        total = torch.zeros_like(rest)
+        for i in range(order, 0, -1):
+            total = rest * (1 / i + total)
+        return total
+
+    return of_true_class(cost, pred, target)
+
+
+@register
+@two_classes
+def brier(pred: Tensor, target: Tensor) -> Tensor:
+    """Squared distance between probabilities and target: bounded, so that a wrong label costs little, and still honest (proper).
+
+    l = sum_k (p_k - t_k)^2.
+
+    Args:
+        pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
+        target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
+
+    Returns:
+        [N], in [0, 2]. For a binary logit it is 2 (p - t)^2.
+
+    K times `mse` on class probabilities, and twice `mse` on a binary one. Soft targets do not mix here: 0 where p = t.
+    """
+    return (pred.softmax(-1) - distribution(pred, target)).square().sum(-1)
+
+
+@register
+def square(pred: Tensor, target: Tensor, *, weight: float | Tensor, height: float | Tensor) -> Tensor:
+    """Squared error on the raw logits, without a softmax: as good as cross-entropy in many studies, and no softer near the end.
+
+    l = (weight (z_y - height)^2 + sum_(k != y) z_k^2) / K.
+
+    Args:
+        pred: logits z [N, K].
+        target: indices [N] or distributions [N, K].
+        weight: > 0, of the true class's term.
+        height: > 0, where the true class's logit is to be.
+
+    Returns:
+        [N], 0 where the logits are `height` for the true class and 0 for the others.
+
+    The authors take 1 and 1 for few classes, weight 15 and height 30 for a thousand. Its gradient is not bounded.
+    """
+    t = distribution(pred, target)
+    return (weight * t * (pred - height).square() + (1 - t) * pred.square()).mean(-1)
 
 
 @register
@@ -49,18 +147,31 @@ def bce(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
-def bce_with_logits(pred: Tensor, target: Tensor) -> Tensor:
+def bce_with_logits(
+    pred: Tensor, target: Tensor, *, pos_weight: float | Tensor, label_smoothing: float | Tensor
+) -> Tensor:
     """Cross-entropy of one yes or no, read from the logit in one stable step: the gradient of a mistake never fades.
 
-    l = max(z, 0) - z t + log(1 + exp(-|z|)); its derivative is sigmoid(z) - t.
+    l = w t log(1 + exp(-z)) + (1 - t) log(1 + exp(z)), with t smoothed to (1 - s) t + s / 2; for w = 1 its derivative is
+    sigmoid(z) - t.
 
     Args:
         pred: logits z [N].
         target: [N], in [0, 1].
+        pos_weight: w > 0, of the positive class; the number of negatives over that of positives makes both count the same.
+        label_smoothing: s in [0, 1]; 1 makes every target 1/2.
 
     Returns:
         [N] (the mean over further axes), at least 0; about |z| for a confident mistake.
 
     See `bce` for the same on probabilities.
     """
-    return mean_over_outputs(F.binary_cross_entropy_with_logits(pred, target, reduction="none"))
+    if not _is(0, label_smoothing):
+        target = target + label_smoothing * (0.5 - target)
+    weight = None if _is(1, pos_weight) else torch.as_tensor(pos_weight).to(pred)
+    return mean_over_outputs(F.binary_cross_entropy_with_logits(pred, target, pos_weight=weight, reduction="none"))
+
+
+def _is(number: float, value: float | Tensor) -> bool:
+    """Whether a plain number is this one; of a tensor it is never asked, as the runs of a stack may differ."""
+    return not isinstance(value, Tensor) and value == number

@@ -1,0 +1,101 @@
+"""Losses that turn down what is already right, focal and its kin. p is softmax or sigmoid. Sources, defaults: conf/loss/<name>.yaml."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from losslab.losses.base import register
+from losslab.losses.classes import distribution, for_each_class, of_true_class
+from losslab.losses.regression import mean_over_outputs
+
+
+def power(base: Tensor, exponent: float | Tensor) -> Tensor:
+    """base^exponent for base >= 0, with the gradient 0 at 0, where an exponent below 1 would make it infinite and then NaN."""
+    return base.clamp(min=torch.finfo(base.dtype).tiny) ** exponent
+
+
+def focal_cost(log_p: Tensor, gamma: float | Tensor) -> Tensor:
+    """-(1 - p)^gamma log p, from log p."""
+    return power(-log_p.expm1(), gamma) * -log_p
+
+
+@register
+def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor, class_weights: Tensor) -> Tensor:
+    """Cross-entropy that turns down samples which are already right, so that a mass of easy ones does not drown the few hard ones.
+
+    l = -w_y (1 - p_y)^gamma log p_y.
+
+    Args:
+        pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
+        target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
+        gamma: at least 0.
+        class_weights: w, one for all classes or one for each; for a binary logit [of the negative, of the positive].
+
+    Returns:
+        [N], at least 0.
+
+    gamma = 0 gives `cross_entropy`, for a binary logit `bce_with_logits`. The binary alpha of the paper and of most libraries
+    weighs the positive class: alpha = 0.25 is class_weights = [0.75, 0.25]. Here no class is weighed unless asked for.
+    A wrong label is among the hard samples: not for noisy labels.
+    """
+    weights = for_each_class("class_weights", class_weights, pred)
+    return of_true_class(lambda log_p: focal_cost(log_p, gamma), pred, target, weights)
+
+
+@register
+def asymmetric_single_label(
+    pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, smoothing: float | Tensor
+) -> Tensor:
+    """Smoothed cross-entropy in which the smoothed share of the other classes fades as their probability does.
+
+    l = -(1 - s + s/K) (1 - p_y)^gamma_pos log p_y - s/K sum_(k != y) p_k^gamma_neg log p_k.
+
+    Args:
+        pred: logits [N, K].
+        target: indices [N] or distributions [N, K].
+        gamma_pos: at least 0, focusing for the true class.
+        gamma_neg: at least 0, focusing for the others; it acts only where s > 0.
+        smoothing: s in [0, 1].
+
+    Returns:
+        [N], at least 0.
+
+    s = 0 gives `focal`; both gammas 0 give `cross_entropy` with that label smoothing. The authors take gamma_pos = 0, as here;
+    timm takes 1.
+    """
+    log_p = pred.log_softmax(-1)
+    share = smoothing / pred.shape[-1]
+    t = distribution(pred, target)
+    true = (1 - smoothing + share) * focal_cost(log_p, gamma_pos)
+    others = -share * (gamma_neg * log_p).exp() * log_p
+    return (t * true + (1 - t) * others).sum(-1)
+
+
+@register
+def asymmetric(
+    pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, clip: float | Tensor
+) -> Tensor:
+    """Focal loss that turns down easy negatives more than easy positives, and the easiest altogether: for rare positives.
+
+    l = -t (1 - p)^gamma_pos log p - (1 - t) q^gamma_neg log(1 - q), with q = max(p - clip, 0).
+
+    Args:
+        pred: logits [N].
+        target: [N], in [0, 1].
+        gamma_pos: at least 0.
+        gamma_neg: at least 0.
+        clip: in [0, 1); negatives with p below it cost nothing and pull at nothing.
+
+    Returns:
+        [N] (the mean over further axes), at least 0.
+
+    Both gammas g and clip 0 give `focal` with gamma = g. A negative costs at most -log clip. The authors' code holds the
+    factor before the log fixed in the gradient unless told otherwise, and adds the losses up; here the gradient is the whole one.
+    """
+    log_p, log_not_p = F.logsigmoid(pred), F.logsigmoid(-pred)
+    log_not_q = torch.logaddexp(log_not_p, torch.as_tensor(clip).to(pred).log()).clamp(max=0)
+    positive = -(gamma_pos * log_not_p).exp() * log_p
+    negative = -power(-log_not_q.expm1(), gamma_neg) * log_not_q
+    return mean_over_outputs(target * positive + (1 - target) * negative)
