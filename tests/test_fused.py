@@ -402,7 +402,7 @@ def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path) -> None:
     assert sorted(len(stack.jobs) for stack in stacks) == [1, 1, 1, 6]
     assert {stack.why is None for stack in stacks if len(stack.jobs) == 1} == {False}
     assert "no other run shares" in next(s.why for s in stacks if s.jobs[0].request["data"]["batch_size"] == 32)
-    assert stack_size(asked[0] | {"fused": {"size": 4, "audit": 0}})[0] == 4
+    assert stack_size([asked[0] | {"fused": {"size": 4, "audit": 0}}] * 9)[0] == 4
     many = [compose("trainer=cpu", "fused.size=4") | {"seed": seed} for seed in range(10)]
     assert [len(stack.jobs) for stack in plan(jobs(many, tmp_path))] == [4, 4, 2]
 

@@ -342,21 +342,21 @@ def test_outliers_hurt_mse_and_not_l1_or_smoothl1(tmp_path: Path) -> None:
 def test_a_loss_may_be_added_by_one_function_and_one_card(
     quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "cauchy" not in losses.names(), "choose another name for this test"
+    assert "lorentz" not in losses.names(), "choose another name for this test"
     import shutil
 
     conf = tmp_path / "conf"
     shutil.copytree(config.CONF, conf)
-    (conf / "loss/cauchy.yaml").write_text(
-        "name: cauchy\nscale: 2.385\nabout:\n  reads: [values]\n  source: Huber (1981)\n  facts: []\n  ranges: {scale: '(0, inf)'}\n"
+    (conf / "loss/lorentz.yaml").write_text(
+        "name: lorentz\nscale: 2.385\nabout:\n  reads: [values]\n  source: Huber (1981)\n  facts: []\n  ranges: {scale: '(0, inf)'}\n"
     )
     monkeypatch.setattr(config, "CONF", conf)
     for cached in (config.card, config.names):
         cached.cache_clear()
     monkeypatch.setitem(
-        LOSSES, "cauchy", lambda p, t, *, scale: (0.5 * scale**2 * torch.log1p(((p - t) / scale) ** 2)).mean(-1)
+        LOSSES, "lorentz", lambda p, t, *, scale: (0.5 * scale**2 * torch.log1p(((p - t) / scale) ** 2)).mean(-1)
     )
-    record = quick("loss=cauchy", "loss.scale=1.5")
+    record = quick("loss=lorentz", "loss.scale=1.5")
     assert (record.status, record.loss_params) == ("done", {"scale": 1.5})
     for cached in (config.card, config.names):
         cached.cache_clear()

@@ -72,6 +72,7 @@ class FusedModule(pl.LightningModule):
         numbers = [list(block) for _, block in blocks]
         self.groups = nn.ModuleList(Group(block[0], [runs[number] for number in block]) for block in numbers)
         self.penalised = any(run.request["penalty"]["l1"] or run.request["penalty"]["l2"] for run in runs)
+        self.spaces = list(dict.fromkeys(space for run in runs for space in run.loss.spaces))
         self._keep_data()
         self.register_buffer("weights", is_weight(runs[0].model))
         for name in ("l1", "l2"):
@@ -90,7 +91,7 @@ class FusedModule(pl.LightningModule):
         runs, each = self.runs, [run.rows.inputs for run in self.runs]
         self.register_buffer("inputs", each[0] if self.shared else torch.cat(each))
         self.register_buffer("offsets", torch.arange(len(runs))[:, None] * len(each[0]))
-        for space in dict.fromkeys(space for run in runs for space in run.loss.spaces):
+        for space in self.spaces:
             targets = torch.cat([run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in runs])
             self.register_buffer(f"targets_as_{space}", targets)
         for part in ("val", "test"):
@@ -132,8 +133,7 @@ class FusedModule(pl.LightningModule):
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
         """The targets of row numbers [R, B] in each space that a loss of the stack reads: [R, B, ...]."""
         own = rows + self.offsets
-        spaces = dict.fromkeys(space for run in self.runs for space in run.loss.spaces)
-        return {space: _select(self.get_buffer(f"targets_as_{space}"), own) for space in spaces}
+        return {space: _select(self.get_buffer(f"targets_as_{space}"), own) for space in self.spaces}
 
     def losses(self, raw: Tensor, targets: dict[str, Tensor]) -> Tensor:
         """Mean loss of each run, [R], for raw outputs and targets [R, B, ...]."""
@@ -185,7 +185,10 @@ class FusedModule(pl.LightningModule):
     def outputs(self, flat: Tensor, part: str) -> Tensor:
         """Raw outputs [R, n, outputs] of the models `flat` [R, P] for a split, in pieces that fit the memory."""
         rows = self.get_buffer(f"rows_{part}")
-        piece = max(1, _EVALUATION_VALUES // (len(flat) * self.inputs[0].numel()))
+        # a CPU is fastest where the layers' outputs stay in its cache, as those of a batch do
+        on_cpu = self.device.type == "cpu"
+        most = _EVALUATION_VALUES // (len(flat) * self.inputs[0].numel())
+        piece = max(1, min(most, self.runs[0].batches.batch_size) if on_cpu else most)
         return torch.cat([self.forward_all(flat, self.inputs_of(some)) for some in rows.split(piece, 1)], 1)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

@@ -30,7 +30,7 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
     """Each job's overrides as a request in canonical form. Raises BadRequest for one that is wrong in itself.
 
     A composition takes Hydra some fifty milliseconds, and the jobs of a sweep mostly differ in values. So a config is
-    composed for each choice of groups, and plain values are set in copies of it.
+    composed for each task and each choice that reaches beyond its group, and the rest is set in copies of it.
     """
     sweep = OmegaConf.to_container(master.hydra.sweep, resolve=False)
     assert isinstance(sweep, dict)
@@ -38,9 +38,13 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
     composed: dict[tuple[str, ...], dict[str, Any]] = {}
     made = []
     for number, overrides in enumerate(jobs, first):
-        fixed = tuple(text for text in overrides if not _is_plain_value(text))
+        recipe = any(
+            parse(text).key_or_group == "experiment" for text in overrides
+        )  # it may change any value after all choices
+        chosen = [] if recipe else [text for text in overrides if names_a_file(parse(text))]
+        fixed = tuple(text for text in overrides if not (is_plain_value(parse(text)) or text in chosen))
         if not plain_folders:
-            fixed = tuple(overrides)
+            fixed, chosen = tuple(overrides), []
         if fixed not in composed:
             whole = loader.load_sweep_config(master, list(fixed))
             with open_dict(whole):
@@ -50,8 +54,12 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
             }
         plain = copy.deepcopy(composed[fixed])
         subdir = plain.pop("subdir")
+        for text in chosen:
+            plain[parse(text).key_or_group] = copy.deepcopy(
+                config.card(parse(text).key_or_group, str(parse(text).value())).values
+            )
         for text in overrides:
-            if text not in fixed:
+            if text not in fixed and text not in chosen:
                 _set(plain, parse(text).key_or_group, parse(text).value())
         request = config.canonical(plain)
         made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or config.run_id(request)), number))
@@ -64,12 +72,26 @@ def parse(text: str) -> Override:
     return OverridesParser.create().parse_override(text)
 
 
-def _is_plain_value(text: str) -> bool:
+def is_plain_value(override: Override) -> bool:
     """Whether an override sets a value that is there, and refers to nothing else."""
-    parsed = parse(text)
-    key = parsed.key_or_group
+    key = override.key_or_group
     group = key in config.GROUPS or key == "experiment" or "/" in key or key.startswith("hydra.")
-    return not (group or parsed.is_add() or parsed.is_delete() or parsed.package or "$" in text)
+    return not (group or _reaches_further(override))
+
+
+def names_a_file(override: Override) -> bool:
+    """Whether an override chooses a file of a group that sets nothing beyond the group: any but a task."""
+    key = override.key_or_group
+    return (
+        key in config.GROUPS
+        and key != "task"
+        and override.value() in config.names(key)
+        and not _reaches_further(override)
+    )
+
+
+def _reaches_further(override: Override) -> bool:
+    return override.is_add() or override.is_delete() or bool(override.package) or "$" in str(override.input_line)
 
 
 def _set(plain: dict[str, Any], key: str, value: Any) -> None:

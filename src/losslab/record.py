@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -85,7 +85,7 @@ class Record:
     def write(self, folder: Path) -> Path:
         """Writes record.json whole or not at all; where it is, the run is over."""
         path = folder / NAME
-        write_whole(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+        write_whole(path, json.dumps(vars(self), indent=2, allow_nan=False) + "\n")
         return path
 
 

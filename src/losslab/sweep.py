@@ -21,6 +21,7 @@ from losslab.device import describe, keep_freed_memory
 from losslab.events import write_events
 from losslab.fused import FusedModule, StackedBatches
 from losslab.jobs import Job
+from losslab.pace import fastest_size
 from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, finished, hyperparameters
 from losslab.request import check_folder, check_writable
@@ -30,6 +31,7 @@ from losslab.stacked_losses import loss_key
 
 Tell = Callable[[Job, Record, bool], None]  # a run is over; True where it was over before
 _LEAST = 2  # runs that are worth a stack
+_SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,7 @@ def plan(jobs: Sequence[Job]) -> list[Stack]:
         groups[_shared(job.request)].append(job)
     stacks = []
     for group in groups.values():
-        size, why = stack_size(group[0].request)
-        if "stateful" in config.facts(group[0].request["loss"]):
-            why = "their loss keeps numbers of its own, which a stack does not carry"
-        if len(group) < _LEAST and why is None:
-            why = "no other run shares its data, model, optimizer, batch size and epochs"
+        size, why = stack_size([job.request for job in group])
         if size < _LEAST or why:
             stacks += [Stack([job], why) for job in group]
         else:
@@ -74,24 +72,36 @@ def plan(jobs: Sequence[Job]) -> list[Stack]:
     return stacks
 
 
-def stack_size(request: dict[str, Any]) -> tuple[int, str | None]:
-    """How many runs like this one train as one stack, and for 1 what speaks against more.
+def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
+    """How many of some runs, alike but for what a stack may differ in, train as one stack; for 1, what speaks against more.
 
-    A stated rule. On a CPU (experiments/speed): fully connected runs gain up to some 30 and lose nothing at 100; small
-    convolutions gain little, those over 64 x 64 pixels lose; 28 x 28 as the border is a guess. 512 on a GPU is one, too:
-    nothing was measured there, and a stack that does not fit is halved.
+    Measured on a few steps where there is enough to train for that to pay. Elsewhere a rule: 100 for fully connected models,
+    which on two cores gain up to some 50 and lose nothing at 300, and 8 for others, which gain less.
     """
+    request, count = requests[0], len(requests)
     asked = int(request["fused"]["size"])
+    if asked == 1:
+        return 1, "fused.size=1"
+    if "stateful" in config.facts(request["loss"]):
+        return 1, "their loss keeps numbers of its own, which a stack does not carry"
+    if count < _LEAST:
+        return 1, "no other run shares its data, model, optimizer, batch size and epochs"
     if asked:
-        return asked, "fused.size=1" if asked == 1 else None
-    on_gpu = request["trainer"]["name"] != "cpu" and torch.cuda.is_available()
-    if on_gpu:
-        return 512, None
-    if request["model"]["name"] != "cnn":
+        return asked, None
+    layers = request["model"]["name"] in ("linear", "mlp")
+    steps = config.split_sizes(request["data"])["train"] // request["data"]["batch_size"]
+    if count * steps * request["trainer"]["max_epochs"] < (_MANY if layers else _SOME):
+        return 100 if layers else 8, None
+    try:
+        run = prepare(config.check(request))
+    except Exception:  # whatever it is, training the run will say it, and record it
         return 100, None
-    if config.card("data", request["data"]["name"]).about["side"] > 28:
-        return 1, "on a CPU, convolutions over pictures this large are slower in a stack"
-    return 8, None
+    if why := why_alone(run.model, run.rows.inputs[:2]):
+        return 1, why
+    on_gpu = request["trainer"]["name"] != "cpu" and torch.cuda.is_available()
+    most = min(count, 1024 if on_gpu else 256)
+    size = fastest_size(run, most, torch.device("cuda" if on_gpu else "cpu"))
+    return size, "on this machine a stack of them takes longer than one after another" if size == 1 else None
 
 
 def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:

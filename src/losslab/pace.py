@@ -1,0 +1,83 @@
+"""How many runs train fastest as one stack, on this machine: measured on a few steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from losslab import optim
+from losslab.fused import FusedModule
+from losslab.run import Prepared
+
+_STEPS = 3  # that are timed; the fastest counts
+_GAIN = 0.95  # a larger stack must take at most so much of the time of the smaller one
+
+
+def fastest_size(run: Prepared, most: int, device: torch.device) -> int:
+    """The stack size up to `most` at which a run like this one takes the least time; 1 where no stack gains.
+
+    Doubles the size as long as that pays, so the measurement itself takes about as long as a few steps of the largest stack.
+    """
+    best, size = _lone(run, device), 1
+    while 2 * size <= most:
+        try:
+            pace = _stacked(run, 2 * size, device)
+        except torch.OutOfMemoryError:
+            break
+        if pace > _GAIN * best:
+            break
+        best, size = pace, 2 * size
+    return size
+
+
+def _lone(run: Prepared, device: torch.device) -> float:
+    """Seconds of one step of a run by itself."""
+    model, loss, task = run.model.to(device), run.loss.to(device), run.task.to(device)
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer, _ = optim.build(run.request["optimizer"], model.parameters(), run.steps, loss.parameters())
+    rows = run.batches.order(0)[: run.batches.batch_size]
+    inputs, targets = run.rows.inputs[rows].to(device), run.rows.targets[rows].to(device)
+    in_spaces = {space: task.target_as(space, targets, inputs.dtype) for space in loss.spaces}
+
+    def step() -> None:
+        raw = model(inputs)
+        value = loss.per_sample({space: task.prediction(space, raw) for space in loss.spaces}, in_spaces).mean()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+
+    seconds = _fastest(step, device)
+    model.load_state_dict(start)  # as if nothing had been
+    for part in (model, loss, task):
+        part.cpu()
+    return seconds
+
+
+def _stacked(run: Prepared, size: int, device: torch.device) -> float:
+    """Seconds of one step of a stack, for each of its runs."""
+    module = FusedModule([run] * size).to(device)
+    optimizer = module.configure_optimizers()
+    rows = torch.stack([run.batches.order(epoch)[: run.batches.batch_size] for epoch in range(size)]).to(device)
+    gradient = torch.func.grad(module.total, has_aux=True)
+
+    def step() -> None:
+        inputs, targets = module.inputs_of(rows), module.targets_of(rows)
+        module.flat.grad, _ = gradient(module.flat.detach(), inputs, targets, optimizer.alive)
+        optimizer.taken = 0
+        optimizer.step()
+
+    with torch.no_grad():
+        return _fastest(step, device) / size
+
+
+def _fastest(step: Callable[[], None], device: torch.device) -> float:
+    seconds = []
+    for _ in range(_STEPS + 1):  # the first finds everything cold
+        started = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:])
