@@ -33,3 +33,4 @@ check: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python experiments/speed/bench.py
+	$(BIN)/python experiments/speed/sweeps.py

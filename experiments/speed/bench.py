@@ -1,4 +1,4 @@
-"""Measures what one run costs and prints the table of README.md: `make bench`.
+"""Measures what one run costs and prints two tables of README.md: `make bench`, which goes on with sweeps.py.
 
 Arms take turns in one process, on the same data, weights and batches; each cell is the median of the repeats, with the
 smallest and the largest. A ratio is the median of the ratios of neighbouring turns, so a machine that drifts does little harm.
@@ -25,10 +25,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from losslab import compose, config, corruption, data, losses, models, optim, tasks, trainer
-from losslab.jobs import Job
 from losslab.module import Batches
 from losslab.run import run
-from losslab.sweep import train_all
 
 REPEATS = 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,9 +36,6 @@ CASES = {
     "CNN, digits": ("task=multiclass", "model=cnn", "trainer.max_epochs=30"),
     "CNN, scenes": ("task=bbox", "trainer.max_epochs=4"),
 }
-
-
-SWEEPS = {"MLP, friedman": (10, 30, 100, 300), "MLP, digits": (10, 100), "CNN, digits": (8, 24)}
 
 
 class Parts:
@@ -56,7 +51,8 @@ class Parts:
         self.batches = Batches(self.split["train"], request["data"]["batch_size"], request["seed"])
         self.epochs = request["trainer"]["max_epochs"]
         self.optimizer, _ = optim.build(request["optimizer"], self.model.parameters(), self.epochs * self.batches.steps)
-        self.targets = self.task.target(self.loss.space, self.rows.targets)
+        self.space = self.loss.spaces[0]
+        self.targets = self.task.target(self.space, self.rows.targets)
 
 
 def bare(request: dict[str, Any]) -> float:
@@ -68,12 +64,12 @@ def bare(request: dict[str, Any]) -> float:
         parts.batches.set_epoch(epoch)
         for rows in itertools.chain.from_iterable(parts.batches):
             parts.optimizer.zero_grad()
-            pred = parts.task.prediction(parts.loss.space, parts.model(parts.rows.inputs[rows]))
+            pred = parts.task.prediction(parts.space, parts.model(parts.rows.inputs[rows]))
             parts.loss.per_sample(pred, parts.targets[rows]).mean().backward()
             parts.optimizer.step()
         with torch.no_grad():
             raw = parts.model(parts.rows.inputs[val])
-            parts.loss.per_sample(parts.task.prediction(parts.loss.space, raw), parts.targets[val]).mean()
+            parts.loss.per_sample(parts.task.prediction(parts.space, raw), parts.targets[val]).mean()
             parts.task.evaluate(raw, parts.rows.targets[val])
     return time.perf_counter() - started
 
@@ -82,12 +78,6 @@ def ours(request: dict[str, Any]) -> float:
     """The training loop of a run as a user gets it: Lightning, checkpoints, curves for TensorBoard."""
     with tempfile.TemporaryDirectory() as folder:
         return run(request, folder).seconds["fit"]
-
-
-def whole(request: dict[str, Any]) -> float:
-    """All of a lone run, from its request to its record."""
-    with tempfile.TemporaryDirectory() as folder:
-        return run(request, folder).seconds["total"]
 
 
 class Template(pl.LightningModule):
@@ -99,7 +89,7 @@ class Template(pl.LightningModule):
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         """One step."""
-        pred = self.parts.task.prediction(self.parts.loss.space, self.model(batch[0]))
+        pred = self.parts.task.prediction(self.parts.space, self.model(batch[0]))
         loss = self.parts.loss.per_sample(pred, batch[1]).mean()
         self.log("train/loss", loss, prog_bar=True)
         return loss
@@ -109,7 +99,7 @@ class Template(pl.LightningModule):
         raw = self.model(batch[0])
         self.log(
             "val/loss",
-            self.parts.loss.per_sample(self.parts.task.prediction(self.parts.loss.space, raw), batch[1]).mean(),
+            self.parts.loss.per_sample(self.parts.task.prediction(self.parts.space, raw), batch[1]).mean(),
         )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -166,40 +156,6 @@ def loops(console: Console) -> None:
     console.print(table)
 
 
-def sweeps(console: Console) -> None:
-    """Prints what a run costs as one of many: milliseconds a run, everything that `-m` does for it but composing included."""
-    table = Table(title="a run of a sweep, milliseconds", title_justify="left")
-    for column in (
-        "case",
-        "runs",
-        "tutorial",
-        "lone run",
-        "bare loop",
-        "fused",
-        "its training",
-        "bare / training",
-        "lone / fused",
-    ):
-        table.add_column(column, justify="left" if column == "case" else "right")
-    for case, counts in SWEEPS.items():
-        request = compose(*CASES[case], "trainer=cpu")
-        few = range(4)
-        single = {arm.__name__: [arm(request | {"seed": seed}) for seed in few][1:] for arm in (bare, template, whole)}
-        alone = {name: 1000 * statistics.median(seconds) for name, seconds in single.items()}
-        for count in counts:
-            jobs = [(request | {"seed": seed}) for seed in range(count)]
-            with tempfile.TemporaryDirectory() as folder:
-                started = time.perf_counter()
-                named = [Job(each, Path(folder) / str(number), number) for number, each in enumerate(jobs)]
-                records = train_all(named, lambda job, record, again: None).records
-                fused = 1000 * (time.perf_counter() - started) / count
-            fit = 1000 * statistics.mean(record.seconds["fit"] for record in records)
-            cells = [alone["template"], alone["whole"], alone["bare"], fused, fit]
-            ratios = [alone["bare"] / fit, alone["whole"] / fused]
-            table.add_row(case, str(count), *(f"{value:.0f}" for value in cells), *(f"{value:.1f}" for value in ratios))
-    console.print(table)
-
-
 def processes(console: Console) -> None:
     """Prints what a command costs from start to end."""
     python, script = sys.executable, str(ROOT / "train.py")
@@ -214,8 +170,14 @@ def processes(console: Console) -> None:
                 "overwrite=true",
             ],
             "train.py -m, 300 runs": [
-                *[python, script, "-m", "loss=mse,l1,smoothl1,huber", "corruption.fraction=0,0.1,0.2,0.3,0.4"],
-                *["seed=range(0,15)", f"hydra.sweep.dir={folder}/sweep", "overwrite=true"],
+                *[
+                    python,
+                    script,
+                    "-m",
+                    "loss=mse,l1,smoothl1,huber,cauchy,tukey",
+                    "corruption.fraction=0,0.1,0.2,0.3,0.4",
+                ],
+                *["seed=range(0,10)", f"hydra.sweep.dir={folder}/sweep", "overwrite=true"],
             ],
             "train.py --help": [python, script, "--help"],
             "train.py loss=huber loss.delta=-1": [python, script, "loss=huber", "loss.delta=-1"],
@@ -247,5 +209,4 @@ if __name__ == "__main__":
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, pytorch-lightning {pl.__version__}"
     out.print(f"{platform.machine()}, {torch.get_num_threads()} threads; {versions}; {REPEATS} turns\n")
     loops(out)
-    sweeps(out)
     processes(out)

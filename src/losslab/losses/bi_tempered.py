@@ -48,7 +48,7 @@ def bi_tempered(
     t = t + smoothing * (1 - classes * t) / (classes - 1)
     log_t = t.clamp(min=torch.finfo(t.dtype).tiny).log()
     log_p = log_tempered_softmax(pred, t2, iterations)
-    t1 = torch.as_tensor(t1).to(pred)
+    t1 = torch.as_tensor(t1, dtype=pred.dtype, device=pred.device)
     gap = t * (_log_t(log_t, t1) - _log_t(log_p, t1))
     return (gap - (((2 - t1) * log_t).exp() - ((2 - t1) * log_p).exp()) / (2 - t1)).sum(-1)
 
@@ -60,7 +60,7 @@ def log_tempered_softmax(logits: Tensor, t: float | Tensor, iterations: int) -> 
     it from the largest logit without overshooting; they are exact for t = 1 and for equal logits. The last step is taken with
     the gradient, its slope held fixed: by the implicit function theorem that is the gradient of c.
     """
-    t = torch.as_tensor(t).to(logits)
+    t = torch.as_tensor(t, dtype=logits.dtype, device=logits.device)
     logits = logits - logits.detach().amax(-1, keepdim=True)
     fixed, c = logits.detach(), torch.zeros_like(logits[..., :1])
     for _ in range(iterations):

@@ -168,7 +168,7 @@ def bce_with_logits(
     """
     if not _is(0, label_smoothing):
         target = target + label_smoothing * (0.5 - target)
-    weight = None if _is(1, pos_weight) else torch.as_tensor(pos_weight).to(pred)
+    weight = None if _is(1, pos_weight) else torch.as_tensor(pos_weight, dtype=pred.dtype, device=pred.device)
     return mean_over_outputs(F.binary_cross_entropy_with_logits(pred, target, pos_weight=weight, reduction="none"))
 
 

@@ -95,7 +95,9 @@ def asymmetric(
     factor before the log fixed in the gradient unless told otherwise, and adds the losses up; here the gradient is the whole one.
     """
     log_p, log_not_p = F.logsigmoid(pred), F.logsigmoid(-pred)
-    log_not_q = torch.logaddexp(log_not_p, torch.as_tensor(clip).to(pred).log()).clamp(max=0)
+    log_not_q = torch.logaddexp(log_not_p, torch.as_tensor(clip, dtype=pred.dtype, device=pred.device).log()).clamp(
+        max=0
+    )
     positive = -(gamma_pos * log_not_p).exp() * log_p
     negative = -power(-log_not_q.expm1(), gamma_neg) * log_not_q
     return mean_over_outputs(target * positive + (1 - target) * negative)
