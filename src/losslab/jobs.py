@@ -60,7 +60,7 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
             )
         for text in overrides:
             if text not in fixed and text not in chosen:
-                _set(plain, parse(text).key_or_group, parse(text).value())
+                set_value(plain, parse(text).key_or_group, parse(text).value())
         request = config.canonical(plain)
         made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or config.run_id(request)), number))
     return made
@@ -94,7 +94,8 @@ def _reaches_further(override: Override) -> bool:
     return override.is_add() or override.is_delete() or bool(override.package) or "$" in str(override.input_line)
 
 
-def _set(plain: dict[str, Any], key: str, value: Any) -> None:
+def set_value(plain: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key in nested values."""
     *path, last = key.split(".")
     for part in path:
         plain = plain.setdefault(part, {})

@@ -14,21 +14,26 @@ from losslab.run import Prepared
 _STEPS = 3  # that are timed; the fastest counts
 _GAIN = 0.95  # a larger stack must take at most so much of the time of the smaller one
 
+_LONG = 0.02  # seconds of a step that is more than overhead
+
 
 def fastest_size(run: Prepared, most: int, device: torch.device) -> int:
     """The stack size up to `most` at which a run like this one takes the least time; 1 where no stack gains.
 
-    Doubles the size as long as that pays, so the measurement itself takes about as long as a few steps of the largest stack.
+    Doubles the size until that no longer pays. A step that is short is mostly overhead, which a larger stack shares among more
+    runs: so a small stack that gains nothing says little until its step is long.
     """
-    best, size = _lone(run, device), 1
-    while 2 * size <= most:
+    best, size, tried = _lone(run, device), 1, 2
+    while tried <= most:
         try:
-            pace = _stacked(run, 2 * size, device)
+            pace = _stacked(run, tried, device)
         except torch.OutOfMemoryError:
             break
-        if pace > _GAIN * best:
+        if pace <= _GAIN * best:
+            best, size = pace, tried
+        elif pace * tried > _LONG:
             break
-        best, size = pace, 2 * size
+        tried = min(2 * tried, most) if tried < most else most + 1
     return size
 
 
