@@ -65,7 +65,8 @@ class Loss(nn.Module):
         self._state = STATES.get(name, State())
         self._lists = [key for key, value in params.items() if isinstance(value, list)]
         for key in self._lists:
-            self.register_buffer(key, torch.tensor(params[key], dtype=torch.float64), persistent=False)
+            self.register_buffer(key, torch.tensor(params[key], dtype=torch.get_default_dtype()), persistent=False)
+        self._others = [*self._lists, *self._state.learned, *self._state.running]
         for key, first in self._state.learned.items():
             self.register_parameter(key, nn.Parameter(torch.tensor(first)))
         for key, first in self._state.running.items():
@@ -93,9 +94,17 @@ class Loss(nn.Module):
 
     def keywords(self, like: Tensor) -> dict[str, Any]:
         """What the function takes beside pred and target: numbers and words as they are, lists and state as tensors."""
-        tensors = {key: self.get_buffer(key).to(like) for key in self._lists}
-        kept = {key: getattr(self, key) for key in (*self._state.learned, *self._state.running)}
-        return self.params | tensors | kept
+        if not self._others:  # some microseconds of each step
+            return self.params
+        tensors = {key: self._as(key, like) for key in self._lists}
+        return self.params | tensors | {key: getattr(self, key) for key in self._others if key not in tensors}
+
+    def _as(self, key: str, like: Tensor) -> Tensor:
+        """A list in the precision and on the device of the prediction, from its own numbers where the buffer has another."""
+        kept = self.get_buffer(key)
+        if kept.dtype == like.dtype and kept.device == like.device:
+            return kept
+        return torch.tensor(self.params[key], dtype=like.dtype, device=like.device)
 
     def check_target(self, target: Tensor, classes: int | None = None) -> None:
         """Raises ValueError for a target outside the loss's domain, and for class counts that nobody gave or counted."""
@@ -110,8 +119,8 @@ class Loss(nn.Module):
         """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], for a loss that needs it."""
         if self.params.get("counts") == UNCOUNTED:
             counts = target.sum(0) if target.is_floating_point() else torch.bincount(target, minlength=classes)
-            self.counts = counts.double()
             self.params["counts"] = counts.tolist()
+            self.counts = torch.tensor(self.params["counts"], device=counts.device)
 
     def extra_repr(self) -> str:
         """What `print(loss)` shows between the brackets."""

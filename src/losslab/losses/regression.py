@@ -16,7 +16,7 @@ from losslab.losses.base import register
 
 def mean_over_outputs(losses: Tensor) -> Tensor:
     """[N, ...] -> [N]: the mean over all axes but the first."""
-    return losses.flatten(1).mean(1) if losses.ndim > 1 else losses
+    return losses.mean(tuple(range(1, losses.ndim))) if losses.ndim > 1 else losses
 
 
 @register
