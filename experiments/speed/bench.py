@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ def template(request: dict[str, Any]) -> float:
         )
         for rows, train in ((parts.split["train"], True), (parts.split["val"], False))
     ]
-    with tempfile.TemporaryDirectory() as folder, trainer.quiet():
+    with tempfile.TemporaryDirectory() as folder, trainer.quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer batches than it logs after
         fitter = pl.Trainer(
             max_epochs=parts.epochs,
             accelerator="cpu",
