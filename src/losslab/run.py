@@ -90,8 +90,24 @@ def prepare(request: dict[str, Any]) -> Prepared:
         targets = task.target(term.space, rows.targets)
         term.calibrate(targets[split["train"]], task.outputs)
         term.check_target(targets, task.outputs)
+    _try(task, model, loss, rows)
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
     return Prepared(request, source, split, rows, task, model, init, loss, batches)
+
+
+@torch.no_grad()
+def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.Corrupted) -> None:
+    """Raises BadRequest where the loss cannot take what task and model give, as with a wrong number of class weights."""
+    raw = model.eval()(rows.inputs[:2])
+    model.train()
+    dtype = rows.inputs.dtype
+    try:
+        loss.per_sample(
+            {space: task.prediction(space, raw) for space in loss.spaces},
+            {space: task.target_as(space, rows.targets[:2], dtype) for space in loss.spaces},
+        )
+    except ValueError as error:
+        raise config.BadRequest(f"The loss cannot be used here: {error}") from error
 
 
 def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Record:

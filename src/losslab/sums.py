@@ -51,7 +51,7 @@ def value(text: str) -> Any:
 
 def _split(mark: str, text: str) -> list[str]:
     """The parts between marks that stand outside brackets and are no sign of an exponent, as in 1e+3."""
-    return re.split(mark + r"(?![^(]*\))(?![^\[]*\])(?<!e\+)", text)
+    return re.split(mark + r"(?![^(]*\))(?![^\[]*\])(?<![\d.]e\+)", text)
 
 
 def _refusal(part: str, text: str) -> BadRequest:
