@@ -1,0 +1,52 @@
+"""Metrics computed for many runs at once are those that scikit-learn and torchmetrics give run by run."""
+
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
+
+from losslab import compose
+from losslab.run import prepare
+from losslab.tasks.binary import rankings
+from losslab.tasks.calibration import calibration_error
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("levels", [3, 20, 10**6])  # few levels make many ties
+def test_rankings_are_those_of_scikit_learn_ties_included(levels: int) -> None:
+    score, labels = (levels * draw(5, 60)).floor(), (draw(5, 60, seed=1) > 0.7).float()
+    found = rankings(score, labels)
+    for run in range(5):
+        assert found["auroc"][run].item() == pytest.approx(roc_auc_score(labels[run], score[run]))
+        assert found["average_precision"][run].item() == pytest.approx(average_precision_score(labels[run], score[run]))
+
+
+def test_calibration_error_is_that_of_torchmetrics() -> None:
+    stated, labels = draw(5, 200), (draw(5, 200, seed=1) > 0.4).float()
+    logits, classes = (
+        4 * draw(5, 200, 6, seed=2),
+        torch.randint(6, (5, 200), generator=torch.Generator().manual_seed(3)),
+    )
+    confidence, guess = logits.softmax(-1).max(-1)
+    yes_or_no, of_guess = calibration_error(stated, labels), calibration_error(confidence, (guess == classes).float())
+    for run in range(5):
+        torch.testing.assert_close(yes_or_no[run], binary_calibration_error(stated[run], labels[run].long(), n_bins=15))
+        expected = multiclass_calibration_error(logits[run].softmax(-1), classes[run], 6, n_bins=15)
+        torch.testing.assert_close(of_guess[run], expected)
+
+
+@pytest.mark.parametrize("task", ["regression", "counts", "multiclass", "binary", "bbox"])
+def test_a_run_among_others_has_the_metrics_that_it_has_alone(task: str) -> None:
+    run = prepare(compose(f"task={task}", "trainer=cpu"))
+    rows = run.split["val"]
+    raw = torch.stack([run.model(run.rows.inputs[rows]).detach() * size for size in (1.0, 3.0, float("nan"))])
+    targets = run.rows.targets[rows]
+    found = run.task.evaluate_all(raw, torch.stack([targets] * 3))
+    for one, metrics in zip(raw, found, strict=True):
+        assert metrics == pytest.approx(run.task.evaluate(one, targets), nan_ok=True)
+    assert all(value != value for value in found[2].values()), (
+        "one run that is not finite leaves the others as they are"
+    )
