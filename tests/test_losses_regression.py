@@ -342,7 +342,10 @@ def test_barron_by_way_of_alpha_meets_no_seam() -> None:
         for e in (1e-3, 0.5, 3.0, 50.0):
             width = max(2 - alpha, 1e-300)
             # psi(e) = e (1 + e^2 / |alpha - 2|)^(alpha / 2 - 1)
-            psi = lambda x, alpha=alpha, width=width: x * math.exp((alpha / 2 - 1) * math.log1p(x * x / width))  # noqa: E731
+
+            def psi(x: float, alpha: float = alpha, width: float = width) -> float:
+                return x * math.exp((alpha / 2 - 1) * math.log1p(x * x / width))
+
             expected = integrate.quad(psi, 0, e, epsabs=0, epsrel=1e-12, points=[e / 100])[0]
             found = float(loss_of("barron", tensor([e], dtype=torch.float64), alpha=alpha, c=1.0))
             assert found == pytest.approx(expected, rel=1e-9)

@@ -38,11 +38,8 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
     composed: dict[tuple[str, ...], dict[str, Any]] = {}
     made = []
     for number, overrides in enumerate(jobs, first):
-        recipe = any(
-            parse(text).key_or_group == "experiment" for text in overrides
-        )  # it may change any value after all choices
-        chosen = [] if recipe else [text for text in overrides if names_a_file(parse(text))]
-        fixed = tuple(text for text in overrides if not (is_plain_value(parse(text)) or text in chosen))
+        chosen = files([parse(text) for text in overrides])
+        fixed = tuple(text for text in overrides if not (is_plain_value(parse(text)) or parse(text) in chosen))
         if not plain_folders:
             fixed, chosen = tuple(overrides), []
         if fixed not in composed:
@@ -54,12 +51,11 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
             }
         plain = copy.deepcopy(composed[fixed])
         subdir = plain.pop("subdir")
-        for text in chosen:
-            plain[parse(text).key_or_group] = copy.deepcopy(
-                config.card(parse(text).key_or_group, str(parse(text).value())).values
-            )
+        for override in chosen:
+            card = config.card(override.key_or_group, str(override.value()))
+            plain[override.key_or_group] = copy.deepcopy(card.values)
         for text in overrides:
-            if text not in fixed and text not in chosen:
+            if text not in fixed and parse(text) not in chosen:
                 set_value(plain, parse(text).key_or_group, parse(text).value())
         request = config.canonical(plain)
         made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or config.run_id(request)), number))
@@ -79,7 +75,13 @@ def is_plain_value(override: Override) -> bool:
     return not (group or _reaches_further(override))
 
 
-def names_a_file(override: Override) -> bool:
+def files(overrides: Sequence[Override]) -> list[Override]:
+    """The choices of files that can be put into a composed config; none beside a recipe, which may change any value after them."""
+    recipe = any(override.key_or_group == "experiment" for override in overrides)
+    return [] if recipe else [override for override in overrides if _names_a_file(override)]
+
+
+def _names_a_file(override: Override) -> bool:
     """Whether an override chooses a file of a group that sets nothing beyond the group: any but a task."""
     key = override.key_or_group
     return (

@@ -143,15 +143,14 @@ def _chosen(whole: Callable[[tuple[str, ...]], DictConfig], groups: Sequence[str
     A composition takes some fifty milliseconds, and a sweep may go over all losses.
     """
     parsed = {text: _parse(text) for text in (*groups, *values)}
-    files = [text for text in groups if jobs.names_a_file(parsed[text])]
-    recipe = any(override.key_or_group == "experiment" for override in parsed.values())
-    if recipe or not all(jobs.is_plain_value(parsed[text]) for text in values):
+    files = jobs.files(list(parsed.values()))
+    if not files or not all(jobs.is_plain_value(parsed[text]) for text in values):
         return _composed([*groups, *values])
-    base = whole(tuple(text for text in groups if text not in files)).copy()
+    base = whole(tuple(text for text in groups if parsed[text] not in files)).copy()
     with open_dict(base):
-        for text in files:
-            group, name = parsed[text].key_or_group, parsed[text].value()
-            OmegaConf.update(base, group, config.card(group, str(name)).values, merge=False)
+        for file in files:
+            card = config.card(file.key_or_group, str(file.value()))
+            OmegaConf.update(base, file.key_or_group, card.values, merge=False)
         for text in values:
             OmegaConf.update(base, parsed[text].key_or_group, parsed[text].value(), merge=False)
     return base

@@ -145,7 +145,7 @@ def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: P
 
 def draw_figures(fitter: pl.Trainer) -> None:
     """Draws the task's figures for the model as it is after training, if figures were asked for."""
-    for callback in fitter.callbacks:  # type: ignore[attr-defined]
+    for callback in fitter.callbacks:  # type: ignore[attr-defined]  # Lightning sets it
         if isinstance(callback, Figures):
             callback.finish(fitter)
 

@@ -96,7 +96,7 @@ def show(made: pd.DataFrame, console: Console) -> None:
         ("last epoch", "right"),
         ("seeds", "right"),
     ):
-        printed.add_column(column, justify=where)  # type: ignore[arg-type]
+        printed.add_column(column, justify=where)  # type: ignore[arg-type]  # a word among rich's
     for setting, block in made.groupby("setting", sort=False):
         by_loss = sorted(block.groupby("loss"), key=lambda item: _rank(item[1]["best"], made.attrs["better"]))
         for number, (loss, runs) in enumerate(by_loss):
