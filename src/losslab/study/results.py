@@ -1,0 +1,58 @@
+"""What the records of a study, or of a plain sweep, hold, as tables. All that a report shows is read from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Results:
+    """The tables of one study.
+
+    Attributes:
+        name: of the study; "" for a plain sweep.
+        question: what it is to answer, as written in its recipe; may be "".
+        task: its name.
+        metric: the test metric that is compared.
+        better: "min" or "max".
+        epoch: "best" (by validation) or "last".
+        reference: label of the loss that the others are compared with.
+        losses: labels in the order of the study.
+        arms: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
+        settings: one row a setting, in the order of the study; index: its label, as in `runs.setting`; one column an axis,
+            named by its dotted key, such as "corruption.fraction"; no column where nothing but loss and seed differs.
+        runs: one row a run that was compared: arm, loss, setting, seed, status (done, diverged, failed, skipped, missing), value
+            (the metric; NaN where not finite), constant (that of the best constant prediction; NaN where unknown),
+            lr, params (hyperparameters as text, "" where there are none to set), run (its id).
+        trials: one row a tuning run: loss, at (label of where it was tuned), trial (number), lr, params, seed, status, value
+            (the metric on validation).
+        choices: one row a loss and `at`: lr, params, value (mean on validation over the tuning seeds), trials (their number),
+            diverged (trials of which a run diverged), edge ("" or what lies on the edge of its range, in words).
+        curves: one row a run and epoch: arm, loss, setting, seed, epoch (from 1), val (the metric on validation), train (the
+            training loss, never to be compared across losses).
+        failures: one row a run that did not end well: phase (tune, confirm), loss, setting, seed, status, reason.
+        protocol: sentences that say how it was done.
+        notes: sentences that a reader must know: what is missing, not paired, or mixed.
+        provenance: what made it, from label to text: command, commit, versions, device, seeds, hashes, seconds.
+    """
+
+    name: str
+    question: str
+    task: str
+    metric: str
+    better: str
+    epoch: str
+    reference: str
+    losses: list[str]
+    arms: list[str]
+    settings: pd.DataFrame
+    runs: pd.DataFrame
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
+    choices: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    failures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    protocol: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    provenance: dict[str, str] = field(default_factory=dict)
