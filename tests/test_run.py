@@ -113,8 +113,20 @@ def test_what_a_run_leaves(quick: Quick, tmp_path: Path) -> None:
     assert record.data["rows_in"] == {"train": 180, "val": 60, "test": 60}
     assert record.model["parameters"] == 4929
     wanted = itertools.product(("best", "last"), ("val", "test"), ("mae", "rmse", "median_ae", "r2"))
-    assert set(record.metrics) == {"/".join(parts) for parts in wanted}
+    constant = itertools.product(("constant",), ("test",), ("mae", "rmse", "median_ae", "r2"))
+    assert set(record.metrics) == {"/".join(parts) for parts in (*wanted, *constant)}
+    assert {name: len(values) for name, values in record.curves.items()} == dict.fromkeys(
+        ("train/loss", "val/loss", "val/mae", "val/rmse", "val/median_ae", "val/r2"), 2
+    )
+    assert record.curves["val/mae"][-1] == pytest.approx(record.metrics["last/val/mae"], rel=1e-5)
     assert config.check(record.config) == record.config, "the config of a record can be run again"
+
+
+def test_a_record_of_an_earlier_version_is_read(quick: Quick, tmp_path: Path) -> None:
+    record = quick("loss=l1")
+    path = tmp_path / "run/record.json"
+    path.write_text(json.dumps({key: value for key, value in vars(record).items() if key not in ("curves", "study")}))
+    assert read_record(tmp_path / "run") == replace(record, curves={}, study=None)
 
 
 def test_checkpoints_hold_the_best_and_the_last_weights(quick: Quick, tmp_path: Path) -> None:
@@ -252,6 +264,7 @@ def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, mon
     resumed = quick(*asked, into="stopped")
     assert resumed.metrics == whole.metrics
     assert resumed.best_epoch == whole.best_epoch
+    assert resumed.curves == whole.curves
     first, second = (
         [(event.step, event.value) for event in curves(tmp_path / into).Scalars("train/loss")]
         for into in ("whole", "stopped")

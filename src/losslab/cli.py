@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from losslab.jobs import Job
     from losslab.record import Record
+    from losslab.request import StudyRequest
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,8 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
     gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
     gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
-    report = commands.add_parser("report", help="sum up the records below a folder: a table and a figure")
+    report = commands.add_parser("report", help="sum up the records below a folder: a table, a page, Markdown, parquet")
     report.add_argument("folder", type=Path)
+    report.add_argument("--metric", default="", help="the test metric that is compared, where not the study's own")
+    report.add_argument("--epoch", default="", choices=["best", "last"], help="whose figures are compared")
+    report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
+    report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
     given, more = parser.parse_known_args(arguments)
     if given.command == "show" and not any(word.startswith("-") for word in more):
         given.settings += more  # argparse takes none after an option
@@ -54,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         "losses": lambda: list_losses(given.task, given.markdown),
         "show": lambda: show(given.name, given.settings, given.out or Path(f"{given.name}.png")),
         "gallery": lambda: write_gallery(given.out),
-        "report": lambda: report_on(given.folder),
+        "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
     }
     try:
         status = answers[given.command]()
@@ -79,29 +84,33 @@ def train(arguments: list[str]) -> int:
     import hydra
     from hydra._internal.utils import get_args_parser
 
-    from losslab.request import check_command
+    from losslab.request import StudyRequest, check_command
 
     given = get_args_parser().parse_args(arguments)
     if given.config_dir or given.config_name or given.config_path:
         print("train.py: Configs are read from conf/ alone; put your own files there.", file=sys.stderr)
         return 2
+    many = given.multirun
     try:
         if not (given.help or given.hydra_help or given.cfg or given.info or given.shell_completion):
             try:
-                lone = check_command(given.overrides, given.multirun)
+                asked = check_command(given.overrides, given.multirun)
             except config.BadRequest as error:
                 print(f"train.py: {error}", file=sys.stderr)
                 return 2
-            if lone:  # composed and checked; Hydra would compose it twice more
-                return _run(*lone)
+            if isinstance(asked, StudyRequest):
+                many = True
+                return _study(asked)
+            if asked:  # composed and checked; Hydra would compose it twice more
+                return _run(*asked)
         command = Command()
         sys.argv = ["train.py", *arguments]
         hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
         return command.status
     except KeyboardInterrupt:
         same = "The same command without overwrite=true" if "overwrite=true" in arguments else "The same command"
-        onward = "repeats no run that is over" if given.multirun else "goes on from the last checkpoint"
-        more = "a stack that was training begins anew" if given.multirun else "one is made every two seconds"
+        onward = "repeats no run that is over" if many else "goes on from the last checkpoint"
+        more = "a stack that was training begins anew" if many else "one is made every two seconds"
         print(f"\nStopped. {same} {onward} ({more}).", file=sys.stderr)
         return 130
 
@@ -188,10 +197,11 @@ def write_gallery(into: Path) -> int:
     return 0
 
 
-def report_on(folder: Path) -> int:
-    """Prints the table over all records below `folder` and draws its figure. Returns the exit status."""
+def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = "", mix: bool = False) -> int:
+    """Prints the table over all records below `folder` and writes its report. Returns the exit status."""
     from losslab.record import read_records
     from losslab.study import report
+    from losslab.study.gather import Asked
 
     try:
         records = read_records(folder) if folder.is_dir() else []
@@ -199,14 +209,26 @@ def report_on(folder: Path) -> int:
             raise ValueError(
                 f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
             )
-        table = report.table(records)
     except ValueError as error:
         raise config.BadRequest(str(error)) from error
-    report.show(table, Console())
-    print(f"\nFigure:      {report.draw(table, folder / 'report.png')}")
-    print(f"Records:     {report.save(records, folder / 'records.parquet')}")
-    print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
+    report.make(records, folder, Console(), Asked(metric, epoch, reference, mix))
     return 0
+
+
+def _study(asked: StudyRequest) -> int:
+    """A study from its first trial to its report. Returns the exit status."""
+    from losslab.study import report
+    from losslab.study.conduct import conduct
+    from losslab.study.gather import Asked
+
+    try:
+        records = conduct(*asked)
+    except config.BadRequest as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    print()
+    report.make(records, asked.folder, Console(), Asked(mix=asked.mix))
+    return int(any(record.status == "failed" for record in records))
 
 
 def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:

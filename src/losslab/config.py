@@ -27,6 +27,7 @@ _HERE = Path(__file__).resolve().parent
 # Inside the package where it was installed as a wheel, at the top of the repository where it is being worked on.
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
+RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
 
 
@@ -132,6 +133,8 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     request = config if isinstance(config, DictConfig) else dict(config)
     if isinstance(request, DictConfig):
         request = resolved(request)
+    if "study" in request:
+        raise BadRequest("A study is many runs, and this is to be one; leave study= away.")
     if isinstance(request.get("experiment"), Mapping):
         raise BadRequest(
             "A recipe under conf/experiment/ must begin with the line '# @package _global_'; without it, it sets nothing."

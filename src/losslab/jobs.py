@@ -19,11 +19,15 @@ from losslab import config
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: what is asked for, where it is to lie, and its number. The request may still be incompatible."""
+    """One run of a sweep: what is asked for, where it is to lie, and its number. The request may still be incompatible.
+
+    part: which part of which study it is; None outside a study.
+    """
 
     request: dict[str, Any]
     folder: Path
     number: int
+    part: dict[str, Any] | None = None
 
 
 def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequence[str]], first: int) -> list[Job]:

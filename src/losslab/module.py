@@ -62,7 +62,7 @@ class RunModule(pl.LightningModule):
     """Trains `model` under `loss` on rows that lie on the device whole; batches are row numbers.
 
     Losses are kept as tensors and read once an epoch, since each reading waits for the device. A loss or a prediction that
-    is not finite ends the training: `diverged_in` then names the epoch, from 1. `latest` holds the last epoch's curves.
+    is not finite ends the training: `diverged_in` then names the epoch, from 1. `curves` holds what each epoch gave.
     """
 
     inputs: Tensor
@@ -90,7 +90,7 @@ class RunModule(pl.LightningModule):
         for name, tensor in ({"inputs": data.inputs, "targets": data.targets} | in_spaces).items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
-        self.latest: dict[str, float] = {}
+        self.curves: list[dict[str, float]] = []
         self._earlier_seconds, self._started = 0.0, 0.0
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
@@ -130,9 +130,9 @@ class RunModule(pl.LightningModule):
             means["train/penalty"] = torch.stack(self._penalties).mean()
         self._losses, self._penalties = [], []
         metrics = {f"val/{name}": value for name, value in self.task.evaluate(raw, self.targets[val]).items()}
-        self.latest = {name: float(value) for name, value in means.items()} | metrics
+        self.curves.append({name: float(value) for name, value in means.items()} | metrics)
         if self.logger:
-            self.logger.log_metrics(self.latest, self.global_step)
+            self.logger.log_metrics(self.curves[-1], self.global_step)
         monitor = f"val/{self.task.selector}"
         # what ModelCheckpoint reads; self.log would take a millisecond
         self.trainer.callback_metrics[monitor] = torch.tensor(metrics[monitor])
@@ -173,11 +173,11 @@ class RunModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps what the weights do not tell."""
-        checkpoint |= {"fit_seconds": self.fit_seconds, "diverged_in": self.diverged_in}
+        checkpoint |= {"fit_seconds": self.fit_seconds, "diverged_in": self.diverged_in, "curves": self.curves}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting."""
-        self._earlier_seconds = checkpoint["fit_seconds"]
+        """Goes on counting, and drawing the curves."""
+        self._earlier_seconds, self.curves = checkpoint["fit_seconds"], checkpoint["curves"]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches are made on the device."""

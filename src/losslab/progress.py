@@ -41,7 +41,7 @@ class EpochBar(ProgressBar):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Shows what the epoch before gave: at the end of an epoch callbacks are called before the module has judged it."""
-        shown = cast(RunModule, pl_module).latest
+        shown = (cast(RunModule, pl_module).curves or [{}])[-1]
         if self._bar:
             text = "  ".join(f"{name} {shown[name]:.4g}" for name in ("train/loss", self.metric) if name in shown)
             self._bar.update(self._bar.task_ids[0], completed=trainer.current_epoch, description=text)

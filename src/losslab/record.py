@@ -7,7 +7,8 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
@@ -28,7 +29,10 @@ class Record:
     selection: the metric that chose the best epoch, its better direction, and whether the validation split was clean (an
     oracle, where the training split is not) or corrupted.
     metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
+        Also `constant/test/<name>`: what the best constant prediction gets, by the training targets.
+    curves: what was measured after each epoch, by name: `train/loss`, `val/<name>`; None where not finite.
     pairing: a hash each of data, split, corruption, init and order; equal hashes mean equal tensors.
+    study: of which study this is a run and which part of it; None outside a study.
     """
 
     status: str
@@ -46,6 +50,7 @@ class Record:
     epochs: int = 0
     best_epoch: int | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
     pairing: dict[str, str] = field(default_factory=dict)
     fused: int = 1
     seconds: dict[str, float] = field(default_factory=dict)
@@ -53,11 +58,13 @@ class Record:
     traceback: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
+    study: dict[str, Any] | None = None
 
     @staticmethod
     def of(request: Mapping[str, Any], status: str, reason: str | None = None, **rest: Any) -> Record:
         """A record of a request, with where and by what it was run filled in."""
         loss = dict(request["loss"])
+        rest["curves"] = _columns(rest.get("curves", []))
         parts = {
             group: rest.pop(group, {}) | dict(request[group]) for group in ("data", "model", "optimizer", "corruption")
         }
@@ -73,7 +80,7 @@ class Record:
             seed=request["seed"],
             config=dict(request),
             versions=_versions(),
-            commit=_commit(),
+            commit=commit(),
             **parts,
             **rest,
         )
@@ -85,8 +92,26 @@ class Record:
     def write(self, folder: Path) -> Path:
         """Writes record.json whole or not at all; where it is, the run is over."""
         path = folder / NAME
-        write_whole(path, json.dumps(vars(self), indent=2, allow_nan=False) + "\n")
+        plain = dict(vars(self))
+        curves = (
+            f"    {json.dumps(name)}: {json.dumps(values, allow_nan=False)}"
+            for name, values in plain.pop("curves").items()
+        )
+        text = json.dumps(plain, indent=2, allow_nan=False).removesuffix("\n}")
+        write_whole(
+            path, text + ',\n  "curves": {\n' + ",\n".join(curves) + "\n  }\n}\n"
+        )  # a line each, not one a number
         return path
+
+
+def _columns(epochs: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """What was measured epoch by epoch, as a list for each name, in six digits."""
+    names = dict.fromkeys(name for epoch in epochs for name in epoch)
+    values = {name: [epoch.get(name, math.nan) for epoch in epochs] for name in names}
+    return {
+        name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in column]
+        for name, column in values.items()
+    }
 
 
 def write_whole(path: Path, text: str, lasting: bool = True) -> None:
@@ -105,7 +130,8 @@ def read_record(folder: Path) -> Record | None:
     path = Path(folder) / NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Record(**{key: content[key] for key in (f.name for f in fields(Record))})
+        later = {"curves", "study"} - content.keys()  # earlier versions did not write them
+        return Record(**{key: content[key] for key in (f.name for f in fields(Record)) if key not in later})
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
@@ -138,9 +164,17 @@ def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """All records below a folder, in the order of their paths."""
+    """All records below a folder, in the order of their paths. Raises ValueError for one that is torn."""
     found = (read_record(path.parent) for path in sorted(Path(folder).rglob(NAME)))
     return [record for record in found if record is not None]
+
+
+def readable_records(folder: Path) -> Iterator[Record]:
+    """The records below a folder that are whole; torn ones are written anew by the run that left them."""
+    for path in sorted(Path(folder).rglob(NAME)):
+        with suppress(ValueError):
+            if record := read_record(path.parent):
+                yield record
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -163,7 +197,7 @@ def _versions() -> dict[str, str]:
 
 
 @cache
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the code that runs, with a plus sign where files differ from it; None where git does not hold this code."""
     here = Path(__file__).resolve()
 

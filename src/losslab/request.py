@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, NamedTuple
 
 import yaml
 from hydra import compose as hydra_compose
@@ -23,6 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from losslab import config, jobs
 from losslab.config import BadRequest, Incompatible
+from losslab.study import plan
+from losslab.study.plan import Study
 
 # Names that the folder of a run may hold; all that `overwrite=true` removes.
 RUN_FILES = ("config.yaml", "record.json", "checkpoints/*.ckpt", "events.out.tfevents.*")
@@ -38,16 +41,29 @@ def compose(*overrides: str) -> dict[str, Any]:
         return config.check(_composed(_single(_axes(overrides))))
 
 
-def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, Any], Path] | None:
-    """The checked request of a lone run and its folder; None for a sweep. Writes nothing.
+class StudyRequest(NamedTuple):
+    """A study, the folder that it is to lie in, and whether it takes runs of other commits for its own."""
 
-    Raises BadRequest where the run, or any run of the sweep, would be refused.
+    study: Study
+    folder: Path
+    mix: bool
+
+
+def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, Any], Path] | StudyRequest | None:
+    """The checked request of a lone run and its folder, or a checked study; None for a sweep. Writes nothing.
+
+    Raises BadRequest where the run, or any run of the sweep or the study, would be refused.
 
     In a sweep, runs whose loss or data do not fit their task are left for the sweep to skip, unless none fits.
     """
     with _hydra():
         axes = _axes(overrides)
         whole = _composed([choices[0] for choices in axes.values()], with_hydra=True)
+        if "study" in whole:
+            if multirun:
+                raise BadRequest("A study trains all its runs itself; leave -m away.")
+            _single(axes)
+            return _study(whole, overrides)
         if multirun or str(OmegaConf.select(whole, "hydra.mode")) == "RunMode.MULTIRUN":
             params = OmegaConf.select(whole, "hydra.sweeper.params") or {}
             _check_sweep(_axes([f"{key}={value}" for key, value in params.items()]) | axes)
@@ -59,6 +75,20 @@ def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, A
         check_writable(folder)
         check_folder(folder, request)
         return request, folder
+
+
+def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
+    """The study that a composed config asks for. Raises BadRequest where it would be refused."""
+    asked = config.resolved(whole)
+    if "name" not in asked["study"]:
+        raise BadRequest("A recipe that describes a study must begin its defaults with '- override /study: fair'.")
+    name = str(whole.hydra.runtime.choices.get("experiment") or "study")
+    told = [text for text in overrides if not text.startswith(("hydra.", "study.mix", *config.WHERE_AND_HOW))]
+    study = plan.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
+    folder = Path(str(whole.hydra.sweep.dir))
+    folder = (folder / name if str(folder) == config.RUNS else folder).absolute()
+    check_writable(folder)
+    return StudyRequest(study, folder, asked["study"]["mix"])
 
 
 def _single(axes: Mapping[str, list[str]]) -> list[str]:
@@ -184,7 +214,7 @@ def _check_choice(text: str) -> None:
         raise BadRequest(f"{key} must name a folder.")
     if key.endswith(".name") and key.removesuffix(".name") in config.GROUPS:
         raise BadRequest(f"'{key}' cannot be set by itself: write {key.removesuffix('.name')}=NAME.")
-    is_group = key in (*config.GROUPS, "experiment") and not parsed.is_delete()
+    is_group = key in (*config.GROUPS, "study", "experiment") and not parsed.is_delete()
     if is_group and str(value) not in config.names(key):
         raise BadRequest(config.unknown(key, "null" if value is None else str(value), config.names(key)))
 
@@ -221,6 +251,8 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
             and not parsed.package
         ):
             group, _, inner = key.partition(".")
+            if group == "study" and chosen.get("study") and inner.split(".")[0] != "axes":
+                return config.no_such_key(group, chosen["study"], inner)
             if inner and group in config.GROUPS:
                 return config.no_such_key(group, plain[group].name, inner)
             return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(k for k in known if '.' not in k)}."
@@ -237,7 +269,7 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _is_group(key: str) -> bool:
-    return key in config.GROUPS or key == "experiment" or "/" in key
+    return key in (*config.GROUPS, "study", "experiment") or "/" in key
 
 
 @contextmanager

@@ -50,8 +50,10 @@ class Prepared:
     def record(self, **outcome: Any) -> Record:
         """The record of this run, whatever trained it."""
         split, hit = self.split, self.rows.hit
+        metrics = self._constant() | outcome.pop("metrics")
         return Record.of(
             self.request,
+            metrics=metrics,
             selection={
                 "metric": self.task.selector,
                 "better": self.task.metrics[self.task.selector],
@@ -62,6 +64,13 @@ class Prepared:
             model={"parameters": sum(p.numel() for p in self.model.parameters())},
             **outcome,
         )
+
+    def _constant(self) -> dict[str, float]:
+        """The test metrics of the best constant prediction, as the training targets have it: what a useful loss must beat."""
+        targets, test = self.rows.targets, self.split["test"]
+        raw = self.task.constant(targets[self.split["train"]]).to(self.rows.inputs.dtype)
+        found = self.task.evaluate(raw.expand(len(test), -1), targets[test])
+        return {f"constant/test/{name}": value for name, value in found.items()}
 
     def pairing(self) -> dict[str, str]:
         """The hashes by which runs prove that they saw the same. To be taken before the first step."""
@@ -110,7 +119,9 @@ def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.
         raise config.BadRequest(f"The loss cannot be used here: {error}") from error
 
 
-def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Record:
+def run(
+    request: Mapping[str, Any], folder: Path | str, bar: bool = True, study: Mapping[str, Any] | None = None
+) -> Record:
     """Trains what `request` asks for, in `folder`, and returns the record that it leaves there.
 
     A run that is over is not repeated: its record is returned. One that was stopped goes on from its last checkpoint, to
@@ -120,6 +131,7 @@ def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Rec
         request: a composed config, as `losslab.compose("loss=l1", "seed=3")` gives.
         folder: where config.yaml, record.json, events and checkpoints go; made where it is missing.
         bar: whether a terminal shows how far it is.
+        study: which part of which study it is, for its record.
 
     Raises:
         losslab.BadRequest: before anything is written, for a request that cannot be met.
@@ -169,6 +181,7 @@ def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Rec
         **outcome(module.diverged_in, parts.epochs),
         best_epoch=best["epoch"] + 1,
         metrics=metrics,
+        curves=module.curves,
         pairing=pairing,
         seconds={
             "setup": ready - started,
@@ -176,6 +189,7 @@ def run(request: Mapping[str, Any], folder: Path | str, bar: bool = True) -> Rec
             "total": ready - started + fit_seconds + time.perf_counter() - trained,
         },
         device=describe(module.device),
+        study=study,
     )
     trainer.log_hyperparameters(fitter, record)
     record.write(folder)
@@ -204,4 +218,4 @@ def outcome(diverged_in: int | None, epochs: int) -> dict[str, Any]:
 def _can_go_on(last: Path) -> bool:
     """Whether a checkpoint is one of a lone run that has not diverged. All others start anew, to the same end."""
     checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    return "diverged_in" in checkpoint and checkpoint["diverged_in"] is None
+    return {"diverged_in", "curves"} <= checkpoint.keys() and checkpoint["diverged_in"] is None

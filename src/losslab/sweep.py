@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -128,6 +128,9 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
             records[job.folder] = _record(job, "skipped", reason)
             tell(job, records[job.folder], False)
         elif record := finished(job.folder, job.request):
+            if job.part and record.study != job.part:  # trained for an earlier form of the study
+                record = replace(record, study=job.part)
+                record.write(job.folder)
             records[job.folder] = record
             tell(job, record, True)
         else:
@@ -172,7 +175,7 @@ def train_stack(stack: Stack, bar: SweepBar) -> Iterator[tuple[Job, Record, str 
 def train_alone(job: Job) -> Record:
     """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
     try:
-        return run(job.request, job.folder, bar=False)
+        return run(job.request, job.folder, bar=False, study=job.part)
     except Exception as error:
         return _record(job, "failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
@@ -213,7 +216,7 @@ def _misfit(job: Job) -> str | None:
 
 def _record(job: Job, status: str, reason: str, **rest: Any) -> Record:
     """Writes the record of a job that was not trained to an end."""
-    record = Record.of(job.request, status, reason, **rest)
+    record = Record.of(job.request, status, reason, study=job.part, **rest)
     job.folder.mkdir(parents=True, exist_ok=True)
     record.write(job.folder)
     return record
@@ -250,10 +253,12 @@ def _train_stack(jobs: Sequence[Job], bar: SweepBar) -> Iterator[tuple[Job, Reco
             **outcome(module.diverged_in[number], parts.epochs),
             best_epoch=module.best_epoch[number],
             metrics=last[number] | best[number],
+            curves=[values for _, values in module.curves[number]],
             pairing=pairings[number],
             fused=len(runs),
             seconds=share,
             device=device,
+            study=job.part,
         )
         _write(parts, job.folder, module, number, record)
         yield job, record

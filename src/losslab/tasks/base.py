@@ -53,6 +53,10 @@ class Task(nn.Module):
     def check_targets(self, targets: Tensor) -> None:
         """Raises ValueError for a target that makes no sense, whatever the loss."""
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The raw outputs [outputs] of a model that looks at no input and does its best, by the training targets [n, ...]."""
+        raise NotImplementedError
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """Raw outputs [n, outputs] as a prediction in `space`."""
         raise NotImplementedError

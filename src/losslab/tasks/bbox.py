@@ -71,6 +71,11 @@ class Bbox(Task):
         """Raises ValueError for a box with swapped corners or without area."""
         check_target("boxes", targets)
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The box of median centre and size among the training targets."""
+        low, high = targets.chunk(2, -1)
+        return torch.cat([(low + high) / 2, high - low], -1).quantile(0.5, dim=0).logit(1e-6)
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """boxes: corners; values: see the class."""
         return self.target(space, corners(raw))

@@ -39,6 +39,10 @@ class Binary(Task):
         """1."""
         return 1
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The share of yes among the training targets."""
+        return targets.mean()[None].logit(1e-6)
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """binary_logit: [n]; binary_prob: its sigmoid."""
         logit = raw.squeeze(-1)

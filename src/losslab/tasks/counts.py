@@ -34,6 +34,10 @@ class Counts(Regression):
         """Raises ValueError for a target that is negative or not finite."""
         check_target("rate", targets)
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The median of the training targets."""
+        return (targets.quantile(0.5, dim=0).clamp(min=1e-6) / self.mean).log()
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """log_rate; rate; values: the rate in spreads from the median."""
         log_rate = raw + self.mean.log()

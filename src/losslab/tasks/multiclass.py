@@ -31,6 +31,10 @@ class Multiclass(Task):
         """K."""
         return len(self.target_names)
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The classes' shares among the training targets."""
+        return (torch.bincount(targets, minlength=self.outputs) / len(targets)).clamp(min=1e-6).log()
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """class_logits: as they are; class_probs: their softmax."""
         return raw if space == "class_logits" else raw.softmax(-1)

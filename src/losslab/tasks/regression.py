@@ -48,6 +48,10 @@ class Regression(Task):
         """Raises ValueError for a target that is not finite."""
         check_target("values", targets)
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The median of the training targets, to which `calibrate` has moved 0."""
+        return torch.zeros(self.outputs)
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """values: as they are; values_and_scale: [n, D, 2], the value and the log of a scale, in spreads of the target."""
         if space == "values":

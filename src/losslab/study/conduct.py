@@ -1,0 +1,88 @@
+"""A study from the recipe to the report: tune, train on fresh seeds, report. What is over already is not done again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from losslab import config
+from losslab.jobs import Job
+from losslab.record import Record, commit, readable_records, write_whole
+from losslab.study import tuning
+from losslab.study.plan import NAME, Study
+from losslab.sweep import train_all
+
+
+def conduct(study: Study, folder: Path, mix: bool) -> list[Record]:
+    """Does what of a study is not done yet, and returns the records of its trials and of its comparison.
+
+    Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
+    of another commit.
+    """
+    if not study.base["overwrite"]:
+        check_folder(folder, study, mix)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / NAME, yaml.safe_dump(study.mark(), sort_keys=False, allow_unicode=True))
+    records: list[Record] = []
+
+    def train(jobs: list[Job]) -> Iterable[Record]:
+        made = train_all(jobs, _tell).records
+        records.extend(made)
+        return made
+
+    choices = None
+    if "tuned" in study.rates:
+        print(
+            f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each.",
+            flush=True,
+        )
+        choices = tuning.tune(study, folder, train)
+    jobs = comparison(study, folder, choices)
+    print(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.", flush=True)
+    train(jobs)
+    return records
+
+
+def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list[Job]:
+    """The runs that are compared. Where a loss's own rate is the shared one, and its values the defaults, one run serves both."""
+    chosen = {} if choices is None else {(row.loss, row.at): (row.lr, row.params) for row in choices.itertuples()}
+    jobs: list[Job] = []
+    for setting in study.settings():
+        for loss in study.losses:
+            for seed in study.fresh_seeds:
+                arms: dict[str, tuple[list[str], dict[str, object]]] = {}
+                for arm in study.rates:
+                    own = chosen[loss, study.label(study.place(setting))] if arm == "tuned" else (None, None)
+                    request = study.request(loss, setting, seed, *own)
+                    arms.setdefault(config.run_id(request), ([], request))[0].append(arm)
+                for names, request in arms.values():
+                    part = {"phase": "confirm", "loss": loss, "setting": study.label(setting), "arms": names}
+                    jobs.append(study.job(folder, request, len(jobs), **part))
+    return jobs
+
+
+def check_folder(folder: Path, study: Study, mix: bool) -> None:
+    """Raises BadRequest where runs below a folder belong to something else, or, unless `mix`, to another commit of losslab."""
+    records = list(readable_records(folder))
+    for record in records:
+        if record.study is None or record.study["study"]["name"] != study.name:
+            whose = f"the study '{record.study['study']['name']}'" if record.study else "a plain sweep"
+            raise config.BadRequest(
+                f"{folder} holds runs of {whose}; choose another folder for this study with hydra.sweep.dir=DIR."
+            )
+    others = {record.commit for record in records} - {commit()}
+    if others and not mix:
+        raise config.BadRequest(
+            f"{folder} holds runs of losslab at commit {', '.join(sorted(map(str, others)))}, and this is {commit()}; choose another "
+            "folder with hydra.sweep.dir=DIR, train them anew with overwrite=true, or take them for runs of this one with study.mix=true."
+        )
+
+
+def _tell(job: Job, record: Record, again: bool) -> None:
+    """Says what went wrong with a run. Hundreds that went well are not listed, nor those that diverged: the report does it."""
+    if record.status == "failed" and not again:
+        print(f"{record.status}: {job.folder.name}: {record.reason}", file=sys.stderr, flush=True)

@@ -1,0 +1,63 @@
+"""What is wrong with the runs of a comparison, in sentences for its reader: missing, uneven, unpaired, not as chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from losslab.record import Record
+from losslab.study.plan import Study
+from losslab.study.provenance import STREAMS
+
+
+def missing(runs: pd.DataFrame) -> list[str]:
+    """A sentence on runs that are not there yet."""
+    count = int((runs["status"] == "missing").sum())
+    return (
+        [f"The study is not finished: {count} of {len(runs)} runs are missing; its command goes on."] if count else []
+    )
+
+
+def uneven(runs: pd.DataFrame) -> list[str]:
+    """Sentences on seeds that not every loss has."""
+    notes = []
+    for setting, block in runs.groupby("setting", sort=False):
+        seeds = [set(some["seed"]) for _, some in block.groupby("loss")]
+        if not_all := set.union(*seeds) - set.intersection(*seeds):
+            listed = ", ".join(map(str, sorted(not_all)))
+            notes.append(f"Not comparable as it stands: in '{setting}' not every loss has seed {listed}.")
+    return notes
+
+
+def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
+    """Sentences on runs of one setting and seed that did not see the same, by the hashes in their records."""
+    seen: dict[tuple[str, int], list[dict[str, str]]] = {}
+    for record, setting in zip(records, settings, strict=True):
+        if record.pairing:
+            seen.setdefault((setting, record.seed), []).append(record.pairing)
+    return [
+        f"Not paired: in '{setting}' the runs of seed {seed} differ in {name}."
+        for (setting, seed), hashes in seen.items()
+        for name in STREAMS
+        if len({each.get(name) for each in hashes}) > 1
+    ]
+
+
+def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> list[str]:
+    """Sentences on losses whose tuned runs are not at the rate that their trials chose."""
+    chosen = {(row.loss, row.at): row.lr for row in choices.itertuples()}
+    places = {study.label(setting): study.label(study.place(setting)) for setting in study.settings()}
+    tuned = runs[(runs["arm"] == "tuned") & (runs["status"] != "missing")]
+    wrong = {str(row.loss) for row in tuned.itertuples() if row.lr != chosen.get((row.loss, places[str(row.setting)]))}
+    return [f"The runs of `{loss}` at tuned rates are not at the rate that its trials chose." for loss in sorted(wrong)]
+
+
+def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
+    """Sentences on choices that lie on the edge of what was tried."""
+    several = len(study.places()) > 1
+    return [
+        f"`{row.loss}` did best at {row.edge}{f' (tuned at {row.at})' if several else ''}: its optimum may lie beyond."
+        for row in choices.itertuples()
+        if row.edge
+    ]

@@ -1,0 +1,241 @@
+"""A study as it is asked for: which losses, in which settings, over which seeds, tuned how; and its runs. No torch here."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from losslab import config, sums
+from losslab.config import BadRequest
+from losslab.jobs import Job, set_value
+from losslab.values import nearest, typed
+
+NAME = "study.yaml"  # the study as it was asked for last, beside its runs
+Setting = dict[str, Any]  # a value for each axis
+_TUNING_SEEDS = 1_000_000  # from here on count the seeds of trials, so that none is one of the comparison
+_GROUP_AXES = ("data", "corruption", "model", "optimizer")
+_VALUE_AXES = ("data", "corruption", "model", "optimizer", "trainer", "penalty", "task")
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that decides what a study's runs are; each record of a study carries it whole. See conf/study/fair.yaml for the words."""
+
+    name: str
+    question: str
+    losses: list[str]
+    reference: str
+    metric: str
+    epoch: str
+    axes: dict[str, list[Any]]
+    seeds: int
+    rates: list[str]
+    tuning: dict[str, Any]
+    base: dict[str, Any]  # the request of which every run is a change
+    command: str = ""
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return str(self.base["task"]["name"])
+
+    @property
+    def better(self) -> str:
+        """The better direction of the metric: min or max."""
+        return config.metrics(self.task)[self.metric]
+
+    @property
+    def fresh_seeds(self) -> list[int]:
+        """The seeds of the comparison."""
+        return list(range(self.base["seed"], self.base["seed"] + self.seeds))
+
+    @property
+    def tuning_seeds(self) -> list[int]:
+        """The seeds of each trial."""
+        first = self.base["seed"] + _TUNING_SEEDS
+        return list(range(first, first + self.tuning["seeds"]))
+
+    def settings(self) -> list[Setting]:
+        """Every combination of the axes' values."""
+        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+
+    def place(self, setting: Setting) -> Setting:
+        """Where the losses that are compared in a setting are tuned."""
+        if self.tuning["at"] == "each":
+            return setting
+        return {
+            key: setting[key] if key in _GROUP_AXES else values[len(values) // 2] for key, values in self.axes.items()
+        }
+
+    def places(self) -> list[Setting]:
+        """All places at which there is tuning, each once."""
+        found = [self.place(setting) for setting in self.settings()]
+        return [place for number, place in enumerate(found) if place not in found[:number]]
+
+    def label(self, setting: Setting) -> str:
+        """A setting in words: 'fraction=0.2, data=friedman'."""
+        ends = [key.rsplit(".", 1)[-1] for key in setting]
+        named = [key if ends.count(end) > 1 else end for key, end in zip(setting, ends, strict=True)]
+        texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values()]
+        return ", ".join(f"{name}={text}" for name, text in zip(named, texts, strict=True)) or "all equal"
+
+    def request(
+        self, loss: str, setting: Setting, seed: int, lr: float | None = None, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The request of one run, in canonical form; without `lr` and `params` at the shared rate and the defaults."""
+        plain = copy.deepcopy(self.base)
+        for key, value in sorted(setting.items(), key=lambda item: item[0] not in _GROUP_AXES):
+            set_value(plain, key, self._file(key, value) if key in _GROUP_AXES else value)
+        plain["loss"] = loss_setting(loss) | dict(params or {})
+        plain["seed"] = seed
+        if lr is not None:
+            plain["optimizer"]["lr"] = lr
+        return config.canonical(plain)
+
+    def _file(self, group: str, name: str) -> dict[str, Any]:
+        """The values of a group's file, with those that the study itself has set, as Hydra would have it."""
+        values, own = config.card(group, name).values, self.base[group]
+        usual = config.card(group, own["name"]).values
+        changed = {key: value for key, value in own.items() if key in values and key != "name" and value != usual[key]}
+        return copy.deepcopy(values | changed)
+
+    def job(self, folder: Path, request: dict[str, Any], number: int, **part: Any) -> Job:
+        """A run of the study in its place below `folder`; `part` says which part of the study it is."""
+        words = [part["phase"], re.sub(r"[^\w.+-]+", "_", part["loss"]).strip("_")]
+        return Job(request, folder.joinpath(*words, config.run_id(request)), number, part | {"study": self.mark()})
+
+    def mark(self) -> dict[str, Any]:
+        """The study as its records carry it: all that decides a result."""
+        decisive = {key: value for key, value in self.base.items() if key not in config.WHERE_AND_HOW}
+        return asdict(self) | {"base": decisive}
+
+
+def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
+    """The study that a composed config asks for. Raises BadRequest for whatever is wrong with it or with any of its runs.
+
+    Args:
+        asked: plain values, with the key `study` beside those of a run.
+        name: of the recipe.
+        command: what was typed, for the report.
+    """
+    card = config.card("study", "fair")
+    given = dict(asked["study"])
+    given.pop("about", None)
+    losses, axes = given.pop("losses", []), given.pop("axes", {})
+    base = config.canonical({key: value for key, value in asked.items() if key != "study"})
+    known = {key: value for key, value in card.values.items() if key not in ("losses", "axes")}
+    values = typed("study", given, known, card.about["ranges"])
+    metrics = config.metrics(base["task"]["name"])
+    if values["metric"] and values["metric"] not in metrics:
+        raise BadRequest(
+            f"There is no metric '{values['metric']}' of task '{base['task']['name']}'"
+            f"{nearest(values['metric'], metrics)}. Valid: {', '.join(metrics)}."
+        )
+    if values["tuning"]["search"] == "optuna" and not importlib.util.find_spec("optuna"):
+        raise BadRequest("study.tuning.search=optuna needs Optuna: pip install 'losslab[optuna]'.")
+    losses = _losses(losses)
+    if values["reference"] and values["reference"] not in losses:
+        raise BadRequest(
+            f"study.reference must be one of study.losses ({', '.join(losses)}), and '{values['reference']}' is not."
+        )
+    study = Study(
+        name=name,
+        question=values["question"],
+        losses=losses,
+        reference=values["reference"] or losses[0],
+        metric=values["metric"] or next(iter(metrics)),
+        epoch=values["epoch"],
+        axes=dict(_axes(axes, values["rates"])),
+        seeds=values["seeds"],
+        rates=values["rates"],
+        tuning=values["tuning"],
+        base=base,
+        command=command,
+    )
+    settings = study.settings()
+    for loss, setting in [
+        *((loss, settings[0]) for loss in losses),
+        *((losses[0], setting) for setting in settings[1:]),
+    ]:
+        config.check(study.request(loss, setting, base["seed"]))
+    return study
+
+
+def loss_setting(label: str) -> dict[str, Any]:
+    """The values of `loss` that a label stands for: a name, a name with hyperparameters in brackets, or a sum."""
+    terms = sums.parse(label)
+    weight, name, params = terms[0]
+    if len(terms) > 1 or weight != 1:
+        return {"name": "sum", "terms": label}
+    return config.card("loss", name).values | params
+
+
+def fixed(label: str) -> list[str]:
+    """The hyperparameters that a label itself sets, which are not tuned; all of a sum's."""
+    terms = sums.parse(label)
+    return list(loss_setting(label)) if len(terms) > 1 or terms[0][0] != 1 else list(terms[0][2])
+
+
+def _losses(given: Any) -> list[str]:
+    if not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(loss, str) for loss in given):
+        raise BadRequest(
+            f"study.losses must be a list of losses such as [mse, 'huber(delta=0.5)'], and {given!r} is not."
+        )
+    if len(given) < 2:
+        raise BadRequest(f"A study compares two losses or more, and study.losses is {list(given)}.")
+    for number, loss in enumerate(given):
+        loss_setting(loss)
+        if loss in given[:number]:
+            raise BadRequest(f"study.losses names '{loss}' twice.")
+    return list(given)
+
+
+def _axes(given: Any, rates: Sequence[str], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Each axis with its values; what came nested from the command line is given its dotted key."""
+    if not isinstance(given, Mapping):
+        raise BadRequest(
+            f"study.axes must hold a list of values for each key, as in {{corruption.fraction: [0, 0.2]}}; {given!r} does not."
+        )
+    for key, values in given.items():
+        key = f"{prefix}{key}"
+        if isinstance(values, Mapping):
+            yield from _axes(values, rates, f"{key}.")
+            continue
+        _check_axis(key, rates)
+        if not isinstance(values, list):
+            raise BadRequest(f"study.axes.{key} must be a list of values, and {values!r} is not.")
+        if not values:
+            raise BadRequest(
+                f"study.axes.{key} is empty, so there is nothing to train; give it one value or more, or leave it out."
+            )
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                raise BadRequest(f"study.axes.{key} holds {value!r} twice.")
+            if key in _GROUP_AXES and value not in config.names(key):
+                raise BadRequest(config.unknown(key, str(value), config.names(key)))
+        yield key, values
+
+
+def _check_axis(key: str, rates: Sequence[str]) -> None:
+    """Raises BadRequest for a key that cannot be an axis."""
+    group, _, inner = key.partition(".")
+    instead = {
+        "seed": "study.seeds says how many seeds there are",
+        "loss": "write the losses, with their hyperparameters in brackets, into study.losses",
+        "task": "one study keeps to one task, whose metric it compares",
+    }
+    if group in instead and not (group == "task" and inner):
+        raise BadRequest(f"'{key}' cannot be an axis of a study: {instead[group]}.")
+    if key == "optimizer.lr" and "tuned" in rates:
+        raise BadRequest("'optimizer.lr' is what a study tunes; it can be an axis only with study.rates=[shared].")
+    if not (key in _GROUP_AXES if not inner else group in _VALUE_AXES):
+        raise BadRequest(
+            f"There is no axis '{key}'{nearest(key, _GROUP_AXES)}; an axis is one of {', '.join(_GROUP_AXES)} or a value in one of "
+            f"{', '.join(_VALUE_AXES)}, such as corruption.fraction."
+        )
