@@ -106,6 +106,11 @@ def facts(loss: Mapping[str, Any]) -> set[str]:
     return {fact for _, term in terms(loss) for fact in card("loss", term["name"]).about["facts"]}
 
 
+def metrics(task: str) -> dict[str, str]:
+    """The metrics of a task, each with its better direction, "min" or "max"; the first selects the best epoch."""
+    return dict(card("task", task).about["metrics"])
+
+
 def fitting(group: str, task: str) -> list[str]:
     """The losses, data sets or corruptions that a task can take, sorted."""
     if group == "loss":

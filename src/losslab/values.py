@@ -39,30 +39,36 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     if isinstance(default, list):
         if not isinstance(value, list):
             raise BadRequest(f"{key} must be a list such as {default}, and {value!r} is not.")
-        count, _, inside = ranges.get(key, "").rpartition(" of ")
+        count, _, of_each = ranges.get(key, "").rpartition(" of ")
         if count == "any" and not value:
             raise BadRequest(f"{key} must hold at least one value, and {value} holds none.")
         if count not in ("", "any") and len(value) != int(count):
             raise BadRequest(f"{key} must hold {count} values, and {value} holds {len(value)}.")
-        return [typed(key, item, default[0], {key: inside} if inside else {}) for item in value]
+        return [typed(key, item, default[0], {key: of_each} if of_each else {}) for item in value]
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     fits = isinstance(value, (int, float) if type(default) is float else type(default))
     if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
         raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
     value = type(default)(value)
-    if key in ranges and not _inside(value, ranges[key]):
+    if key in ranges and not inside(value, ranges[key]):
         raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
     return value
 
 
-def _inside(value: Any, text: str) -> bool:
+def inside(value: Any, text: str) -> bool:
     """Whether a value lies in a range: '(0, inf)', '[0, 1]' and so on, or words as in 'one | other'."""
     if text[0] not in "[(":
         return value in text.split(" | ")
-    low, high = (float(part) for part in text[1:-1].split(","))
+    low, high = ends(text)
     above = value >= low if text[0] == "[" else value > low
     below = value <= high if text[-1] == "]" else value < high
     return bool(above and below and math.isfinite(value))
+
+
+def ends(text: str) -> tuple[float, float]:
+    """The two numbers of a range of numbers."""
+    low, high = (float(part) for part in text[1:-1].split(","))
+    return low, high
 
 
 def _worded(text: str) -> str:

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from losslab import config, sums
 from losslab.catalogue.facts import COMMON, FACTS, SPACES
+from losslab.study.space import of_loss
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Entry:
     reads: tuple[str, ...]
     settings: tuple[Setting, ...]
     facts: tuple[str, ...]
+    tuned: str  # its search space in words; "" where nothing is tuned but the learning rate
     source: str
     docstring: str
 
@@ -104,6 +106,7 @@ def entry(name: str) -> Entry:
             if key != "name"
         ),
         facts=tuple(card.about.get("facts", [])),
+        tuned="; ".join(dimension.told for dimension in of_loss(name)),
         source=str(card.about["source"]),
         docstring=_docstrings().get(name, ""),
     )
@@ -207,7 +210,8 @@ def print_card(loss: Entry, console: Console) -> None:
             say(items[0])
     section("Serves", [_served(loss.tasks)])
     section("Reads", [f"{space}: {SPACES.get(space, 'a space without a description')}" for space in loss.reads])
-    section("Hyperparameters", [setting.described for setting in loss.settings])
+    tuned = [f"tuned over: {loss.tuned}"] if loss.tuned else []
+    section("Hyperparameters", [setting.described for setting in loss.settings] + tuned)
     section("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts])
     section("Source", [loss.source])
 
