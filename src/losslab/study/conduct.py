@@ -49,7 +49,8 @@ def conduct(study: Study, folder: Path, mix: bool) -> list[Record]:
 
 def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list[Job]:
     """The runs that are compared. Where a loss's own rate is the shared one, and its values the defaults, one run serves both."""
-    chosen = {} if choices is None else {(row.loss, row.at): (row.lr, row.params) for row in choices.itertuples()}
+    rows = [] if choices is None else choices.to_dict("records")
+    chosen = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in rows}
     jobs: list[Job] = []
     for setting in study.settings():
         for loss in study.losses:

@@ -46,18 +46,16 @@ def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
 
 def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> list[str]:
     """Sentences on losses whose tuned runs are not at the rate that their trials chose."""
-    chosen = {(row.loss, row.at): row.lr for row in choices.itertuples()}
+    chosen = {(row["loss"], row["at"]): row["lr"] for row in choices.to_dict("records")}
     places = {study.label(setting): study.label(study.place(setting)) for setting in study.settings()}
     tuned = runs[(runs["arm"] == "tuned") & (runs["status"] != "missing")]
-    wrong = {str(row.loss) for row in tuned.itertuples() if row.lr != chosen.get((row.loss, places[str(row.setting)]))}
+    rows = tuned.to_dict("records")
+    wrong = {row["loss"] for row in rows if row["lr"] != chosen.get((row["loss"], places[row["setting"]]))}
     return [f"The runs of `{loss}` at tuned rates are not at the rate that its trials chose." for loss in sorted(wrong)]
 
 
 def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
     """Sentences on choices that lie on the edge of what was tried."""
-    several = len(study.places()) > 1
-    return [
-        f"`{row.loss}` did best at {row.edge}{f' (tuned at {row.at})' if several else ''}: its optimum may lie beyond."
-        for row in choices.itertuples()
-        if row.edge
-    ]
+    where = " (tuned at {at})" if len(study.places()) > 1 else ""
+    said = "`{loss}` did best at {edge}" + where + ": its optimum may lie beyond."
+    return [said.format_map(row) for row in choices.to_dict("records") if row["edge"]]

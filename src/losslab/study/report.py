@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -114,9 +115,9 @@ def _cell(found: pd.DataFrame) -> str:
 
 def _failures(results: Results) -> list[str]:
     """A sentence on the runs that did not end well."""
-    counts = results.failures["status"].value_counts() if len(results.failures) else {}
+    counts = Counter(results.failures["status"] if len(results.failures) else [])
     return (
         [", ".join(f"{count} runs {status}" for status, count in counts.items()) + "; the report lists them."]
-        if len(counts)
+        if counts
         else []
     )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from losslab.jobs import Job
 from losslab.record import Record
@@ -45,7 +45,7 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
     places = {study.label(place): place for place in study.places()}
     seen = pd.DataFrame()
     while trials := search.ask(seen):
-        jobs = []
+        jobs: list[Job] = []
         for trial in trials:
             part = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
             for seed in study.tuning_seeds:
@@ -160,6 +160,8 @@ class Points:
         """Trials beyond one side of the range of a place, which is wider from now on."""
         rates = self.rates[at]
         piece = rates.widened("lower" if side == "lowest" else "upper")
+        if piece is None:
+            return []
         self.rates[at] = replace(rates, low=min(rates.low, piece.low), high=max(rates.high, piece.high))
         return self._trials(at, piece, self.more)
 
@@ -188,7 +190,7 @@ class Optuna:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = study
-        direction = "minimize" if study.better == "min" else "maximize"
+        direction: Literal["minimize", "maximize"] = "minimize" if study.better == "min" else "maximize"
         self.searches: dict[tuple[str, str], Any] = {}
         self.spaces: dict[tuple[str, str], list[space.Dimension]] = {}
         for place in study.places():
