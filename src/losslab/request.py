@@ -239,7 +239,7 @@ def _composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
 def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
     """One sentence for a composition that failed."""
     chosen = {_parse(text).key_or_group: str(_parse(text).value()) for text in overrides}
-    plain = hydra_compose("config", overrides=[f"{g}={name}" for g, name in chosen.items() if g in config.GROUPS])
+    plain = hydra_compose("config", overrides=[f"{g}={n}" for g, n in chosen.items() if g in (*config.GROUPS, "study")])
     known = list(_keys(plain))
     for text in overrides:
         parsed = _parse(text)
@@ -251,8 +251,14 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
             and not parsed.package
         ):
             group, _, inner = key.partition(".")
-            if group == "study" and chosen.get("study") and inner.split(".")[0] != "axes":
-                return config.no_such_key(group, chosen["study"], inner)
+            if key.startswith("study.axes."):
+                return f"An axis is added with a plus sign: '+{text}'."
+            if group == "study" and inner.split(".")[0] in config.card("study", "fair").values:
+                return (
+                    f"'{key}' belongs to a study, and none is chosen: add study=fair, or take a recipe that holds one."
+                )
+            if group == "study" and inner:
+                return config.no_such_key("study", "fair", inner)
             if inner and group in config.GROUPS:
                 return config.no_such_key(group, plain[group].name, inner)
             return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(k for k in known if '.' not in k)}."

@@ -1,0 +1,239 @@
+"""From records to the tables of a report: what is missing, mixed, unpaired or not as chosen is refused or said."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from losslab import Record
+from losslab.study import conduct, tuning
+from losslab.study.gather import Asked, results
+from losslab.study.plan import Study
+from losslab.study.results import Results
+from losslab.values import BadRequest
+from test_study import asked, bowl, made_up
+
+LEVELS = ("+study.axes.corruption.fraction=[0,0.2]", "study.seeds=3")
+
+
+def conducted(study: Study, value: Any = None) -> list[Record]:
+    """The records of a study whose training is made up."""
+    train = made_up(value or bowl(mse=0.01, l1=0.001))
+    records: list[Record] = []
+
+    def keep(jobs: Any) -> list[Record]:
+        made = train(jobs)
+        records.extend(made)
+        return made
+
+    choices = tuning.tune(study, Path("somewhere"), keep) if "tuned" in study.rates else None
+    keep(conduct.comparison(study, Path("somewhere"), choices))
+    return records
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return conducted(asked(*LEVELS))
+
+
+def test_the_tables_hold_every_run_trial_and_choice(records: list[Record]) -> None:
+    made = results(records)
+    assert (made.name, made.arms, made.losses, made.reference) == ("study", ["tuned", "shared"], ["mse", "l1"], "mse")
+    assert len(made.runs) == 2 * 2 * 2 * 3
+    assert list(made.settings.index) == ["fraction=0", "fraction=0.2"]
+    assert list(made.settings["corruption.fraction"]) == [0, 0.2]
+    assert len(made.trials) == 2 * 16 * 3
+    assert dict(zip(made.choices["loss"], made.choices["trials"], strict=True)) == {"mse": 16, "l1": 16}
+    shared = made.runs[(made.runs["arm"] == "shared") & (made.runs["loss"] == "mse")]
+    assert shared["value"].unique() == pytest.approx(1 + math.log10(0.003 / 0.01) ** 2)
+    assert set(made.runs["constant"]) == {4.0}
+    assert set(made.curves.groupby(["arm", "loss", "setting", "seed"]).size()) == {1}
+    assert made.failures.empty
+    assert made.notes == []
+    assert any("16 trials for each loss" in sentence for sentence in made.protocol)
+    assert made.provenance["Seeds"] == "0 to 2, 1000000 to 1000002"
+
+
+def test_the_order_of_the_records_does_not_matter(records: list[Record]) -> None:
+    one, other = results(records), results(records[::-1])
+    assert one.runs.equals(other.runs)
+    assert one.choices.set_index("loss").sort_index().equals(other.choices.set_index("loss").sort_index())
+
+
+def test_records_alone_make_the_same_tables_after_a_round_trip(records: list[Record], tmp_path: Path) -> None:
+    from losslab import read_records
+
+    for number, record in enumerate(records):
+        (tmp_path / f"{number:03}").mkdir()
+        record.write(tmp_path / f"{number:03}")
+    read = results(read_records(tmp_path))
+    assert read.runs.equals(results(records).runs)
+    assert read.provenance == results(records).provenance
+
+
+def test_runs_that_are_missing_are_rows_and_a_sentence(records: list[Record]) -> None:
+    made = results([record for record in records if record.seed != 2])
+    assert (made.runs["status"] == "missing").sum() == 8
+    assert "not finished: 8 of 24 runs are missing" in made.notes[0]
+
+
+def test_a_run_that_diverged_stays_without_a_value_and_is_listed() -> None:
+    def value(request: dict[str, Any]) -> float:
+        fresh = request["seed"] == 1
+        return math.nan if fresh and request["loss"]["name"] == "mse" else 1 + request["optimizer"]["lr"]
+
+    made = results(conducted(asked(*LEVELS), value))
+    lost = made.runs[made.runs["status"] == "diverged"]
+    assert len(lost) == 4
+    assert lost["value"].isna().all()
+    assert set(made.failures["phase"]) == {"confirm"}
+    assert list(made.failures["reason"].unique()) == ["not finite"]
+
+
+def refused(records: list[Record], asked_for: Asked | None = None) -> str:
+    with pytest.raises(BadRequest) as error:
+        results(records, asked_for)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_mixtures_are_refused_unless_asked_for(records: list[Record]) -> None:
+    part = records[0].study
+    assert part
+    other = replace(records[0], study=part | {"study": part["study"] | {"name": "another"}})
+    assert "different studies (another, study)" in refused([*records, other])
+    assert "different studies (a plain sweep, study)" in refused([*records, replace(records[0], study=None)])
+    assert "different commits of losslab (abc, def)" in refused(
+        [replace(records[0], commit="abc"), replace(records[1], commit="def")]
+    )
+    assert "different tasks" in refused([*records, replace(records[0], task="bbox")], Asked(mix=True))
+    mixed = results([*records, other], Asked(mix=True))
+    assert mixed.arms == ["asked"]
+    assert "Mixed, as was asked for: the records belong to different studies" in mixed.notes[0]
+
+
+def test_a_run_that_is_there_twice_is_refused_unless_asked_for(records: list[Record]) -> None:
+    assert "is there twice" in refused([*records, records[-1]])
+    made = results([*records, records[-1]], Asked(mix=True))
+    assert len(made.runs) == 24
+    assert made.notes == ["1 copies of runs were left out."]
+
+
+def test_forms_of_one_study_need_to_be_told_which_was_the_last(records: list[Record]) -> None:
+    later = asked("+study.axes.corruption.fraction=[0,0.2]", "study.seeds=2", "study.question=Another?")
+    both = [*records, *(record for record in conducted(later) if record.seed == 0 and record.study)]
+    assert "different forms of one study" in refused(both, Asked(mix=True))
+
+
+def test_runs_of_an_earlier_form_are_left_out_and_counted(records: list[Record]) -> None:
+    later = asked("+study.axes.corruption.fraction=[0,0.2,0.4]", "study.seeds=3")
+    new = [record for record in conducted(later) if record.config["corruption"]["fraction"] == 0.4]
+    made = results([*records, *new], None, later)
+    assert f"{len(records)} runs below the folder belong to an earlier form" in made.notes[0]
+    assert (made.runs["status"] == "missing").sum() == 24
+
+
+def test_an_unknown_metric_or_reference_is_refused(records: list[Record]) -> None:
+    assert "There is no metric 'maee' of task 'regression' (did you mean 'mae'?)" in refused(
+        records, Asked(metric="maee")
+    )
+    assert "one of the losses compared (mse, l1), and 'huber' is not" in refused(records, Asked(reference="huber"))
+    assert "There are no records" in refused([])
+
+
+def test_runs_that_are_not_paired_are_named(records: list[Record]) -> None:
+    broken = [
+        replace(record, pairing=record.pairing | {"order": "x"}) if record.loss == "l1" and record.seed == 1 else record
+        for record in records
+    ]
+    notes = results(broken).notes
+    assert notes == [f"Not paired: in 'fraction={level}' the runs of seed 1 differ in order." for level in ("0", "0.2")]
+
+
+def test_runs_at_another_rate_than_the_chosen_are_named(records: list[Record]) -> None:
+    def slow(record: Record) -> Record:
+        if (
+            record.study
+            and record.study["phase"] == "confirm"
+            and record.study["arms"] == ["tuned"]
+            and record.loss == "l1"
+        ):
+            return replace(record, optimizer=record.optimizer | {"lr": 0.5})
+        return record
+
+    assert results([slow(record) for record in records]).notes == [
+        "The runs of `l1` at tuned rates are not at the rate that its trials chose."
+    ]
+
+
+def test_an_edge_is_said() -> None:
+    made = results(conducted(asked("study.tuning.widen=0", "study.seeds=2"), bowl(mse=1e-9, l1=0.003)))
+    assert made.notes == ["`mse` did best at the lowest learning rate that was tried: its optimum may lie beyond."]
+
+
+def test_a_clean_validation_beside_corrupted_training_is_called_an_oracle(records: list[Record]) -> None:
+    hit = [replace(record, corruption=record.corruption | {"rows_hit": {"train": 3}}) for record in records]
+    assert "an oracle" in results(hit).protocol[-1]
+    assert "an oracle" not in results(records).protocol[-1]
+
+
+def sweep(*settings: tuple[str, int, float | None, float]) -> list[Record]:
+    """Records of a plain sweep: loss, seed, MAE, share of outliers."""
+    from losslab import compose
+
+    made = []
+    for loss, seed, mae, fraction in settings:
+        request = compose(f"loss={loss}", f"seed={seed}", f"corruption.fraction={fraction}")
+        metrics = {} if mae is None else {"best/test/mae": mae, "last/test/mae": 2 * mae}
+        selection = {"metric": "mae", "better": "min", "validation": "clean"}
+        made.append(Record.of(request, "diverged" if mae is None else "done", metrics=metrics, selection=selection))
+    return made
+
+
+def test_a_plain_sweep_is_a_study_with_one_arm() -> None:
+    made: Results = results(
+        sweep(
+            ("mse", 0, 2.0, 0.2), ("mse", 1, 4.0, 0.2), ("l1", 0, 1.0, 0.2), ("l1", 1, None, 0.2), ("mse", 0, 0.5, 0.0)
+        )
+    )
+    assert made.arms == ["asked"]
+    assert list(made.settings.index) == ["fraction=0.2", "fraction=0.0"]
+    assert list(made.runs["value"])[:3] == [2.0, 4.0, 1.0]
+    assert list(made.runs["last"])[:3] == [4.0, 8.0, 2.0]
+    assert (made.runs["status"] == "diverged").sum() == 1
+    assert results(sweep(("mse", 0, 2.0, 0.2)), Asked(epoch="last")).runs["value"].tolist() == [4.0]
+
+
+def test_seeds_that_not_every_loss_has_are_named() -> None:
+    notes = results(sweep(("mse", 0, 2.0, 0.2), ("mse", 1, 4.0, 0.2), ("l1", 0, 1.0, 0.2))).notes
+    assert notes == ["Not comparable as it stands: in 'all equal' not every loss has seed 1."]
+
+
+def test_losses_that_differ_in_a_hyperparameter_stand_apart() -> None:
+    from losslab import compose
+
+    selection = {"metric": "mae", "better": "min", "validation": "clean"}
+    made = results(
+        [
+            Record.of(
+                compose("loss=huber", f"loss.delta={delta}"),
+                "done",
+                metrics={"best/test/mae": 1.0},
+                selection=selection,
+            )
+            for delta in (0.5, 2.0)
+        ]
+    )
+    assert made.losses == ["huber delta=0.5", "huber delta=2.0"]
+    assert list(made.settings.index) == ["all equal"]
+
+
+def test_runs_that_did_not_train_are_listed() -> None:
+    from losslab import compose
+
+    skipped = Record.of(compose("loss=huber"), "skipped", "does not fit")
+    made = results([*sweep(("mse", 0, 2.0, 0.1)), skipped])
+    assert list(made.failures["status"]) == ["skipped"]
+    assert "None of the 1 runs trained" in refused([skipped])
