@@ -7,7 +7,18 @@ import pandas as pd
 
 from losslab.study.results import Results
 
-LABELS = ("mse", "l1", "huber", "huber(delta=0.5)", "cauchy", "tukey", "logcosh", "quantile(tau=0.5)", "welsch", "lp(p=1.5)")
+LABELS = (
+    "mse",
+    "l1",
+    "huber",
+    "huber(delta=0.5)",
+    "cauchy",
+    "tukey",
+    "logcosh",
+    "quantile(tau=0.5)",
+    "welsch",
+    "lp(p=1.5)",
+)
 
 
 def study(
@@ -119,7 +130,10 @@ def study(
         "choices": pd.DataFrame(choices),
         "curves": pd.concat(curves, ignore_index=True) if epochs else pd.DataFrame(),
         "failures": pd.DataFrame(failures),
-        "protocol": ["Every loss had the same learning rates to choose from.", "Each choice was run again on fresh seeds."],
+        "protocol": [
+            "Every loss had the same learning rates to choose from.",
+            "Each choice was run again on fresh seeds.",
+        ],
         "notes": ["Seed 3 of `huber` is missing at fraction=0.5."],
         "provenance": {"command": "python train.py experiment=robust_regression", "commit": "0123abc", "device": "cpu"},
     }

@@ -8,7 +8,7 @@ import pandas as pd
 
 from losslab.study import statistics, verdict
 from losslab.study.results import Results
-from losslab.study.robustness import numeric_axis, robustness
+from losslab.study.robustness import axis_levels, numeric_axis, panels, robustness
 
 ARMS = {"tuned": "own tuned rate", "shared": "one shared rate", "asked": "as asked"}
 
@@ -22,8 +22,9 @@ class Findings:
         flipped: the sentence on what flips between the arms; "" with one arm.
         ranking, comparisons, overall, friedman, flips: the tables of `losslab.study.statistics`.
         matrices: from (arm, setting) to its table of all pairs of losses.
-        levels: by setting, its place on the numeric axis; None where there is no such axis.
-        axis: name of that axis, "" without.
+        axis: key of the numeric axis, "" where there is none.
+        levels: the place of each setting on that axis; empty without one.
+        panels: what else each setting has; empty without an axis.
         robustness: the table of `losslab.study.robustness`, empty without an axis.
     """
 
@@ -35,27 +36,21 @@ class Findings:
     friedman: pd.DataFrame
     flips: pd.DataFrame
     matrices: dict[tuple[str, str], pd.DataFrame]
-    levels: pd.Series[float] | None
     axis: str
+    levels: pd.Series[float]
+    panels: pd.Series[str]
     robustness: pd.DataFrame
-
-    def panels(self, results: Results) -> dict[str, list[str]]:
-        """The settings that differ in nothing but the level, by what they share; "" where they share nothing."""
-        others = results.settings.drop(columns=self.axis)
-        groups: dict[str, list[str]] = {}
-        for setting, row in zip(others.index, others.to_dict("records"), strict=True):
-            label = ", ".join(f"{str(key).split('.')[-1]}={value}" for key, value in row.items())
-            groups.setdefault(label, []).append(str(setting))
-        return groups
 
 
 def find(results: Results) -> Findings:
     """Computes them all."""
     runs, better, reference = results.runs, results.better, results.reference
-    levels = numeric_axis(results.settings)
+    settings, axis = results.settings, numeric_axis(results.settings)
+    levels = axis_levels(settings, axis) if axis else pd.Series(dtype=float)
+    other = panels(settings, axis) if axis else pd.Series(dtype=object)
     return Findings(
         answer=verdict.answer(results),
-        flipped=verdict.flip_sentence(results),
+        flipped=verdict.flip_sentence(results) if {"tuned", "shared"} <= set(results.arms) else "",
         ranking=statistics.ranking(runs, better),
         comparisons=statistics.comparisons(runs, reference, better),
         overall=statistics.overall(runs, better),
@@ -63,10 +58,10 @@ def find(results: Results) -> Findings:
         flips=statistics.flips(runs, better),
         matrices={
             (arm, setting): statistics.matrix(runs, arm, setting, better)
-            for arm in results.arms
-            for setting in results.settings.index
+            for arm, setting in runs[["arm", "setting"]].drop_duplicates().itertuples(index=False)
         },
+        axis=axis or "",
         levels=levels,
-        axis="" if levels is None else str(levels.name),
-        robustness=pd.DataFrame() if levels is None else robustness(runs, levels, better, reference),
+        panels=other,
+        robustness=robustness(runs, levels, better, reference, panel=other) if axis else pd.DataFrame(),
     )

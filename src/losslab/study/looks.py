@@ -19,8 +19,16 @@ MARKERS = (
     ("hexagon", "h", "M0 -4.6L4 -2.3V2.3L0 4.6L-4 2.3V-2.3z"),
     ("cross", "P", "M-1.6 -4.6H1.6V-1.6H4.6V1.6H1.6V4.6H-1.6V1.6H-4.6V-1.6H-1.6z"),
 )
-DASHES = (("solid", "-"), ("8px,3px", (0, (6, 2))), ("2px,2px", (0, (1.5, 1.5))), ("8px,3px,2px,3px", (0, (6, 2, 1.5, 2))))
-BETTER, WORSE = "#2166AC", "#B35806"  # ends of the map of differences, told apart by colour-blind readers (Brewer's RdBu, PuOr)
+DASHES = (
+    ("solid", "-"),
+    ("8px,3px", (0, (6, 2))),
+    ("2px,2px", (0, (1.5, 1.5))),
+    ("8px,3px,2px,3px", (0, (6, 2, 1.5, 2))),
+)
+BETTER, WORSE = (
+    "#2166AC",
+    "#B35806",
+)  # ends of the map of differences, told apart by colour-blind readers (Brewer's RdBu, PuOr)
 
 
 @dataclass(frozen=True)

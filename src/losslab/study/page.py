@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from losslab.study import picture_charts, plotly_charts
 from losslab.study.findings import Findings, find
-from losslab.study.looks import GREY, look
+from losslab.study.looks import look
 from losslab.study.results import Results
 from losslab.study.sections import Section, sections
 
@@ -37,12 +37,15 @@ def write_html(results: Results, path: Path, found: Findings | None = None) -> P
         for tab in section.tabs.values()
         for chart in tab.charts
     }
-    text = _pages(autoescape=True, prose=_html_prose).get_template("report.html.j2").render(
-        **_told(results, found, made),
-        figures=Markup(plotly_charts.in_script(figures)),
-        plotly=Markup(get_plotlyjs()),
-        legend=[(place, loss, look(place)) for place, loss in enumerate(results.losses)],
-        grey=GREY,
+    text = (
+        _pages(autoescape=True, prose=_html_prose)
+        .get_template("report.html.j2")
+        .render(
+            **_told(results, found, made),
+            figures=Markup(plotly_charts.in_script(figures)),
+            plotly=Markup(get_plotlyjs()),
+            look=look,
+        )
     )
     return _write(path, text)
 
@@ -52,7 +55,10 @@ def write_markdown(results: Results, folder: Path, found: Findings | None = None
     found = found or find(results)
     made = sections(results, found)
     pages = _pages(autoescape=False, prose=_markdown_prose)
-    pages.filters["cell"] = markdown
+    pages.filters |= {
+        "cell": markdown,
+        "cell_prose": lambda text: _markdown_prose(text).replace("|", "\\|").replace("\\\\|", "\\|"),
+    }
     text = pages.get_template("report.md.j2").render(**_told(results, found, made))
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for section in made:
@@ -73,7 +79,11 @@ def _told(results: Results, found: Findings, made: list[Section]) -> dict[str, A
 
 def _pages(autoescape: bool, prose: Any) -> Environment:
     pages = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_HERE),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     pages.filters["prose"] = prose
     return pages

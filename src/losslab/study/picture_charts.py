@@ -16,7 +16,7 @@ from losslab.study.charts import Chart, Series
 from losslab.study.looks import GREY, INK, LINE, look
 
 _COLUMNS = 3
-_STYLE = {"color": INK, "fontsize": 9}
+_STYLE: dict[str, Any] = {"color": INK, "fontsize": 9}
 
 
 def draw(tabs: Mapping[str, Sequence[Chart]], path: Path, most: int = 6) -> Path:
@@ -72,7 +72,13 @@ def _panel(axes: Axes, chart: Chart, title: str) -> None:
         axes.set_ylim(-0.6, max(chart.y_ticks) + 0.6)
     for height, text in chart.remarks.items():
         axes.annotate(
-            _plain(text), (1, height), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=7, color=GREY
+            _plain(text),
+            (1, height),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="center",
+            fontsize=7,
+            color=GREY,
         )
 
 
@@ -80,7 +86,9 @@ def _series(axes: Axes, series: Series) -> None:
     seen = look(series.look)
     of_line: dict[str, Any] = {"color": seen.colour, "linewidth": 1.4, "linestyle": seen.dash[1]}
     if series.form in ("dots", "hollow"):
-        known = [end if math.isfinite(end) else x for x, end in zip(series.x * 2, series.low + series.high, strict=True)]
+        known = [
+            end if math.isfinite(end) else x for x, end in zip(series.x * 2, series.low + series.high, strict=True)
+        ]
         low, high = known[: len(series.x)], known[len(series.x) :]
         axes.hlines(series.y, low, high, color=seen.colour, linewidth=1.4)
         face = "white" if series.form == "hollow" else seen.colour
@@ -121,7 +129,7 @@ def _handles(charts: Sequence[Chart]) -> dict[str, Line2D]:
     for name, place in sorted(named.items(), key=lambda item: math.inf if item[1] < 0 else item[1]):
         seen = look(place)
         marker = seen.marker[1] if place >= 0 else ""
-        style = seen.dash[1] if place >= 0 else (0, (3, 3))
+        style: Any = seen.dash[1] if place >= 0 else (0, (3, 3))
         handles[name] = Line2D([], [], color=seen.colour, marker=marker, markersize=4, linewidth=1.4, linestyle=style)
     return handles
 

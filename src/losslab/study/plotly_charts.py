@@ -30,18 +30,30 @@ def plain(text: str) -> str:
 
 
 def _axes(chart: Chart) -> dict[str, Any]:
-    layout = _layout(chart.title, 96 + 24 * chart.rows if chart.rows else 380)
+    layout = _layout(chart.title, 90 + 18 * chart.rows if chart.rows else 380)
     layout["xaxis"] = _axis(chart.x_label, chart.log_x, chart.x_ticks)
     layout["yaxis"] = _axis(chart.y_label, chart.log_y, chart.y_ticks)
+    for axis, log, end in (("xaxis", chart.log_x, "x"), ("yaxis", chart.log_y, "y")):
+        if log:
+            places = [place for series in chart.series for place in getattr(series, end) if place > 0]
+            layout[axis] |= _decades(min(places), max(places))
+    if chart.y_range:
+        layout["yaxis"]["range"] = [math.log10(end) if chart.log_y else end for end in chart.y_range]
     if chart.y_ticks and not chart.x_ticks:
         layout["yaxis"] |= {"range": [-0.6, max(chart.y_ticks) + 0.6], "showgrid": False}
     layout["annotations"] = [
-        {"x": 1, "xref": "paper", "xanchor": "right", "y": math.log10(height) if chart.log_y else height, "showarrow": False}
+        {
+            "x": chart.aside,
+            "xref": "paper",
+            "xanchor": "right" if chart.aside else "left",
+            "y": math.log10(height) if chart.log_y else height,
+            "showarrow": False,
+        }
         | {"text": plain(text), "font": {"size": 11, "color": GREY}, "bgcolor": "rgba(255,255,255,.8)"}
         for height, text in chart.remarks.items()
     ]
     if chart.x_ticks:  # a slope graph: the names stand at the ends of the lines
-        layout["xaxis"] |= {"range": [-0.75, 1.75], "showgrid": False, "side": "top"}
+        layout["xaxis"] |= {"range": [-0.75, 1.75], "showgrid": False, "side": "top", "showline": False}
         layout["yaxis"] |= {"visible": False}
         layout["annotations"] += [_end(series, side) for series in chart.series for side in (0, 1)]
     return {"data": [trace for series in chart.series for trace in _traces(series)], "layout": layout}
@@ -59,7 +71,13 @@ def _end(series: Series, side: int) -> dict[str, Any]:
 def _traces(series: Series) -> list[dict[str, Any]]:
     seen = look(series.look)
     colour, symbol = seen.colour, seen.marker[0]
-    trace: dict[str, Any] = {"type": "scatter", "meta": series.look, "name": plain(series.name), "x": series.x, "y": series.y}
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "meta": series.look,
+        "name": plain(series.name),
+        "x": series.x,
+        "y": series.y,
+    }
     trace |= {"hoverinfo": "text", "hovertext": [plain(text) for text in series.hover]}
     marker = {"color": colour, "symbol": symbol, "size": 7}
     if series.form in ("dots", "hollow"):
@@ -67,7 +85,14 @@ def _traces(series: Series) -> list[dict[str, Any]]:
         marker |= {"color": "#fff"} if series.form == "hollow" else {}
         above = [_gap(high, x) for x, high in zip(series.x, series.high, strict=True)]
         below = [_gap(x, low) for x, low in zip(series.x, series.low, strict=True)]
-        whisker = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5, "width": 0}
+        whisker = {
+            "type": "data",
+            "symmetric": False,
+            "array": above,
+            "arrayminus": below,
+            "thickness": 1.5,
+            "width": 0,
+        }
         return [trace | {"mode": "markers", "marker": marker, "error_x": whisker | {"color": colour}}]
     if series.form == "line":
         many = len(series.x) > 12
@@ -75,7 +100,10 @@ def _traces(series: Series) -> list[dict[str, Any]]:
         drawn = trace | {"mode": "lines" if many else "lines+markers", "line": line, "marker": marker}
         return [*_band(series, colour), drawn]
     if series.form == "points":
-        return [trace | {"mode": "lines+markers", "line": {"color": colour, "width": 1.5, "dash": seen.dash[0]}, "marker": marker}]
+        return [
+            trace
+            | {"mode": "lines+markers", "line": {"color": colour, "width": 1.5, "dash": seen.dash[0]}, "marker": marker}
+        ]
     if series.form == "rings":
         ring = {"color": colour, "symbol": "circle-open", "size": 16, "line": {"width": 2, "color": colour}}
         return [trace | {"mode": "markers", "marker": ring}]
@@ -101,40 +129,57 @@ def _heat(chart: Heat) -> dict[str, Any]:
     names = [plain(name) for name in chart.names]
     places = list(range(len(names)))
     ends = (BETTER, WORSE) if chart.sign > 0 else (WORSE, BETTER)
-    texts = [
-        [cell_text(value, sure) for value, sure in zip(*pair, strict=True)]
-        for pair in zip(chart.values, chart.sure, strict=True)
-    ]
     trace = {"type": "heatmap", "x": places, "y": places, "z": chart.values, "zmin": -chart.limit, "zmax": chart.limit}
-    trace |= {"text": texts, "texttemplate": "%{text}", "textfont": {"size": 11}, "showscale": False, "xgap": 1, "ygap": 1}
+    trace |= {
+        "text": chart.texts,
+        "texttemplate": "%{text}",
+        "textfont": {"size": 11},
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
     trace |= {"hoverinfo": "text", "hovertext": [[plain(text) for text in row] for row in chart.hover]}
     trace |= {"colorscale": [[0, ends[0]], [0.5, "#f7f7f7"], [1, ends[1]]]}
-    layout = _layout(chart.title, 120 + 34 * len(names))
-    ticks = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False, "automargin": True, "ticks": ""}
+    layout = _layout(chart.title, 120 + 30 * len(names))
+    ticks = {
+        "tickvals": places,
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+        "ticks": "",
+    }
     layout["xaxis"] = ticks | {"tickangle": -40}
     layout["yaxis"] = ticks | {"autorange": "reversed"}
     return {"data": [trace], "layout": layout}
 
 
-def cell_text(value: float, sure: bool) -> str:
-    """A number of a matrix with two digits, a true minus, and a star where it is beyond chance; "" for none."""
-    if not math.isfinite(value):
-        return ""
-    return f"{value:.2g}".replace("-", "−") + ("*" if sure else "")
-
-
 def _axis(label: str, log: bool, ticks: dict[float, str]) -> dict[str, Any]:
     axis: dict[str, Any] = {"title": {"text": plain(label), "standoff": 8}, "gridcolor": LINE, "linecolor": GREY}
-    axis |= {"zeroline": False, "automargin": True, "ticks": "outside", "tickcolor": LINE, "type": "linear"}
-    if log:
-        axis |= {"type": "log", "exponentformat": "power", "dtick": None, "minor": {"ticks": ""}}
+    axis |= {"zeroline": False, "automargin": True, "ticks": "", "type": "log" if log else "linear"}
     if ticks:
-        axis |= {"tickvals": list(ticks), "ticktext": [plain(text) for text in ticks.values()], "ticks": ""}
+        axis |= {"tickvals": list(ticks), "ticktext": [plain(text) for text in ticks.values()]}
     return axis
 
 
+def _decades(low: float, high: float) -> dict[str, Any]:
+    """Round numbers as ticks of a logarithmic axis, written out: all powers of ten, and where these are few 2 and 5 between them."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1,) if math.log10(high / low) > 2.5 else (1, 2, 5)
+    known = [step * 10.0**power for power in powers for step in steps]
+    return {"tickvals": known, "ticktext": [f"{value:g}" for value in known]}
+
+
 def _layout(title: str, height: int) -> dict[str, Any]:
-    heading = {"text": plain(title), "font": {"size": 14}, "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top"}
+    heading = {
+        "text": plain(title),
+        "font": {"size": 14},
+        "x": 0,
+        "xref": "paper",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+    }
     return {
         "height": height,
         "autosize": True,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from losslab.study import charts, tables
+from losslab.study import plots, tables
 from losslab.study.charts import Chart, Heat
 from losslab.study.findings import ARMS, Findings
 from losslab.study.results import Results
 from losslab.study.tables import Table
 
-_INTERVAL = "Bars and bands: 95 % t intervals over the seeds."
+_BARS, _BANDS = "Bars: 95 % t intervals over the seeds.", "Bands: 95 % t intervals over the seeds."
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Section:
         lead: sentences at its top; losses and commands in backticks.
         tabs: by label, such as a setting.
         tables: below the tabs.
-        legend: whether its figures tell the losses apart by colour alone and so need one.
+        after: sentences at its end.
+        legend: names of what its figures tell apart by colour, marker and dash, with their places (-1: not a loss).
         picture: the charts that a page without scripts shows, by tab.
     """
 
@@ -41,7 +42,8 @@ class Section:
     lead: list[str] = field(default_factory=list)
     tabs: dict[str, Tab] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
-    legend: bool = False
+    after: list[str] = field(default_factory=list)
+    legend: list[tuple[int, str]] = field(default_factory=list)
     picture: Mapping[str, Sequence[Chart]] = field(default_factory=dict)
 
 
@@ -61,72 +63,89 @@ def sections(results: Results, found: Findings) -> list[Section]:
 
 
 def _ranking(results: Results, found: Findings) -> Section:
-    drawn, listed = charts.ranking(results, found), tables.ranking(results, found)
+    drawn, listed = plots.ranking(results, found), tables.ranking(results, found)
     tabs = {setting: Tab(drawn.get(setting, []), [table]) for setting, table in listed.items()}
-    over_all, ranks = tables.overall(results, found), charts.overall(results, found)
+    over_all, ranks = tables.overall(results, found), plots.overall(results, found)
     if over_all:
         tabs = {"all settings": Tab(ranks, [over_all]), **tabs}
-    told = [str(words) for words in found.friedman["words"]] if len(found.friedman) else []
-    arms = [
-        f"Filled marks: each loss at {ARMS[arm]}." if number == 0 else f"Hollow marks: at {ARMS[arm]}."
-        for number, arm in enumerate(results.arms)
-        if len(results.arms) > 1
+    two = len(results.arms) > 1
+    marks = f"Filled marks: {ARMS[results.arms[0]]}; hollow: {ARMS[results.arms[1]]}. " if two else ""
+    told = [
+        (f"{ARMS[row['arm']].capitalize()}: " if two else "") + str(row["words"])
+        for row in found.friedman.to_dict("records")
+        if over_all
     ]
-    return Section("ranking", "Ranking", [" ".join([*told]), " ".join([*arms, _INTERVAL])], tabs, picture=drawn)
+    return Section("ranking", "Ranking", [marks + _BARS], tabs, after=told, picture=drawn)
 
 
 def _flips(results: Results, found: Findings) -> Section | None:
     if not {"tuned", "shared"} <= set(results.arms):
         return None
-    drawn, table = charts.slopes(results, found), tables.flips(results, found)
-    lead = [found.flipped, "Lines that cross: the learning rate, not the loss, decides that order."]
-    tabs = {setting: Tab(made) for setting, made in drawn.items()}
-    return Section("flips", "What the learning rate decides", lead, tabs, [table] if table else [], picture=drawn)
+    drawn, listed = plots.slopes(results, found), tables.flips(results, found)
+    lead = [
+        found.flipped,
+        "Places in the ranking. Where two lines cross, the learning rate decided the order, not the loss.",
+    ]
+    tabs = {setting: Tab(made, [listed[setting]] if setting in listed else []) for setting, made in drawn.items()}
+    return Section("flips", "What the learning rate decides", lead, tabs, picture=drawn)
 
 
 def _curves(results: Results, pictured: bool) -> Section | None:
-    if not (drawn := charts.curves(results)):
+    if not (drawn := plots.curves(results)):
         return None
-    lead = [f"Mean of the runs that did not diverge, on validation data. {_INTERVAL} The training losses are not comparable."]
+    lead = [
+        f"Mean over the runs that did not diverge, on validation data. {_BANDS} The first epochs may lie outside the figure."
+    ]
     tabs = {setting: Tab(made) for setting, made in drawn.items()}
-    return Section("curves", "Curves", lead, tabs, legend=True, picture=drawn if pictured else {})
+    return Section("curves", "Curves", lead, tabs, legend=_legend(results), picture=drawn if pictured else {})
 
 
 def _robustness(results: Results, found: Findings) -> Section | None:
-    drawn, table = charts.robustness(results, found), tables.robustness(results, found)
-    if not drawn and not table:
+    drawn, listed = plots.robustness(results, found) if found.axis else {}, tables.robustness(results, found)
+    if not drawn and not listed:
         return None
-    tabs = {panel: Tab(made) for panel, made in drawn.items()}
-    return Section("robustness", "Robustness", [_INTERVAL], tabs, [table] if table else [], legend=True, picture=drawn)
+    tabs = {panel: Tab(drawn.get(panel, []), made) for panel, made in listed.items()}
+    dashed = any(one.look < 0 for made in drawn.values() for chart in made for one in chart.series)
+    legend = [*_legend(results), *([(-1, plots.CONSTANT)] if dashed else [])]
+    lead = [f"{_BANDS} A cross at the edge: some runs of the loss diverged there, and its mean is that of the others."]
+    return Section("robustness", "Robustness", lead, tabs, legend=legend, picture=drawn)
 
 
 def _rates(results: Results) -> Section | None:
-    if not (drawn := charts.rates(results)):
+    if not (drawn := plots.rates(results)):
         return None
-    lead = ["Each mark is a trial, the mean over its tuning seeds; ringed: the chosen one; crossed: a run of it diverged."]
+    lead = [
+        "Each mark is a trial, the mean over its tuning seeds; ringed: the chosen one; a cross at the edge: a run of it diverged."
+    ]
     tabs = {at: Tab(made) for at, made in drawn.items()}
-    return Section("rates", "Sensitivity to the learning rate", lead, tabs, legend=True, picture=drawn)
+    return Section("rates", "Sensitivity to the learning rate", lead, tabs, legend=_legend(results), picture=drawn)
 
 
 def _differences(results: Results, found: Findings) -> Section | None:
-    heats, listed = charts.differences(results, found), tables.comparisons(results, found)
+    heats, listed = plots.differences(results, found), tables.comparisons(results, found)
     tabs = {
         setting: Tab(heats.get(setting, []), listed.get(setting, []))
         for setting in results.settings.index
         if setting in heats or setting in listed
     }
     lead = [
-        f"Every loss against `{results.reference}`, then every pair. In the squares: row minus column; blue: the row is better, "
-        "orange: worse; a star: p below 0.05 by Holm."
+        "In the squares: row minus column; blue: the row is better, orange: worse; a star: told apart, by Holm over all pairs. "
+        f"In the tables: every loss against `{results.reference}`, by Holm over those."
     ]
     return Section("differences", "Differences", lead, tabs) if tabs else None
 
 
 def _failures(results: Results) -> Section:
     table = tables.failures(results)
-    return Section("failures", "Failures", [] if table else ["No run failed or diverged."], tables=[table] if table else [])
+    return Section(
+        "failures", "Failures", [] if table else ["No run failed or diverged."], tables=[table] if table else []
+    )
 
 
 def _choices(results: Results) -> Section | None:
     table = tables.choices(results)
     return Section("choices", "What was tuned to what", tables=[table]) if table else None
+
+
+def _legend(results: Results) -> list[tuple[int, str]]:
+    return list(enumerate(results.losses))

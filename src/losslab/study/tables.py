@@ -2,49 +2,71 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
-import numpy as np
 import pandas as pd
 
+from losslab.study.cells import NONE, between, chance, decimals, fixed, span
 from losslab.study.findings import ARMS, Findings
 from losslab.study.results import Results
-
-NONE = "–"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, the heads of its columns, and rows of as many texts; `numbers` says which columns (from 0) hold numbers."""
+    """One table.
+
+    Attributes:
+        caption: above it; losses in backticks.
+        head: of its columns.
+        rows: as many texts each.
+        words: the columns (from 0) that hold words and stand left; all others hold numbers.
+        prose: those of them that hold sentences, with losses in backticks.
+        over: what stands over the heads, "" for nothing; neighbours that are alike are one. Empty: nothing over any.
+    """
 
     caption: str
     head: list[str]
     rows: list[list[str]]
-    numbers: set[int] = field(default_factory=set)
+    words: frozenset[int] = frozenset({0})
+    prose: frozenset[int] = frozenset()
+    over: list[str] = field(default_factory=list)
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """What stands over the heads, and over how many of them."""
+        return [(text, len(list(alike))) for text, alike in groupby(self.over)]
+
+    @property
+    def full(self) -> list[str]:
+        """The heads, each with what stands over it."""
+        over = self.over or [""] * len(self.head)
+        return [f"{head}, {above}" if above else head for head, above in zip(self.head, over, strict=True)]
 
 
 def ranking(results: Results, found: Findings) -> dict[str, Table]:
     """By setting: each loss with mean, interval and place, the arms beside one another; the best of the first arm on top."""
     tables = {}
     for setting, block in found.ranking.groupby("setting", sort=False):
-        arms = [arm for arm in results.arms if arm in set(block["arm"])]
+        arms = _arms(results, block)
         rows = {(row["arm"], row["loss"]): row for row in block.to_dict("records")}
-        places = _places(block["high"] - block["low"])
-        leading = block[block["arm"] == arms[0]].sort_values(["place", "mean_rank"], kind="stable")
+        digits = decimals(block["high"] - block["low"])
         body = []
-        for loss in leading["loss"]:
-            of_loss = [rows[arm, loss] for arm in arms if (arm, loss) in rows]
-            cells = [text for row in of_loss for text in (str(row["place"]), _between(row, "mean", "low", "high", places))]
-            body.append([loss, *cells, _span(row["n"] for row in of_loss), str(sum(row["diverged"] for row in of_loss))])
-        heads = [head for arm in arms for head in _heads(results, arm)]
-        tables[setting] = Table(
-            f"Test {results.metric}, {_setting(results, setting)}: mean over the runs and its 95 % interval; "
-            "n: runs of each loss" + (" at each rate." if len(arms) > 1 else "."),
-            ["loss", *heads, "n", "diverged"],
-            body,
-            set(range(1, 3 + len(heads))),
+        for loss in block[block["arm"] == arms[0]].sort_values(["place", "mean_rank"], kind="stable")["loss"]:
+            cells = []
+            for arm in arms:
+                row = rows.get((arm, loss))
+                cells += [NONE] * 4 if row is None else [str(row["place"]), between(row, "mean", "low", "high", digits)]
+                cells += [] if row is None else [str(row["n"]), str(row["diverged"])]
+            body.append([loss, *cells])
+        caption = (
+            f"Test {results.metric} at the {results.epoch} epoch{_in(results, setting)}: mean over n runs and its 95 % interval. "
+            "A loss of which runs diverged stands below those of which fewer did, whatever its mean."
+        )
+        head = ["place", "mean [interval]", "n", "diverged"]
+        tables[str(setting)] = Table(
+            caption, ["loss", *head * len(arms)], body, over=_over(results, arms, 1, len(head))
         )
     return tables
 
@@ -54,105 +76,114 @@ def overall(results: Results, found: Findings) -> Table | None:
     if len(results.settings) < 2 or found.overall.empty:
         return None
     rows = {(row["arm"], row["loss"]): row for row in found.overall.to_dict("records")}
-    arms = [arm for arm in results.arms if arm in set(found.overall["arm"])]
+    arms = _arms(results, found.overall)
     leading = found.overall[found.overall["arm"] == arms[0]].sort_values("mean_rank", kind="stable")
-    body, heads = [], []
+    body = []
     for loss in leading["loss"]:
-        of_loss = [rows[arm, loss] for arm in arms if (arm, loss) in rows]
-        cells = [text for row in of_loss for text in (_between(row, "mean_rank", "low", "high", 2), str(row["first_in"]))]
-        body.append([loss, *cells, _span(row["settings"] for row in of_loss)])
-    for arm in arms:
-        of_arm = f", {ARMS[arm]}" if len(arms) > 1 else ""
-        heads += [f"mean rank{of_arm}", f"first in{of_arm}"]
-    caption = "Mean rank over all settings (1 is best) and its 95 % interval; in how many settings it is first; n: settings."
-    return Table(caption, ["loss", *heads, "n"], body, set(range(1, 2 + len(heads))))
+        cells = []
+        for arm in arms:
+            row = rows.get((arm, loss))
+            cells += [NONE] * 3 if row is None else [between(row, "mean_rank", "low", "high", 2), str(row["first_in"])]
+            cells += [] if row is None else [str(row["settings"])]
+        body.append([loss, *cells])
+    seeds = span(found.ranking["n"] + found.ranking["diverged"])
+    caption = f"Mean rank over n settings, 1 is best, and its 95 % interval over {seeds} seeds; and in how many it is the first."
+    head = ["mean rank [interval]", "first in", "n"]
+    return Table(caption, ["loss", *head * len(arms)], body, over=_over(results, arms, 1, len(head)))
 
 
-def flips(results: Results, found: Findings) -> Table | None:
-    """Pairs of losses whose order the rate decides, the sure ones first; None where there are none."""
-    if found.flips.empty:
-        return None
-    ordered = found.flips.sort_values("sure", ascending=False, kind="stable")
-    places = _places(pd.concat([ordered[f"{arm}_high"] - ordered[f"{arm}_low"] for arm in ("shared", "tuned")]))
-    n = _span(found.ranking["n"])
-    body = [
-        [
-            row["setting"],
-            row["loss"],
-            row["other"],
-            _between(row, "shared", "shared_low", "shared_high", places),
-            _between(row, "tuned", "tuned_low", "tuned_high", places),
-            "yes" if row["sure"] else "no",
+def flips(results: Results, found: Findings) -> dict[str, Table]:
+    """By setting: pairs of losses whose order the rate decides, the sure ones first."""
+    tables = {}
+    for setting, block in found.flips.groupby("setting", sort=False):
+        ordered = block.sort_values("sure", ascending=False, kind="stable")
+        digits = decimals(pd.concat([ordered[f"{arm}_high"] - ordered[f"{arm}_low"] for arm in ("shared", "tuned")]))
+        body = [
+            [
+                row["loss"],
+                row["other"],
+                between(row, "shared", "shared_low", "shared_high", digits),
+                between(row, "tuned", "tuned_low", "tuned_high", digits),
+                "yes" if row["sure"] else "no",
+            ]
+            for row in ordered.to_dict("records")
         ]
-        for row in ordered.to_dict("records")
-    ]
-    return Table(
-        f"Pairs that change their order: difference of the first from the second in test {results.metric} and its 95 % "
-        f"interval, at one shared rate and at their own; sure: both intervals exclude zero; n = {n} paired seeds.",
-        ["setting", "first", "second", "at one shared rate", "at their own rates", "sure"],
-        body,
-        {3, 4},
-    )
+        n = span(found.ranking.loc[found.ranking["setting"] == setting, "n"])
+        caption = (
+            f"Pairs that change their order{_in(results, setting)}: first minus second in test {results.metric}, and its 95 % "
+            f"interval over n = {n} paired seeds. Clear: both intervals exclude zero."
+        )
+        head = [
+            "better at the shared rate",
+            "better at its own rate",
+            "at the shared rate",
+            "at their own rates",
+            "clear",
+        ]
+        tables[str(setting)] = Table(caption, head, body, frozenset({0, 1, 4}))
+    return tables
 
 
-def robustness(results: Results, found: Findings) -> Table | None:
-    """Area, clean-data cost and breakdown level of each loss; None without a numeric axis."""
-    if found.robustness.empty:
-        return None
+def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
+    """By panel, an arm each: area, clean-data cost and breakdown level of each loss, the smallest area for the better first."""
+    tables: dict[str, list[Table]] = {}
     table = found.robustness
-    areas, costs = _places(table["area_high"] - table["area_low"]), _places(table["cost_high"] - table["cost_low"])
-    panels, arms = table["panel"].nunique() > 1, len(results.arms) > 1
-    body = [
-        ([str(row["panel"])] if panels else [])
-        + ([ARMS[row["arm"]]] if arms else [])
-        + [
-            row["loss"],
-            _between(row, "area", "area_low", "area_high", areas),
-            _between(row, "clean_cost", "cost_low", "cost_high", costs),
-            number(row["breakdown"], 2),
-            str(row["words"]),
-        ]
-        for row in table.to_dict("records")
-    ]
-    first = (["other settings"] if panels else []) + (["rate"] if arms else [])
-    caption = (
-        f"Over {found.axis}: normalised area under test {results.metric}; cost on clean data (against the best there); "
-        f"breakdown: the level from which it is worse than the best constant prediction; n = {_span(found.ranking['n'])} "
-        "seeds a level."
-    )
-    head = [*first, "loss", "area", "clean-data cost", "breakdown", "in words"]
-    return Table(caption, head, body, {len(first) + 1, len(first) + 2, len(first) + 3})
+    if table.empty:
+        return tables
+    areas, costs = decimals(table["area_high"] - table["area_low"]), decimals(table["cost_high"] - table["cost_low"])
+    for panel, block in table.groupby("panel", sort=False):
+        for arm in _arms(results, block):
+            rows = block[block["arm"] == arm].sort_values("area", ascending=results.better == "min", kind="stable")
+            body = [
+                [
+                    row["loss"],
+                    between(row, "area", "area_low", "area_high", areas),
+                    between(row, "clean_cost", "cost_low", "cost_high", costs),
+                    fixed(row["breakdown"], 2),
+                    str(row["words"]),
+                ]
+                for row in rows.to_dict("records")
+            ]
+            of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
+            ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
+            caption = (
+                f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. Area: mean test {results.metric} "
+                f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
+                "level from which it is no better than the best constant prediction."
+            )
+            head = ["loss", "area [interval]", "clean-data cost [interval]", "breakdown", "in words"]
+            tables.setdefault(str(panel), []).append(Table(caption, head, body, frozenset({0, 4}), frozenset({4})))
+    return tables
 
 
 def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
     """By setting, an arm each: what every loss differs by from the reference, and what may be said of it."""
     tables: dict[str, list[Table]] = {}
     for setting, block in found.comparisons.groupby("setting", sort=False):
-        for arm in results.arms:
+        for arm in _arms(results, block):
             rows = block[block["arm"] == arm]
-            if rows.empty:
-                continue
-            places = _places(rows["high"] - rows["low"])
+            digits = decimals(rows["high"] - rows["low"])
             body = [
                 [
                     row["loss"],
-                    _between(row, "difference", "low", "high", places),
-                    _chance(row["p_holm"]),
+                    between(row, "difference", "low", "high", digits),
+                    chance(row["p_holm"]),
                     NONE if pd.isna(row["wins"]) else f"{row['wins']:.0%}",
-                    number(row["detectable"], places),
+                    fixed(row["detectable"], digits),
                     str(row["n"]),
-                    str(row["words"]),
+                    str(row["diverged"]),
+                    str(row["verdict"]),
                 ]
                 for row in rows.to_dict("records")
             ]
             of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
             caption = (
-                f"Paired differences to {results.reference} in test {results.metric}, {_setting(results, setting)}{of_arm}: mean "
-                "and 95 % interval; p by Holm; wins: share of the seeds; detectable: the smallest difference that so many seeds "
-                "would show; n: seeds."
+                f"Paired differences to `{results.reference}` in test {results.metric}{_in(results, setting)}{of_arm}: mean over n "
+                "seeds and its 95 % interval; p by Holm; wins: share of the seeds on which it is better; detectable: the "
+                "smallest difference that so many seeds would probably show."
             )
-            head = ["loss", "difference", "p", "wins", "detectable", "n", "in words"]
-            tables.setdefault(setting, []).append(Table(caption, head, body, {1, 2, 3, 4, 5}))
+            head = ["loss", "difference [interval]", "p", "wins", "detectable", "n", "diverged", "verdict"]
+            tables.setdefault(str(setting), []).append(Table(caption, head, body, frozenset({0, 7})))
     return tables
 
 
@@ -176,9 +207,9 @@ def choices(results: Results) -> Table | None:
     ]
     first = ["tuned at"] if several else []
     head = [*first, "loss", "rate", "hyperparameters", f"validation {results.metric}", "n", "diverged", "at an edge"]
-    number_columns = {len(first) + column for column in (1, 3, 4, 5)}
-    caption = "What each loss was tuned to; n: trials; diverged: trials of which a run diverged."
-    return Table(caption, head, body, number_columns)
+    words = frozenset({0, len(first), len(first) + 2, len(first) + 6})
+    caption = "What each loss was tuned to, in n trials, and in how many of them a run diverged."
+    return Table(caption, head, body, words)
 
 
 def failures(results: Results) -> Table | None:
@@ -194,48 +225,18 @@ def failures(results: Results) -> Table | None:
         seeds = ", ".join(map(str, sorted(rows["seed"].unique())))
         said = "; ".join(reasons[:2]) + more
         body.append([str(phase), str(loss), str(setting), str(status), str(len(rows)), seeds, said or NONE])
-    caption = f"The {len(results.failures)} runs that failed or diverged; n: runs in a row."
-    return Table(caption, ["phase", "loss", "setting", "status", "n", "seeds", "reason"], body, {4})
+    caption = f"All {len(results.failures)} runs that did not end well, n of them in a row."
+    head = ["phase", "loss", "setting", "status", "n", "seeds", "reason"]
+    return Table(caption, head, body, frozenset({0, 1, 2, 3, 5, 6}))
 
 
-def number(value: float, places: int) -> str:
-    """With so many decimals and a true minus; – where not finite; in powers of ten where that is shorter."""
-    if not np.isfinite(value):
-        return NONE
-    text = f"{value:.3g}" if abs(value) >= 1e6 or places > 6 else f"{value:.{places}f}"
-    return text.replace("-", "−")
+def _arms(results: Results, table: pd.DataFrame) -> list[str]:
+    return [arm for arm in results.arms if arm in set(table["arm"])]
 
 
-def _between(row: dict[str, float], value: str, low: str, high: str, places: int) -> str:
-    if not np.isfinite(row[value]):
-        return NONE
-    if not np.isfinite(row[low]):
-        return number(row[value], places)
-    return f"{number(row[value], places)} [{number(row[low], places)}, {number(row[high], places)}]"
+def _over(results: Results, arms: Sequence[str], before: int, columns: int) -> list[str]:
+    return [""] * before + [ARMS[arm] for arm in arms for _ in range(columns)] if len(results.arms) > 1 else []
 
 
-def _places(widths: pd.Series[float]) -> int:
-    """Decimals that show two digits of the usual width of an interval; 3 where no interval is known."""
-    known = widths[np.isfinite(widths) & (widths > 0)]
-    return 3 if known.empty else max(0, 1 - math.floor(math.log10(known.median() / 2)))
-
-
-def _chance(p: float) -> str:
-    if not np.isfinite(p):
-        return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _span(counts: Iterable[int]) -> str:
-    distinct: Sequence[int] = sorted({int(count) for count in counts})
-    return str(distinct[0]) if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"
-
-
-def _heads(results: Results, arm: str) -> list[str]:
-    if len(results.arms) == 1:
-        return ["place", f"test {results.metric}"]
-    return [f"place, {ARMS[arm]}", f"test {results.metric}, {ARMS[arm]}"]
-
-
-def _setting(results: Results, setting: str) -> str:
-    return setting if len(results.settings) > 1 else f"{results.epoch} epoch"
+def _in(results: Results, setting: object) -> str:
+    return f", {setting}" if len(results.settings) > 1 else ""
