@@ -41,8 +41,8 @@ def blocks(runs: pd.DataFrame, better: str) -> Iterator[tuple[str, str, pd.DataF
         return
     table = scores(runs, better)
     for (arm, setting), asked in runs.groupby(["arm", "setting"], sort=False):
-        seeds = table.index[(table.index.get_level_values(0) == arm) & (table.index.get_level_values(1) == setting)]
-        yield str(arm), str(setting), table.loc[seeds, list(pd.unique(asked["loss"]))]
+        here = (table.index.get_level_values(0) == arm) & (table.index.get_level_values(1) == setting)
+        yield str(arm), str(setting), table[here][list(pd.unique(asked["loss"]))]
 
 
 def losses(block: pd.DataFrame) -> list[str]:

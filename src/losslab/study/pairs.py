@@ -200,10 +200,10 @@ def seeds_needed(comparisons: int, level: float) -> int:
 def refusal(seeds: int, comparisons: int, level: float) -> str:
     """Why so few seeds can support no claim, in a sentence."""
     floor = smallest_p(seeds)
-    after = f", {number(min(1.0, floor * comparisons), 2)} after Holm over {comparisons} comparisons"
+    after = f", {min(1.0, floor * comparisons):.2g} after Holm over {comparisons} comparisons"
     return (
         f"{counted(seeds, 'seed')} cannot support a claim: even if all agreed, the smallest p of a test that assumes no "
-        f"distribution is {number(floor, 2)}{after if comparisons > 1 else ''}; it takes {seeds_needed(comparisons, level)} seeds."
+        f"distribution is {floor:.2g}{after if comparisons > 1 else ''}; it takes {seeds_needed(comparisons, level)} seeds."
     )
 
 

@@ -133,7 +133,7 @@ def friedman(runs: pd.DataFrame, better: str, over: str = "seed") -> pd.DataFram
     rows: list[dict[str, Any]] = []
     for arm, ranks in seed_ranks(runs, better, "setting" if over == "seed" else "seed").items():
         shape, held = ranks.shape, ranks.rank(axis=1).to_numpy()
-        what = f"{counted(shape[1], 'loss').replace('losss', 'losses')} on {counted(shape[0], over)}"
+        what = f"{counted(shape[1], 'loss')} on {counted(shape[0], over)}"
         other = "setting" if over == "seed" else "seed"
         statistic, p = np.nan, np.nan
         if shape[1] < 3 or shape[0] < FEWEST:

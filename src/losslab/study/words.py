@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+
+_WRITTEN = {"iou": "IoU", "brier": "Brier score"} | {
+    word: word.upper() for word in ["ae", "mae", "rmse", "r", "nll", "ece", "auroc"]
+}
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -18,17 +23,18 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def spread(value: float, low: float, high: float, level: float) -> str:
-    """A value with its interval, both to the second digit of the interval's width: '1.30 (95 % interval 1.24 to 1.36)'.
+    """A value with its interval: '1.30 (95 % interval 1.24 to 1.36)'; the value alone where there is no interval (NaN)."""
+    shown, *ends = alike(value, low, high)
+    return f"{shown} ({percent(level)} interval {ends[0]} to {ends[1]})" if math.isfinite(high - low) else shown
 
-    Without an interval (NaN) or with one of no width: the value with three digits.
-    """
+
+def alike(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A value and the ends of its interval, all to the second digit of the interval's width, or to their third without one."""
     width = high - low
-    if not math.isfinite(width):
-        return number(value)
-    size = 3 - _exponent(value) - 1 if width == 0 else 1 - _exponent(width)
-    if size > 6:
-        return f"{number(value, 4)} ({percent(level)} interval {number(low, 4)} to {number(high, 4)})"
-    return f"{_fixed(value, size)} ({percent(level)} interval {_fixed(low, size)} to {_fixed(high, size)})"
+    decimals = 1 - _exponent(width) if math.isfinite(width) and width > 0 else 2 - _exponent(value)
+    if not math.isfinite(width) or decimals > 6:
+        return number(value), number(low), number(high)
+    return _fixed(value, decimals), _fixed(low, decimals), _fixed(high, decimals)
 
 
 def p_value(p: float) -> str:
@@ -46,20 +52,32 @@ def name(label: str) -> str:
     return f"`{label}`"
 
 
-def listed(items: Sequence[str], last: str = "and") -> str:
+def listed(items: Sequence[str]) -> str:
     """'a', 'a and b', 'a, b and c'."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def several(labels: Sequence[str], most: int = 3) -> str:
+    """Names in backticks; of more than a few the first ones, and how many others there are."""
+    if len(labels) <= most + 1:
+        return listed([name(label) for label in labels])
+    return f"{', '.join(name(label) for label in labels[:most])} and {len(labels) - most} others"
 
 
 def counted(count: float, one: str) -> str:
-    """'1 seed', '3 seeds', '9.5 seeds'."""
-    return f"{count:g} {one}{'' if count == 1 else 's'}"
+    """'1 seed', '3 seeds', '8 losses'."""
+    return f"{count:g} {one}{'' if count == 1 else 'es' if one.endswith('s') else 's'}"
 
 
 def ordinal(place: int) -> str:
     """'1st', '2nd', '3rd', '4th', '11th'."""
     ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
     return f"{place}{ending}"
+
+
+def metric_name(metric: str) -> str:
+    """A metric as it is written: 'mae' is 'MAE', 'mean_iou' 'mean IoU', 'iou50' 'IoU50', 'median_ae' 'median AE'."""
+    return " ".join(re.sub(r"^[a-z]+", lambda word: _WRITTEN.get(word[0], word[0]), part) for part in metric.split("_"))
 
 
 def _exponent(value: float) -> int:
