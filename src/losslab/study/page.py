@@ -18,6 +18,8 @@ from losslab.study.results import Results
 from losslab.study.sections import Section, sections
 
 _HERE = Path(__file__).parent
+# what Markdown reads as more than itself: brackets only where they make a link, an underscore only at the edge of a word
+_MARKS = re.compile(r"[\\`*|~$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[#>+-](?= )")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -55,10 +57,7 @@ def write_markdown(results: Results, folder: Path, found: Findings | None = None
     found = found or find(results)
     made = sections(results, found)
     pages = _pages(autoescape=False, prose=_markdown_prose)
-    pages.filters |= {
-        "cell": markdown,
-        "cell_prose": lambda text: _markdown_prose(text).replace("|", "\\|").replace("\\\\|", "\\|"),
-    }
+    pages.filters |= {"cell": markdown, "cell_prose": _in_cell}
     text = pages.get_template("report.md.j2").render(**_told(results, found, made))
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for section in made:
@@ -68,9 +67,9 @@ def write_markdown(results: Results, folder: Path, found: Findings | None = None
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows letter by letter, also in the cell of a table."""
-    marked = re.sub(r"([\\`*\[\]|~$!#])|(?<!\w)(_)|(_)(?!\w)", lambda found: "\\" + found[0], " ".join(text.split()))
-    return html.escape(marked, quote=False)
+    """Text that Markdown shows letter by letter, in a cell of a table too."""
+    line = re.sub(r"\s+", " ", text)
+    return html.escape(_MARKS.sub(lambda found: "\\" + found[0], line), quote=False)
 
 
 def _told(results: Results, found: Findings, made: list[Section]) -> dict[str, Any]:
@@ -98,6 +97,15 @@ def _markdown_prose(text: str) -> str:
     """Escaped, with what stands in backticks as code."""
     parts = _CODE.split(text)  # outside, inside, outside, ...
     return "".join(f"`{' '.join(part.split())}`" if number % 2 else markdown(part) for number, part in enumerate(parts))
+
+
+def _in_cell(text: str) -> str:
+    """The same in a cell of a table, where a bar ends the cell even inside code."""
+    parts = _CODE.split(text)
+    return "".join(
+        f"`{' '.join(part.split())}`".replace("|", "\\|") if number % 2 else markdown(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def _write(path: Path, text: str) -> Path:

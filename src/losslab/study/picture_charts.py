@@ -26,7 +26,7 @@ def draw(tabs: Mapping[str, Sequence[Chart]], path: Path, most: int = 6) -> Path
     named = any(chart.y_ticks for _, chart in titled)
     columns = min(_COLUMNS if not named or slope else 2, len(titled))
     rows = math.ceil(len(titled) / columns)
-    height = max(0.9 + 0.2 * chart.rows if chart.rows else 2.6 for _, chart in titled)
+    height = max(0.8 + 0.1 * chart.rows if chart.rows else 2.6 for _, chart in titled)
     width = 9.0 if columns > 1 else 6.0
     figure = Figure(figsize=(width, height * rows + 0.5), dpi=110, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=not named and not titled[0][1].y_ticks).ravel()
@@ -71,15 +71,8 @@ def _panel(axes: Axes, chart: Chart, title: str) -> None:
         axes.grid(visible=False, axis="y")
         axes.set_ylim(-0.6, max(chart.y_ticks) + 0.6)
     for height, text in chart.remarks.items():
-        axes.annotate(
-            _plain(text),
-            (1, height),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="center",
-            fontsize=7,
-            color=GREY,
-        )
+        where = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
+        axes.annotate(_plain(text), (1.01 * chart.aside, height), fontsize=7, color=GREY, **where)
 
 
 def _series(axes: Axes, series: Series) -> None:
@@ -92,7 +85,9 @@ def _series(axes: Axes, series: Series) -> None:
         low, high = known[: len(series.x)], known[len(series.x) :]
         axes.hlines(series.y, low, high, color=seen.colour, linewidth=1.4)
         face = "white" if series.form == "hollow" else seen.colour
-        axes.plot(series.x, series.y, seen.marker[1], color=seen.colour, markerfacecolor=face, markersize=5)
+        axes.plot(
+            series.x, series.y, seen.marker[1], color=seen.colour, markerfacecolor=face, markersize=6, markeredgewidth=1
+        )
     elif series.form == "rings":
         axes.plot(series.x, series.y, "o", color=seen.colour, markerfacecolor="none", markersize=10)
     elif series.form == "crosses":
@@ -109,7 +104,7 @@ def _series(axes: Axes, series: Series) -> None:
 def _slope(axes: Axes, chart: Chart) -> None:
     """Names at both ends of the lines instead of a scale."""
     axes.set_xticks(list(chart.x_ticks), [_plain(text) for text in chart.x_ticks.values()])
-    axes.set_xlim(-1.3, 2.3)
+    axes.set_xlim(-1.25, 2.25)
     axes.set_yticks([])
     axes.set_ylabel("")
     axes.grid(visible=False)

@@ -30,7 +30,7 @@ def plain(text: str) -> str:
 
 
 def _axes(chart: Chart) -> dict[str, Any]:
-    layout = _layout(chart.title, 90 + 18 * chart.rows if chart.rows else 380)
+    layout = _layout(chart.title, 80 + 14 * chart.rows if chart.rows else 380)
     layout["xaxis"] = _axis(chart.x_label, chart.log_x, chart.x_ticks)
     layout["yaxis"] = _axis(chart.y_label, chart.log_y, chart.y_ticks)
     for axis, log, end in (("xaxis", chart.log_x, "x"), ("yaxis", chart.log_y, "y")):
@@ -45,16 +45,19 @@ def _axes(chart: Chart) -> dict[str, Any]:
         {
             "x": chart.aside,
             "xref": "paper",
-            "xanchor": "right" if chart.aside else "left",
+            "xanchor": "left",
             "y": math.log10(height) if chart.log_y else height,
             "showarrow": False,
         }
-        | {"text": plain(text), "font": {"size": 11, "color": GREY}, "bgcolor": "rgba(255,255,255,.8)"}
+        | {"text": plain(text), "font": {"size": 11, "color": GREY}}
         for height, text in chart.remarks.items()
     ]
+    if chart.remarks and chart.aside:  # beside the axes, over no mark
+        layout["margin"]["r"] = 110
     if chart.x_ticks:  # a slope graph: the names stand at the ends of the lines
         layout["xaxis"] |= {"range": [-0.75, 1.75], "showgrid": False, "side": "top", "showline": False}
         layout["yaxis"] |= {"visible": False}
+        layout |= {"height": 50 + 24 * chart.rows, "margin": {"l": 0, "r": 0, "t": 12, "b": 8}}
         layout["annotations"] += [_end(series, side) for series in chart.series for side in (0, 1)]
     return {"data": [trace for series in chart.series for trace in _traces(series)], "layout": layout}
 

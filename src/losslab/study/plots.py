@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from losslab.study.cells import Row, fixed
+from losslab.study.cells import NONE, Row, fixed
 from losslab.study.charts import Chart, Heat, Series, alike, edge, wide
 from losslab.study.findings import ARMS, Findings
+from losslab.study.pairs import BETTER, WORSE
 from losslab.study.results import Results
 from losslab.study.words import number
 
@@ -59,7 +60,7 @@ def slopes(results: Results, found: Findings) -> Tabs:
     if not {"tuned", "shared"} <= set(results.arms):
         return {}
     tabs: Tabs = {}
-    ends = {0.0: "at one shared rate", 1.0: "at its own rate"}
+    ends = {0.0: "shared rate", 1.0: "own rate"}
     for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
         places = {arm: _apart(rows) for arm, rows in block.groupby("arm")}
         shared, tuned = places.get("shared", {}), places.get("tuned", {})
@@ -208,7 +209,9 @@ def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
     tabs: dict[str, list[Heat]] = {}
     for tab, setting in enumerate(results.settings.index):
         of_setting = {arm: found.matrices[arm, setting] for arm in results.arms if (arm, setting) in found.matrices}
-        sizes = [value for pairs in of_setting.values() for value in pairs["difference"].abs() if np.isfinite(value)]
+        sizes = [
+            abs(row["difference"]) for pairs in of_setting.values() for row in pairs.to_dict("records") if _numeric(row)
+        ]
         if not any(sizes):
             continue
         for arm, pairs in of_setting.items():
@@ -226,7 +229,7 @@ def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: fl
         key,
         title,
         names,
-        [[float(cell.get("difference", np.nan)) for cell in row] for row in cells],
+        [[float(cell["difference"]) if _numeric(cell) else np.nan for cell in row] for row in cells],
         [[_cell(cell, decimals) for cell in row] for row in cells],
         [[str(cell.get("words", "")).replace("`", "") for cell in row] for row in cells],
         limit,
@@ -237,8 +240,15 @@ def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: fl
 def _cell(cell: Row, decimals: int) -> str:
     if not cell:
         return ""
-    text = fixed(cell["difference"], decimals)
-    return text + ("*" if cell["verdict"] in ("better", "worse") else "")
+    apart = cell["verdict"] in (BETTER, WORSE)
+    if not _numeric(cell):
+        return str(cell["verdict"]) if apart else NONE
+    return fixed(cell["difference"], decimals) + ("*" if apart else "")
+
+
+def _numeric(cell: Row) -> bool:
+    """Whether a pair has a difference to be trusted: no run of it diverged."""
+    return bool(cell) and not cell["diverged"] and np.isfinite(cell["difference"])
 
 
 def _line(loss: str, place: int, along: str, rows: pd.DataFrame) -> Series:

@@ -129,7 +129,8 @@ def _differences(results: Results, found: Findings) -> Section | None:
         if setting in heats or setting in listed
     }
     lead = [
-        "In the squares: row minus column; blue: the row is better, orange: worse; a star: told apart, by Holm over all pairs. "
+        "In the squares: row minus column; blue: the row is better, orange: worse; a star: told apart, by Holm over all pairs; "
+        "a word: runs diverged, so there is no number. "
         f"In the tables: every loss against `{results.reference}`, by Holm over those."
     ]
     return Section("differences", "Differences", lead, tabs) if tabs else None

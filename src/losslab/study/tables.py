@@ -10,6 +10,7 @@ import pandas as pd
 
 from losslab.study.cells import NONE, between, chance, decimals, fixed, span
 from losslab.study.findings import ARMS, Findings
+from losslab.study.pairs import CANNOT_SAY
 from losslab.study.results import Results
 
 
@@ -24,6 +25,7 @@ class Table:
         words: the columns (from 0) that hold words and stand left; all others hold numbers.
         prose: those of them that hold sentences, with losses in backticks.
         over: what stands over the heads, "" for nothing; neighbours that are alike are one. Empty: nothing over any.
+        below: sentences that stand under the table.
     """
 
     caption: str
@@ -32,6 +34,7 @@ class Table:
     words: frozenset[int] = frozenset({0})
     prose: frozenset[int] = frozenset()
     over: list[str] = field(default_factory=list)
+    below: list[str] = field(default_factory=list)
 
     @property
     def spans(self) -> list[tuple[str, int]]:
@@ -138,7 +141,9 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
                 [
                     row["loss"],
                     between(row, "area", "area_low", "area_high", areas),
-                    between(row, "clean_cost", "cost_low", "cost_high", costs),
+                    "reference"
+                    if row["loss"] == results.reference
+                    else between(row, "clean_cost", "cost_low", "cost_high", costs),
                     fixed(row["breakdown"], 2),
                     str(row["words"]),
                 ]
@@ -166,9 +171,9 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             body = [
                 [
                     row["loss"],
-                    between(row, "difference", "low", "high", digits),
+                    NONE if row["diverged"] else between(row, "difference", "low", "high", digits),
                     chance(row["p_holm"]),
-                    NONE if pd.isna(row["wins"]) else f"{row['wins']:.0%}",
+                    NONE if pd.isna(row["wins"]) else f"{100 * row['wins']:.0f} %",
                     fixed(row["detectable"], digits),
                     str(row["n"]),
                     str(row["diverged"]),
@@ -183,7 +188,10 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
                 "smallest difference that so many seeds would probably show."
             )
             head = ["loss", "difference [interval]", "p", "wins", "detectable", "n", "diverged", "verdict"]
-            tables.setdefault(str(setting), []).append(Table(caption, head, body, frozenset({0, 7})))
+            told = rows[(rows["verdict"] == CANNOT_SAY) | (rows["diverged"] > 0)]
+            below = list(dict.fromkeys(told["words"]))
+            table = Table(caption, head, body, frozenset({0, 7}), below=below)
+            tables.setdefault(str(setting), []).append(table)
     return tables
 
 
