@@ -173,6 +173,7 @@ def test_the_edge_is_the_outermost_sixteenth(text: str, value: float | str, side
         ("int [4, 8]", "[3, inf)", "lower", None, None),  # one number is no range
         ("log int [2, 32]", "[0, inf)", "lower", None, None),  # 1 alone
         ("log int [4, 64]", "[0, inf)", "lower", 1, 3),
+        ("log int [3, 300]", "[0, inf)", "lower", 1, 2),  # 0 has no logarithm
         ("log int [2, 50]", "", "upper", 51, 250),
     ],
 )
@@ -185,7 +186,12 @@ def test_a_range_is_widened_by_half_its_width_as_far_as_is_valid(
 
 @pytest.mark.parametrize(
     ("text", "valid", "side"),
-    [("[0, 0.5]", "[0, 0.5]", "upper"), ("[0, 1]", "[0, 2]", "lower"), ("1 | 2", "", "upper"), ("[0, 1]", "", "")],
+    [
+        ("[0, 0.5]", "[0, 0.5]", "upper"),
+        ("[0, 1]", "[0, 2]", "lower"),
+        ("1 | 2 | 3 | 4", "", "upper"),
+        ("[0, 1]", "", ""),
+    ],
 )
 def test_where_nothing_is_left_there_is_no_piece(text: str, valid: str, side: str) -> None:
     assert parse("k", text, valid).widened(side) is None
