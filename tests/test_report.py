@@ -1,82 +1,115 @@
-"""Known records give a known table."""
+"""The report of known records: what the terminal shows, which files there are, what is refused."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
-from losslab import Record, cli, compose
-from losslab.study import report
+from losslab import Record, cli
+from losslab.study import gather, report
+from test_gather import conducted, sweep
+from test_study import asked
 
-
-def record(loss: str, seed: int, mae: float | None, *overrides: str, status: str = "done") -> Record:
-    request = compose(f"loss={loss}", f"seed={seed}", *overrides)
-    metrics = {
-        f"{which}/test/mae": float("nan") if mae is None else mae * factor
-        for which, factor in (("best", 1), ("last", 2))
-    }
-    selection = {"metric": "mae", "better": "min", "validation": "clean"}
-    return Record.of(request, status, metrics=metrics, selection=selection)
-
-
-KNOWN = [
-    record("mse", 0, 2.0, "corruption.fraction=0.2"),
-    record("mse", 1, 4.0, "corruption.fraction=0.2"),
-    record("l1", 0, 1.0, "corruption.fraction=0.2"),
-    record("l1", 1, None, "corruption.fraction=0.2", status="diverged"),
-    record("mse", 0, 0.5, "corruption.fraction=0.0"),
-]
+KNOWN = sweep(
+    ("mse", 0, 2.0, 0.2), ("mse", 1, 4.0, 0.2), ("l1", 0, 1.0, 0.2), ("l1", 1, None, 0.2), ("mse", 0, 0.5, 0.0)
+)
 
 
 def printed(records: list[Record]) -> str:
-    console = Console(width=120, record=True, file=None, quiet=False)
+    console = Console(width=100)
     with console.capture() as captured:
-        report.show(report.table(records), console)
+        report.show(gather.results(records), console)
     return captured.get()
 
 
-def test_the_table_gives_mean_and_spread_by_loss_and_setting() -> None:
-    made = report.table(KNOWN)
-    assert list(made["setting"].unique()) == ["fraction=0.2", "fraction=0.0"]
+def rows(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines() if line.startswith("│")]
+
+
+def test_a_sweep_is_shown_at_both_epochs_with_what_went_wrong() -> None:
     text = printed(KNOWN)
-    assert "3 ± 1.4" in text
-    assert "6 ± 2.8" in text
-    assert "1 runs diverged" in text
+    assert rows(text) == [
+        ["fraction=0.2", "", ""],
+        ["mse", "1  3 (-9.71 to 15.7)", "1  6 (-19.4 to 31.4)"],
+        ["l1", "2  1, 1 not done", "2  2, 1 not done"],
+        ["fraction=0.0", "", ""],
+        ["mse", "1  0.5", "1  1"],
+    ]
+    assert "1 runs diverged; the report lists them." in text
+    assert "cannot" in text, "two seeds support no claim"
 
 
-def test_losses_that_differ_in_a_hyperparameter_stand_apart() -> None:
-    made = report.table([record("huber", 0, 1.0, f"loss.delta={delta}") for delta in (0.5, 2.0)])
-    assert list(made["loss"]) == ["huber delta=0.5", "huber delta=2.0"]
-    assert set(made["setting"]) == {"all equal"}
+def test_a_study_is_shown_at_both_rates() -> None:
+    text = printed(conducted(asked("study.seeds=6")))
+    assert "At the shared rate" in text or "No ranking flips" in text
+    header = next(line for line in text.splitlines() if "tuned rates" in line and "┃" in line)
+    assert "shared rate" in header
+    assert [row[0] for row in rows(text)] == ["all equal", "mse", "l1"] or [row[0] for row in rows(text)] == [
+        "all equal",
+        "l1",
+        "mse",
+    ]
 
 
-def test_runs_that_did_not_train_are_counted_and_not_hidden() -> None:
-    skipped = Record.of(compose("loss=l1"), "skipped", "does not fit")
-    assert "1 runs were skipped or failed" in printed([*KNOWN, skipped])
+def written(records: list[Record], folder: Path) -> Path:
+    for number, each in enumerate(records):
+        (folder / f"{number:03}").mkdir(parents=True)
+        each.write(folder / f"{number:03}")
+    return folder
 
 
-def test_tasks_are_not_mixed() -> None:
-    with pytest.raises(ValueError, match="different tasks"):
-        report.table([*KNOWN, replace(KNOWN[0], task="bbox")])
-    with pytest.raises(ValueError, match="None of the 1 runs trained"):
-        report.table([Record.of(compose("loss=l1"), "failed", "why")])
-
-
-def test_the_command_prints_the_table_and_draws_the_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number, each in enumerate(KNOWN):
-        (tmp_path / str(number)).mkdir()
-        each.write(tmp_path / str(number))
-    assert cli.main(["report", str(tmp_path)]) == 0
+def test_the_command_writes_every_form_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(KNOWN, tmp_path / "sweep")
+    assert cli.main(["report", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert "3 ± 1.4" in out
-    assert f"tensorboard --logdir {tmp_path}" in out
-    kept = pd.read_parquet(tmp_path / "records.parquet")
-    assert sorted(zip(kept["loss"], kept["seed"], kept["config.corruption.fraction"], strict=True)) == sorted(
-        (r.loss, r.seed, r.config["corruption"]["fraction"]) for r in KNOWN
-    )
-    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert f"tensorboard --logdir {folder}" in out
+    for name in ("report.html", "report.md", "records.parquet", "records.csv"):
+        assert (folder / name).stat().st_size > 0
+    kept, text = pd.read_parquet(folder / "records.parquet"), pd.read_csv(folder / "records.csv")
+    wanted = sorted((r.loss, r.seed, r.config["corruption"]["fraction"]) for r in KNOWN)
+    for table in (kept, text):
+        assert sorted(zip(table["loss"], table["seed"], table["config.corruption.fraction"], strict=True)) == wanted
+    assert "test/mae" in " ".join(kept.columns)
+
+
+def test_the_report_of_a_study_is_made_from_its_records_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = written(conducted(asked("study.seeds=2", "study.question=Which one?")), tmp_path / "study")
+    assert cli.main(["report", str(folder)]) == 0
+    assert "Which one?" in (folder / "report.html").read_text()
+    assert "Which one?" in (folder / "report.md").read_text()
+    table = pd.read_parquet(folder / "records.parquet")
+    assert set(table["study.phase"]) == {"tune", "confirm"}
+    assert set(table["study.loss"]) == {"mse", "l1"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--metric", "maee"], "did you mean 'mae'"),
+        (["--reference", "huber"], "one of the losses compared"),
+    ],
+)
+def test_what_the_records_do_not_have_is_refused(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = written(KNOWN, tmp_path / "sweep")
+    assert cli.main(["report", str(folder), *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_copy_of_a_run_is_refused_unless_mixing_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = written([*KNOWN, KNOWN[0]], tmp_path / "sweep")
+    assert cli.main(["report", str(folder)]) == 2
+    assert "is there twice" in capsys.readouterr().err
+    assert cli.main(["report", str(folder), "--mix"]) == 0
+    assert "1 copies of runs were left out." in capsys.readouterr().out
 
 
 def test_an_empty_folder_is_answered_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,14 +126,10 @@ def test_a_torn_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "is not a whole record" in capsys.readouterr().err
 
 
-def test_what_is_not_paired_is_said() -> None:
-    assert "not every loss has seed 1" in printed([KNOWN[0], KNOWN[1], KNOWN[2]])
-    same, other = (replace(each, pairing={"order": order}) for each, order in ((KNOWN[0], "a"), (KNOWN[2], "b")))
-    assert "the runs of seed 0 differ in order" in printed([same, other])
-    assert "differ in" not in printed([same, replace(other, pairing={"order": "a"})])
-
-
-def test_a_copy_of_a_run_is_not_another_seed() -> None:
-    made = report.table([*KNOWN, KNOWN[0]])
-    assert len(made) == len(KNOWN)
-    assert "1 copies of runs were left out" in printed([*KNOWN, KNOWN[0]])
+def test_a_file_that_is_no_study_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(KNOWN, tmp_path / "sweep")
+    (folder / "study.yaml").write_text("nonsense: 1")
+    assert cli.main(["report", str(folder)]) == 2
+    err = capsys.readouterr().err
+    assert "study.yaml does not describe a study" in err
+    assert err.count("\n") == 1

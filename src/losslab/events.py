@@ -20,12 +20,21 @@ def write_events(folder: Path, curve: Curve, settings: Mapping[str, Any], metric
     now, last = time.time(), curve[-1][0] if curve else 0
     events = [Event(wall_time=now, file_version="brain.Event:2")]
     events += [Event(wall_time=now, step=step, summary=_scalars(values)) for step, values in curve]
-    events += [Event(wall_time=now, summary=summary) for summary in hparams(dict(settings), dict(metrics))]
+    events += [Event(wall_time=now, summary=summary) for summary in session(settings, metrics)]
     events.append(Event(wall_time=now, step=last, summary=_scalars(metrics)))
     with (folder / f"events.out.tfevents.{int(now)}.fused").open("wb") as file:
         writer = RecordWriter(file)
         for event in events:
             writer.write(event.SerializeToString())
+
+
+def session(settings: Mapping[str, Any], metrics: Mapping[str, float]) -> list[Summary]:
+    """What TensorBoard's HParams tab reads of a run: its settings, and that it is over.
+
+    torch would also list the columns of the tab, and TensorBoard would then show those of one run for all.
+    """
+    _, *summaries = hparams(dict(settings), dict(metrics))
+    return summaries
 
 
 def _scalars(values: Mapping[str, float]) -> Summary:

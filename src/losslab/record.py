@@ -143,6 +143,8 @@ def read_record(folder: Path) -> Record | None:
 def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
     """For TensorBoard's HParams tab: what decides the result, and the test metrics, `test/best/<name>` and `test/last/<name>`."""
     settings = {key: value for key, value in record.config.items() if key not in WHERE_AND_HOW}
+    if record.study:
+        settings |= {"study": {key: value for key, value in record.study.items() if key in ("phase", "loss")}}
     metrics = {
         f"test/{which}/{name}": value
         for which in ("best", "last")

@@ -16,6 +16,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from losslab.events import session
 from losslab.figures import Figures
 from losslab.progress import EpochBar
 from losslab.record import Record, hyperparameters
@@ -154,7 +155,9 @@ def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
     """Fills TensorBoard's HParams tab."""
     if isinstance(fitter.logger, TensorBoardLogger):
         settings, metrics = hyperparameters(record)
-        fitter.logger.log_hyperparams(settings, metrics, step=fitter.global_step)
+        for summary in session(settings, metrics):
+            fitter.logger.experiment._get_file_writer().add_summary(summary)
+        fitter.logger.log_metrics(metrics, step=fitter.global_step)
         fitter.logger.finalize("success")
 
 

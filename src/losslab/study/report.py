@@ -18,6 +18,7 @@ from losslab.record import Record, flatten
 from losslab.study import gather, page, statistics, verdict
 from losslab.study.plan import NAME, Study
 from losslab.study.results import Results
+from losslab.study.words import metric_name
 from losslab.values import BadRequest
 
 _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
@@ -55,27 +56,7 @@ def show(results: Results, console: Console) -> None:
     console.print(escape(verdict.answer(results)))
     if set(results.arms) == {"tuned", "shared"}:
         console.print(escape(verdict.flip_sentence(results)))
-    columns = _columns(results)
-    title = f"test {results.metric} on clean test data: mean over seeds (95 % interval), place"
-    printed = Table(title=title, title_justify="left")
-    printed.add_column("setting")
-    printed.add_column("loss")
-    for name in columns:
-        printed.add_column(name, justify="right")
-    printed.add_column("seeds", justify="right")
-    first = next(iter(columns.values()))
-    for setting in results.settings.index:
-        rows = first[first["setting"] == setting].sort_values("place", kind="stable")
-        for number, row in enumerate(rows.itertuples()):
-            cells = [
-                _cell(ranked[(ranked["setting"] == setting) & (ranked["loss"] == row.loss)])
-                for ranked in columns.values()
-            ]
-            printed.add_row(
-                escape(str(setting)) * (number == 0), escape(str(row.loss)), *cells, str(row.n + row.diverged)
-            )
-        printed.add_section()
-    console.print(printed)
+    console.print(_table(results))
     for note in [*results.protocol[-1:], *results.notes, *_failures(results)]:
         console.print(escape(note))
 
@@ -93,6 +74,26 @@ def save(records: Sequence[Record], path: Path) -> Path:
     return path
 
 
+def _table(results: Results) -> Table:
+    """Place, mean and interval of each loss, setting by setting, the best of the first column first."""
+    columns = _columns(results)
+    counts = sorted(results.runs.groupby(["arm", "setting", "loss"]).size().unique())
+    seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    title = f"test {metric_name(results.metric)}: place, mean and 95 % interval over seeds ({seeds})"
+    printed = Table(title=title, title_justify="left")
+    printed.add_column("loss")
+    for name in columns:
+        printed.add_column(name)
+    first = next(iter(columns.values()))
+    for setting in results.settings.index:
+        printed.add_row(f"[bold]{escape(str(setting))}[/bold]")
+        for loss in first[first["setting"] == setting].sort_values("place", kind="stable")["loss"]:
+            rows = [ranked[(ranked["setting"] == setting) & (ranked["loss"] == loss)] for ranked in columns.values()]
+            printed.add_row(escape(str(loss)), *map(_cell, rows))
+        printed.add_section()
+    return printed
+
+
 def _columns(results: Results) -> dict[str, pd.DataFrame]:
     """The rankings that the table shows side by side: those of both rates, or of a plain sweep both epochs."""
     if results.arms == ["asked"]:
@@ -103,14 +104,15 @@ def _columns(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _cell(found: pd.DataFrame) -> str:
+    """What the table says of one loss in one column."""
     if found.empty:
         return ""
     row = found.iloc[0]
+    lost = f", {row['diverged']} not done" if row["diverged"] else ""
     if pd.isna(row["mean"]):
-        return f"not finite   {row['place']}"
+        return f"{row['place']:>2}  no mean{lost}"
     between = "" if pd.isna(row["low"]) else f" ({row['low']:.3g} to {row['high']:.3g})"
-    lost = f", {row['diverged']} lost" if row["diverged"] else ""
-    return f"{row['mean']:.3g}{between}{lost}  {row['place']:>2}"
+    return f"{row['place']:>2}  {row['mean']:.3g}{between}{lost}"
 
 
 def _failures(results: Results) -> list[str]:

@@ -98,7 +98,8 @@ def choose(study: Study, seen: pd.DataFrame) -> pd.DataFrame:
         if side := _side(best["lr"], table.loc[table["at"] == at, "lr"]):
             edges.append(f"the {side} learning rate that was tried")
         for dimension in dimensions(str(loss)):
-            if side := dimension.edge(best["params"][dimension.key]):
+            side = dimension.edge(best["params"][dimension.key])
+            if side and dimension.widened(side):  # an end of what is valid has nothing beyond it
                 edges.append(f"{dimension.key} at the {side} edge of its range")
         diverged = int((trials["lost"] > 0).sum())
         found.append((loss, at, best["lr"], best["params"], best["value"], len(trials), diverged, "; ".join(edges)))

@@ -1,0 +1,109 @@
+"""Studies that are really trained, from the command to the report."""
+
+from pathlib import Path
+
+import pytest
+
+import losslab.study.conduct
+from losslab import cli, read_records
+from losslab.study import gather
+
+SMALL = ["trainer.max_epochs=2", "data.rows=300", "trainer=cpu"]
+STUDY = [
+    "study=fair",
+    "study.losses=[mse,huber]",
+    "+study.axes.corruption.fraction=[0,0.2]",
+    "study.seeds=2",
+    "study.tuning.trials=2",
+    "study.tuning.seeds=1",
+    "study.tuning.widen=1",
+]
+
+
+def train(folder: Path, *more: str) -> int:
+    return cli.train([*STUDY, *SMALL, f"hydra.sweep.dir={folder}", *more])
+
+
+def times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
+
+
+def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "study"
+    assert train(folder) == 0
+    out = capsys.readouterr().out
+    assert "Tuning 2 losses: 2 trials of 1 runs each." in out
+    records = read_records(folder)
+    made = gather.results(records)
+    assert (made.runs["status"] == "done").all()
+    assert made.notes == [note for note in made.notes if "did best at" in note], (
+        "paired, whole, and at the chosen rates"
+    )
+    assert (made.runs["value"] > 0).all()
+    assert (made.runs["constant"] > 1).all()
+    assert {path.name for path in folder.iterdir()} >= {
+        "tune",
+        "confirm",
+        "report.html",
+        "report.md",
+        "records.csv",
+        "study.yaml",
+    }
+
+    before = times(folder)
+    assert train(folder) == 0
+    assert times(folder) == before, "no run is repeated"
+
+    assert train(folder, "study.seeds=3") == 0
+    extended = gather.results(read_records(folder))
+    assert len(extended.runs) == len(made.runs) * 3 // 2
+    shared = extended.runs[extended.runs["seed"] < 2].reset_index(drop=True)
+    assert shared["value"].equals(made.runs["value"]), "what was there was taken over"
+
+
+def test_a_study_that_was_stopped_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert train(whole) == 0
+    original = losslab.study.conduct.comparison
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(losslab.study.conduct, "comparison", stop)
+    assert train(stopped) == 130
+    before = times(stopped)
+    monkeypatch.setattr(losslab.study.conduct, "comparison", original)
+    assert train(stopped) == 0
+    assert {path: time for path, time in times(stopped).items() if path in before} == before
+    one, other = (gather.results(read_records(folder)) for folder in (whole, stopped))
+    assert one.runs.equals(other.runs)
+
+
+def test_the_folder_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "study"
+    assert cli.train(["-m", "loss=mse,l1", *SMALL, f"hydra.sweep.dir={folder}"]) == 0
+    capsys.readouterr()
+    assert train(folder) == 2
+    err = capsys.readouterr().err
+    assert "holds runs of a plain sweep; choose another folder" in err
+    assert err.count("\n") == 1
+
+
+def test_runs_of_another_commit_are_refused_unless_mixing_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "study"
+    assert train(folder, "study.rates=[shared]") == 0
+    monkeypatch.setattr(losslab.study.conduct, "commit", lambda: "another")
+    capsys.readouterr()
+    assert train(folder, "study.rates=[shared]") == 2
+    assert "study.mix=true" in capsys.readouterr().err
+    assert train(folder, "study.rates=[shared]", "study.mix=true") == 0
+
+
+def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
+    assert train(tmp_path / "shared", "study.rates=[shared]") == 0
+    made = gather.results(read_records(tmp_path / "shared"))
+    assert made.arms == ["shared"]
+    assert made.trials.empty
+    assert not any("Tuned" in sentence for sentence in made.protocol)
