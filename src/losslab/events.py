@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -33,7 +33,7 @@ def session(settings: Mapping[str, Any], metrics: Mapping[str, float]) -> list[S
 
     torch would also list the columns of the tab, and TensorBoard would then show those of one run for all.
     """
-    _, *summaries = hparams(dict(settings), dict(metrics))
+    _, *summaries = cast(tuple[Summary, ...], hparams(dict(settings), dict(metrics)))
     return summaries
 
 
