@@ -33,7 +33,7 @@ def overall(results: Results, found: Findings) -> list[Chart]:
     if len(results.settings) < 2 or found.overall.empty:
         return []
     ranks = found.overall.assign(mean=found.overall["mean_rank"], place=found.overall["mean_rank"], diverged=0, n=0)
-    return [_dots("ranking-overall", "mean rank over the settings (1 is best)", results, ranks)]
+    return [_dots("ranking-overall", "mean rank (1 is best)", results, ranks)]
 
 
 def _dots(key: str, label: str, results: Results, block: pd.DataFrame) -> Chart:
@@ -62,7 +62,7 @@ def slopes(results: Results, found: Findings) -> Tabs:
     tabs: Tabs = {}
     ends = {0.0: "shared rate", 1.0: "own rate"}
     for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
-        places = {arm: _apart(rows) for arm, rows in block.groupby("arm")}
+        places = {arm: _apart(rows) for arm, rows in block.groupby("arm") if rows["mean"].notna().any()}
         shared, tuned = places.get("shared", {}), places.get("tuned", {})
         series = [
             Series(

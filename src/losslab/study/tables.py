@@ -217,7 +217,7 @@ def choices(results: Results) -> Table | None:
     head = [*first, "loss", "rate", "hyperparameters", f"validation {results.metric}", "n", "diverged", "at an edge"]
     words = frozenset({0, len(first), len(first) + 2, len(first) + 6})
     caption = "What each loss was tuned to, in n trials, and in how many of them a run diverged."
-    return Table(caption, head, body, words)
+    return Table(caption, head, body, words, frozenset({len(first) + 6}))
 
 
 def failures(results: Results) -> Table | None:
@@ -235,7 +235,7 @@ def failures(results: Results) -> Table | None:
         body.append([str(phase), str(loss), str(setting), str(status), str(len(rows)), seeds, said or NONE])
     caption = f"All {len(results.failures)} runs that did not end well, n of them in a row."
     head = ["phase", "loss", "setting", "status", "n", "seeds", "reason"]
-    return Table(caption, head, body, frozenset({0, 1, 2, 3, 5, 6}))
+    return Table(caption, head, body, frozenset({0, 1, 2, 3, 5, 6}), frozenset({6}))
 
 
 def _arms(results: Results, table: pd.DataFrame) -> list[str]:
