@@ -140,6 +140,41 @@ def test_without_a_run_that_is_done_only_crosses_are_left(tmp_path: Path) -> Non
     page.write_markdown(results, tmp_path)
 
 
+def test_curves_are_means_of_the_runs_that_did_not_diverge() -> None:
+    results = study(losses=2, levels=2, epochs=4)
+    of_mse = results.curves.query("arm == 'tuned' and setting == 'fraction=0.5' and loss == 'mse'")
+    line = plots.curves(results)["fraction=0.5"][0].series[0]
+    assert line.x == [1, 2, 3, 4]
+    assert line.y == pytest.approx(of_mse[of_mse["seed"] >= 2].groupby("epoch")["val"].mean())
+    values = of_mse[(of_mse["seed"] >= 2) & (of_mse["epoch"] == 4)]["val"]
+    assert line.high[3] - line.y[3] == pytest.approx(4.302653 * values.std() / 3**0.5)  # t of 2 degrees of freedom
+
+
+def test_slopes_go_from_the_place_at_the_shared_rate_to_that_at_the_own() -> None:
+    results = study(losses=3, levels=1, diverged=0)
+    runs = results.runs
+    order = {"tuned": ["mse", "l1", "huber"], "shared": ["huber", "mse", "l1"]}
+    value = [
+        order[arm].index(loss) + 0.01 * seed
+        for arm, loss, seed in zip(runs["arm"], runs["loss"], runs["seed"], strict=True)
+    ]
+    results = replace(results, runs=runs.assign(value=value))
+    (chart,) = plots.slopes(results, find(results))["all equal"]
+    assert {series.name: series.y for series in chart.series} == {"mse": [-2, -1], "l1": [-3, -2], "huber": [-1, -3]}
+
+
+def test_the_rates_mark_what_was_chosen() -> None:
+    results = study(losses=2, levels=1, trials=5)
+    (chart,) = plots.rates(results)["all equal"]
+    rings = {series.name: series.x for series in chart.series if series.form == "rings"}
+    assert rings == {
+        loss: [pytest.approx(lr)] for loss, lr in zip(results.choices["loss"], results.choices["lr"], strict=True)
+    }
+    crosses = {series.name: series.x for series in chart.series if series.form == "crosses"}
+    assert crosses == {"mse": [1.0], "l1": [1.0]}
+    assert chart.log_x
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
     results = study(
@@ -178,6 +213,12 @@ def test_plotly_sees_no_markup_in_names(hostile: tuple[Results, Path]) -> None:
     texts = list(strings(figures))
     assert any("&lt;script&gt;" in text for text in texts)
     assert not [text for text in texts if "<" in text or ">" in text]
+
+
+def test_no_text_ends_the_block_of_figures() -> None:
+    text = plotly_charts.in_script({"a": HOSTILE + "<!--", "b": [float("nan"), 1.23456789]})
+    assert "<" not in text
+    assert json.loads(text) == {"a": HOSTILE + "<!--", "b": [None, 1.23457]}
 
 
 def strings(value: object) -> Iterator[str]:

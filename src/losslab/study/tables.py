@@ -65,7 +65,8 @@ def ranking(results: Results, found: Findings) -> dict[str, Table]:
                 cells += [] if row is None else [str(row["n"]), str(row["diverged"])]
             body.append([loss, *cells])
         caption = (
-            f"Test {metric_name(results.metric)} at the {results.epoch} epoch{_in(results, setting)}: mean over n runs and its 95 % interval. "
+            f"Test {metric_name(results.metric)} at the {results.epoch} epoch{_in(results, setting)}: "
+            "mean over n runs and its 95 % interval. "
             "A loss of which runs diverged stands below those of which fewer did, whatever its mean."
         )
         head = ["place", "mean [interval]", "n", "diverged"]
@@ -153,7 +154,8 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
             of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
-                f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. Area: mean test {metric_name(results.metric)} "
+                f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
+                f"Area: mean test {metric_name(results.metric)} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
                 "level from which it is no better than the best constant prediction."
             )
@@ -184,7 +186,8 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             ]
             of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
             caption = (
-                f"Paired differences to `{results.reference}` in test {metric_name(results.metric)}{_in(results, setting)}{of_arm}: mean over n "
+                f"Paired differences to `{results.reference}` in test {metric_name(results.metric)}{_in(results, setting)}{of_arm}: "
+                "mean over n "
                 "seeds and its 95 % interval; p by Holm; wins: share of the seeds on which it is better; detectable: the "
                 "smallest difference that so many seeds would probably show."
             )
