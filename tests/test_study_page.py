@@ -243,6 +243,9 @@ def test_markdown_has_no_markup_of_others(hostile: tuple[Results, Path]) -> None
 def test_no_two_losses_look_alike_and_one_loss_looks_the_same_everywhere() -> None:
     assert len({look(place) for place in range(40)}) == 40
     assert len({look(place).colour for place in range(8)}) == 8
+    for place in range(16):  # of one colour: told apart by dash and by marker
+        assert look(place).dash != look(place + 8).dash
+        assert look(place).marker != look(place + 8).marker
     results = study(losses=9, levels=2, seeds=2, epochs=2)
     found = find(results)
     drawn = [
