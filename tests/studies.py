@@ -29,7 +29,7 @@ def study(
     trials: int = 6,
     epochs: int = 8,
     diverged: int = 2,
-    label: str = "{}",
+    before: str = "",
     **told: object,
 ) -> Results:
     """Regression under outliers: losses differ in how fast they worsen with the level, and in which rate suits them.
@@ -42,11 +42,11 @@ def study(
         trials: tuning runs a loss, each with 3 seeds; 0: nothing was tuned.
         epochs: of each run's curve; 0: no curves.
         diverged: runs, from the first loss at the highest level, that diverged.
-        label: a pattern that every name of a loss is put into.
+        before: what every name of a loss begins with.
         told: attributes of `Results` instead of those made up.
     """
     random = np.random.default_rng(7)
-    names = [label.format(LABELS[number] if number < len(LABELS) else f"loss {number}") for number in range(losses)]
+    names = [before + (LABELS[number] if number < len(LABELS) else f"loss {number}") for number in range(losses)]
     fractions = np.linspace(0, 0.5, levels) if levels > 1 else np.zeros(1)
     marks = [f"fraction={fraction:.2g}" if levels > 1 else "all equal" for fraction in fractions]
     settings = pd.DataFrame({"corruption.fraction": fractions} if levels > 1 else {}, index=marks)

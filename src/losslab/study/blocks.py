@@ -42,7 +42,7 @@ def blocks(runs: pd.DataFrame, better: str) -> Iterator[tuple[str, str, pd.DataF
     table = scores(runs, better)
     for (arm, setting), asked in runs.groupby(["arm", "setting"], sort=False):
         here = (table.index.get_level_values(0) == arm) & (table.index.get_level_values(1) == setting)
-        yield str(arm), str(setting), table[here][list(pd.unique(asked["loss"]))]
+        yield str(arm), str(setting), table[here].droplevel(["arm", "setting"])[list(pd.unique(asked["loss"]))]
 
 
 def losses(block: pd.DataFrame) -> list[str]:

@@ -90,6 +90,12 @@ class Heat:
     sign: int
 
 
+def short(text: str, most: int = 32) -> str:
+    """Text for a label: of a long one the beginning and the end, because names of losses differ at either."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most // 2].rstrip()} … {line[-(most // 2 - 3) :].lstrip()}"
+
+
 def alike(charts: Sequence[Chart], heights: Iterable[float]) -> list[Chart]:
     """The charts with one and the same height axis, wide enough for these heights."""
     known = np.asarray(list(heights), dtype=float)

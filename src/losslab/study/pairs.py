@@ -18,7 +18,6 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 5  # pairs that a claim needs, whatever the level
 _POWER = 0.8
 BETTER, WORSE, NOT_APART, CANNOT_SAY = "better", "worse", "not told apart", "cannot say"
-_MIRROR = {BETTER: WORSE, WORSE: BETTER}
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Pair:
         if self.same:
             return 1.0
         if self.ranked or not _varies(self.differences):
-            return float(stats.binomtest(self.wins, self.wins + self.losses).pvalue)
+            return _sign_test(self.wins, self.wins + self.losses)
         return float(stats.ttest_1samp(self.differences, 0.0).pvalue)
 
     @property
@@ -207,9 +206,10 @@ def refusal(seeds: int, comparisons: int, level: float) -> str:
     )
 
 
-def mirrored(verdict: str) -> str:
-    """The verdict on the second, from that on the first."""
-    return _MIRROR.get(verdict, verdict)
+@lru_cache
+def _sign_test(wins: int, count: int) -> float:
+    """The exact two-sided p of so many wins."""
+    return float(stats.binomtest(wins, count).pvalue)
 
 
 @lru_cache

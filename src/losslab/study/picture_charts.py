@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from losslab.study.charts import Chart, Series
+from losslab.study.charts import Chart, Series, short
 from losslab.study.looks import GREY, INK, LINE, look
 
 _COLUMNS = 3
@@ -36,11 +36,13 @@ def draw(tabs: Mapping[str, Sequence[Chart]], path: Path, most: int = 6) -> Path
         _panel(axes, chart, title)
     if not named:
         handles = _handles([chart for _, chart in titled])
+        names = [_plain(short(name)) for name in handles]
+        longest = 0.5 + 0.065 * max(map(len, names))  # inches
         figure.legend(
             list(handles.values()),
-            [_plain(name) for name in handles],
+            names,
             loc="outside lower center",
-            ncols=min(5, len(handles)),
+            ncols=max(1, min(5, len(handles), int(width / longest))),
             frameon=False,
             fontsize=8,
         )
@@ -67,11 +69,11 @@ def _panel(axes: Axes, chart: Chart, title: str) -> None:
     if chart.x_ticks:
         _slope(axes, chart)
     elif chart.y_ticks:
-        axes.set_yticks(list(chart.y_ticks), [_plain(name) for name in chart.y_ticks.values()])
+        axes.set_yticks(list(chart.y_ticks), [_plain(short(name)) for name in chart.y_ticks.values()])
         axes.grid(visible=False, axis="y")
         axes.set_ylim(-0.6, max(chart.y_ticks) + 0.6)
     for height, text in chart.remarks.items():
-        where = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
+        where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
         axes.annotate(_plain(text), (1.01 * chart.aside, height), fontsize=7, color=GREY, **where)
 
 
@@ -113,7 +115,7 @@ def _slope(axes: Axes, chart: Chart) -> None:
     for series in chart.series:
         for side, (offset, where) in enumerate(((-0.08, "right"), (0.08, "left"))):
             place = str(round(-series.y[side]))
-            text = f"{place}  {_plain(series.name)}" if side else f"{_plain(series.name)}  {place}"
+            text = f"{place}  {_plain(short(series.name))}" if side else f"{_plain(short(series.name))}  {place}"
             axes.text(series.x[side] + offset, series.y[side], text, ha=where, va="center", fontsize=7.5, color=INK)
 
 

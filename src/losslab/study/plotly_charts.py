@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any
 
-from losslab.study.charts import Chart, Heat, Series
+from losslab.study.charts import Chart, Heat, Series, short
 from losslab.study.looks import BETTER, GREY, INK, LINE, WORSE, look
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -64,7 +64,7 @@ def _axes(chart: Chart) -> dict[str, Any]:
 
 def _end(series: Series, side: int) -> dict[str, Any]:
     place = str(round(-series.y[side]))
-    text = f"{place}  {plain(series.name)}" if side else f"{plain(series.name)}  {place}"
+    text = f"{place}  {plain(short(series.name))}" if side else f"{plain(short(series.name))}  {place}"
     return {"x": series.x[side], "y": series.y[side], "text": text, "showarrow": False, "font": {"size": 12}} | {
         "xanchor": "left" if side else "right",
         "xshift": 10 if side else -10,
@@ -129,7 +129,7 @@ def _band(series: Series, colour: str) -> list[dict[str, Any]]:
 
 
 def _heat(chart: Heat) -> dict[str, Any]:
-    names = [plain(name) for name in chart.names]
+    names = [plain(short(name)) for name in chart.names]
     places = list(range(len(names)))
     ends = (BETTER, WORSE) if chart.sign > 0 else (WORSE, BETTER)
     trace = {"type": "heatmap", "x": places, "y": places, "z": chart.values, "zmin": -chart.limit, "zmax": chart.limit}
@@ -161,7 +161,7 @@ def _axis(label: str, log: bool, ticks: dict[float, str]) -> dict[str, Any]:
     axis: dict[str, Any] = {"title": {"text": plain(label), "standoff": 8}, "gridcolor": LINE, "linecolor": GREY}
     axis |= {"zeroline": False, "automargin": True, "ticks": "", "type": "log" if log else "linear"}
     if ticks:
-        axis |= {"tickvals": list(ticks), "ticktext": [plain(text) for text in ticks.values()]}
+        axis |= {"tickvals": list(ticks), "ticktext": [plain(short(text)) for text in ticks.values()]}
     return axis
 
 

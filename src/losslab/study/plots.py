@@ -13,7 +13,7 @@ from losslab.study.charts import Chart, Heat, Series, alike, edge, wide
 from losslab.study.findings import ARMS, Findings
 from losslab.study.pairs import BETTER, WORSE
 from losslab.study.results import Results
-from losslab.study.words import number
+from losslab.study.words import metric_name, number
 
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
@@ -33,7 +33,7 @@ def overall(results: Results, found: Findings) -> list[Chart]:
     if len(results.settings) < 2 or found.overall.empty:
         return []
     ranks = found.overall.assign(mean=found.overall["mean_rank"], place=found.overall["mean_rank"], diverged=0, n=0)
-    return [_dots("ranking-overall", "mean rank over the settings (1 is best)", results, ranks)]
+    return [_dots("ranking-overall", "mean rank (1 is best)", results, ranks)]
 
 
 def _dots(key: str, label: str, results: Results, block: pd.DataFrame) -> Chart:
@@ -62,7 +62,7 @@ def slopes(results: Results, found: Findings) -> Tabs:
     tabs: Tabs = {}
     ends = {0.0: "shared rate", 1.0: "own rate"}
     for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
-        places = {arm: _apart(rows) for arm, rows in block.groupby("arm")}
+        places = {arm: _apart(rows) for arm, rows in block.groupby("arm") if rows["mean"].notna().any()}
         shared, tuned = places.get("shared", {}), places.get("tuned", {})
         series = [
             Series(
@@ -104,7 +104,7 @@ def curves(results: Results) -> Tabs:
         for arm in results.arms:
             of_arm = [(place, blocks.get((setting, arm, loss))) for place, loss in enumerate(results.losses)]
             series = [_line(results.losses[place], place, "epoch", rows) for place, rows in of_arm if rows is not None]
-            label = f"validation {results.metric}"
+            label = f"validation {metric_name(results.metric)}"
             if series:
                 made.append(Chart(f"curves-{tab}-{arm}", _arm(results, arm), "epoch", label, series))
                 # the first epochs are far from all that follows, and would press it flat
@@ -177,7 +177,7 @@ def rates(results: Results) -> Tabs:
             for one in _trials(results, place, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
         ]
         remarks = {} if fine.all() else {beyond: "diverged"}
-        label = f"validation {results.metric}"
+        label = f"validation {metric_name(results.metric)}"
         chart = Chart(f"rates-{tab}", "", "learning rate", label, series, True, log, remarks=remarks, aside=0)
         tabs[str(at)] = [chart]
     return tabs
@@ -268,7 +268,7 @@ def _apart(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def _metric(results: Results) -> str:
-    return f"test {results.metric} ({'lower' if results.better == 'min' else 'higher'} is better)"
+    return f"test {metric_name(results.metric)} ({'lower' if results.better == 'min' else 'higher'} is better)"
 
 
 def _arm(results: Results, arm: str) -> str:

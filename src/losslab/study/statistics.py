@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from losslab.study.blocks import blocks, direction, losses, places, seed_ranks
-from losslab.study.pairs import FEWEST, Pair, compare, holm, interval
+from losslab.study.pairs import BETTER, FEWEST, WORSE, Pair, compare, holm, interval, refused
 from losslab.study.words import counted, number, p_value
 from losslab.values import BadRequest
 
@@ -186,9 +186,10 @@ def _lead(pair: Pair) -> float:
 
 
 def _clear(pair: Pair, among: int) -> bool:
-    """Whether a pair is told apart without correction, in the direction of its lead."""
-    verdict = pair.verdict(pair.p, among)
-    return verdict == ("better" if _lead(pair) > 0 else "worse")
+    """Whether the interval of a pair excludes 0; where a run diverged, whether the sign test tells it apart as its lead does."""
+    if pair.ranked:
+        return pair.verdict(pair.p, among) == (BETTER if _lead(pair) > 0 else WORSE)
+    return not refused(pair.seeds, among, pair.level) and pair.interval[1] * pair.interval[2] > 0
 
 
 def _arm(runs: pd.DataFrame, arm: str, better: str) -> pd.DataFrame:

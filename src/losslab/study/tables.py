@@ -12,6 +12,7 @@ from losslab.study.cells import NONE, between, chance, decimals, fixed, span
 from losslab.study.findings import ARMS, Findings
 from losslab.study.pairs import CANNOT_SAY
 from losslab.study.results import Results
+from losslab.study.words import metric_name
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def ranking(results: Results, found: Findings) -> dict[str, Table]:
                 cells += [] if row is None else [str(row["n"]), str(row["diverged"])]
             body.append([loss, *cells])
         caption = (
-            f"Test {results.metric} at the {results.epoch} epoch{_in(results, setting)}: mean over n runs and its 95 % interval. "
+            f"Test {metric_name(results.metric)} at the {results.epoch} epoch{_in(results, setting)}: "
+            "mean over n runs and its 95 % interval. "
             "A loss of which runs diverged stands below those of which fewer did, whatever its mean."
         )
         head = ["place", "mean [interval]", "n", "diverged"]
@@ -113,7 +115,7 @@ def flips(results: Results, found: Findings) -> dict[str, Table]:
         ]
         n = span(found.ranking.loc[found.ranking["setting"] == setting, "n"])
         caption = (
-            f"Pairs that change their order{_in(results, setting)}: first minus second in test {results.metric}, and its 95 % "
+            f"Pairs that change their order{_in(results, setting)}: first minus second in test {metric_name(results.metric)}, and its 95 % "
             f"interval over n = {n} paired seeds. Clear: both intervals exclude zero."
         )
         head = [
@@ -152,7 +154,8 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
             of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
-                f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. Area: mean test {results.metric} "
+                f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
+                f"Area: mean test {metric_name(results.metric)} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
                 "level from which it is no better than the best constant prediction."
             )
@@ -183,7 +186,8 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             ]
             of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
             caption = (
-                f"Paired differences to `{results.reference}` in test {results.metric}{_in(results, setting)}{of_arm}: mean over n "
+                f"Paired differences to `{results.reference}` in test {metric_name(results.metric)}{_in(results, setting)}{of_arm}: "
+                "mean over n "
                 "seeds and its 95 % interval; p by Holm; wins: share of the seeds on which it is better; detectable: the "
                 "smallest difference that so many seeds would probably show."
             )
@@ -214,10 +218,19 @@ def choices(results: Results) -> Table | None:
         for row in results.choices.to_dict("records")
     ]
     first = ["tuned at"] if several else []
-    head = [*first, "loss", "rate", "hyperparameters", f"validation {results.metric}", "n", "diverged", "at an edge"]
+    head = [
+        *first,
+        "loss",
+        "rate",
+        "hyperparameters",
+        f"validation {metric_name(results.metric)}",
+        "n",
+        "diverged",
+        "at an edge",
+    ]
     words = frozenset({0, len(first), len(first) + 2, len(first) + 6})
     caption = "What each loss was tuned to, in n trials, and in how many of them a run diverged."
-    return Table(caption, head, body, words)
+    return Table(caption, head, body, words, frozenset({len(first) + 6}))
 
 
 def failures(results: Results) -> Table | None:
@@ -235,7 +248,7 @@ def failures(results: Results) -> Table | None:
         body.append([str(phase), str(loss), str(setting), str(status), str(len(rows)), seeds, said or NONE])
     caption = f"All {len(results.failures)} runs that did not end well, n of them in a row."
     head = ["phase", "loss", "setting", "status", "n", "seeds", "reason"]
-    return Table(caption, head, body, frozenset({0, 1, 2, 3, 5, 6}))
+    return Table(caption, head, body, frozenset({0, 1, 2, 3, 5, 6}), frozenset({6}))
 
 
 def _arms(results: Results, table: pd.DataFrame) -> list[str]:
