@@ -108,7 +108,20 @@ def test_diverged_runs_are_told_wherever_they_matter(made: tuple[Results, str, s
     assert [trace["x"] for trace in crosses] == [[0.5]]
     words = figures["differences-2-tuned"]["data"][0]["text"]
     assert words[0][1:] == ["–"] * 3  # noqa: RUF001  # five seeds cannot say, and there is no number to be trusted
-    assert "diverged" in [note["text"] for note in figures["rates-0"]["layout"]["annotations"]]
+    assert "diverged or far off" in [note["text"] for note in figures["rates-0"]["layout"]["annotations"]]
+
+
+def test_a_trial_that_is_far_off_does_not_flatten_the_others() -> None:
+    results = study(losses=2, levels=1, seeds=5, diverged=0)
+    far = results.trials["trial"] == results.trials["trial"].iloc[0]
+    trials = results.trials.assign(value=results.trials["value"].mask(far, 1e9))
+    (chart,) = plots.rates(replace(results, trials=trials))[str(trials["at"].iloc[0])]
+    crosses = [one for one in chart.series if one.form == "crosses"]
+    assert len(crosses) == 2
+    assert max(y for one in chart.series for y in one.y) < 100
+    assert (
+        "1e+09" in crosses[0].hover[0] or "1,000,000,000" in crosses[0].hover[0] or "1000000000" in crosses[0].hover[0]
+    )
 
 
 def test_where_nothing_failed_the_report_says_so() -> None:

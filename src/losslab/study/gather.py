@@ -102,6 +102,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
     phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
     rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
     runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
+    phases["tune"].sort(key=lambda record: study.losses.index(_part(record)[1]))
     trials = tuning.rows(phases["tune"], study.metric, study.epoch)
     choices = tuning.choose(study, trials)
     settings = pd.DataFrame(study.settings(), index=[study.label(setting) for setting in study.settings()])

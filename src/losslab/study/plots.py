@@ -17,6 +17,7 @@ from losslab.study.words import metric_name, number
 
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
+_FAR = 3.0  # times the best error of the loss that fares worst: what lies beyond is shown at the edge
 
 
 def ranking(results: Results, found: Findings) -> Tabs:
@@ -158,7 +159,10 @@ def _levels(results: Results, found: Findings, block: pd.DataFrame, beyond: floa
 
 
 def rates(results: Results) -> Tabs:
-    """Each trial's mean over its seeds against its rate; the chosen one ringed; trials that diverged crossed at the worse edge."""
+    """Each trial's mean over its seeds against its rate; the chosen one ringed.
+
+    Trials that diverged are crossed at the worse edge, and so are those whose errors would flatten all others.
+    """
     if results.trials.empty:
         return {}
     trials = results.trials.assign(bad=results.trials["status"] != "done")
@@ -166,7 +170,11 @@ def rates(results: Results) -> Tabs:
     means = trials.groupby(names, sort=False).agg(value=("value", "mean"), n=("value", "size"), bad=("bad", "sum"))
     tabs: Tabs = {}
     for tab, (at, block) in enumerate(means.reset_index().groupby("at", sort=False)):
-        fine = (block["bad"] == 0) & np.isfinite(block["value"])
+        block = block.assign(shown=(block["bad"] == 0) & np.isfinite(block["value"]))
+        if results.better == "min":
+            best = block[block["shown"]].groupby("loss")["value"].min()
+            block["shown"] &= block["value"] <= _FAR * best.max()
+        fine = block["shown"]
         if not fine.any():
             continue
         log = wide(block.loc[fine, "value"])
@@ -176,7 +184,7 @@ def rates(results: Results) -> Tabs:
             for place, loss in enumerate(results.losses)
             for one in _trials(results, place, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
         ]
-        remarks = {} if fine.all() else {beyond: "diverged"}
+        remarks = {} if fine.all() else {beyond: "diverged or far off"}
         label = f"validation {metric_name(results.metric)}"
         chart = Chart(f"rates-{tab}", "", "learning rate", label, series, True, log, remarks=remarks, aside=0)
         tabs[str(at)] = [chart]
@@ -185,11 +193,13 @@ def rates(results: Results) -> Tabs:
 
 def _trials(results: Results, place: int, at: str, trials: pd.DataFrame, beyond: float) -> list[Series]:
     loss = results.losses[place]
-    fine = trials[(trials["bad"] == 0) & np.isfinite(trials["value"])]
-    bad = trials.drop(index=fine.index)
+    fine, bad = trials[trials["shown"]], trials[~trials["shown"]]
     said = [f"{loss}: {number(row['value'])} {_tried(row)}, mean of {row['n']} runs" for row in fine.to_dict("records")]
     lost = [
-        f"{loss}: {row['bad']} of {row['n']} runs diverged or failed {_tried(row)}" for row in bad.to_dict("records")
+        f"{loss}: {row['bad']} of {row['n']} runs diverged or failed {_tried(row)}"
+        if row["bad"]
+        else f"{loss}: {number(row['value'])} {_tried(row)}, mean of {row['n']} runs"
+        for row in bad.to_dict("records")
     ]
     series = []
     if len(fine):

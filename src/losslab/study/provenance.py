@@ -9,6 +9,7 @@ import yaml
 
 from losslab.record import Record
 from losslab.study.plan import Study
+from losslab.study.words import metric_name
 
 STREAMS = ("data", "split", "corruption", "init", "order")
 
@@ -30,7 +31,7 @@ def protocol(study: Study, records: Sequence[Record]) -> list[str]:
         said.append(
             f"Tuned: {tuning['trials']} trials for each loss over learning rate and the loss's own hyperparameters, by {how}, "
             f"{where}; {_runs(tuning['seeds'])} a trial, on seeds that the comparison does not use. "
-            f"Selected by the mean {study.metric} on validation."
+            f"Selected by the mean {metric_name(study.metric)} on validation."
         )
         if tuning["search"] == "points" and tuning["widen"]:
             said.append(
@@ -54,7 +55,7 @@ def selection(records: Sequence[Record], epoch: str) -> list[str]:
     """Which epoch of a run is compared, and what chose it."""
     if epoch == "last" or not records:
         return ["The figures are those of the last epoch."]
-    metrics = " or ".join(sorted({record.selection["metric"] for record in records}))
+    metrics = " or ".join(sorted({metric_name(record.selection["metric"]) for record in records}))
     validation = sorted({record.selection["validation"] for record in records})
     corrupted = any((record.corruption.get("rows_hit") or {}).get("train") for record in records)
     oracle = (

@@ -82,10 +82,7 @@ def _flips(results: Results, found: Findings) -> Section | None:
     if not {"tuned", "shared"} <= set(results.arms):
         return None
     drawn, listed = plots.slopes(results, found), tables.flips(results, found)
-    lead = [
-        found.flipped,
-        "Places in the ranking. Where two lines cross, the learning rate decided the order, not the loss.",
-    ]
+    lead = ["Places in the ranking. Where two lines cross, the learning rate decided the order, not the loss."]
     tabs = {setting: Tab(made, [listed[setting]] if setting in listed else []) for setting, made in drawn.items()}
     return Section("flips", "What the learning rate decides", lead, tabs, picture=drawn)
 
