@@ -34,6 +34,7 @@ def test_one_setting_is_answered_by_its_mean() -> None:
         "`l1` has the lowest test MAE: 1.30 (95 % interval 1.25 to 1.35), 0.73 less than the reference `mse` "
         "(0.67 to 0.78; p < 0.0001 after Holm; better on 10 of 10 seeds). It cannot be told apart from `huber`."
     )
+    assert answer(results(runs_of({**ONE, "worst": near(3.0, 3)}))).endswith("It cannot be told apart from `huber`.")
     higher = {loss: [-value for value in values] for loss, values in ONE.items()}
     said = answer(results(runs_of(higher), better="max", metric="mean_iou"))
     assert said.startswith("`l1` has the highest test mean IoU: -1.30")
