@@ -102,7 +102,8 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
     phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
     rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
     runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
-    phases["tune"].sort(key=lambda record: study.losses.index(_part(record)[1]))
+    places = [study.label(place) for place in study.places()]
+    phases["tune"].sort(key=lambda record: _in_order(record, study.losses, places))
     trials = tuning.rows(phases["tune"], study.metric, study.epoch)
     choices = tuning.choose(study, trials)
     settings = pd.DataFrame(study.settings(), index=[study.label(setting) for setting in study.settings()])
@@ -132,6 +133,12 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
         notes=notes,
         provenance=provenance(kept, study),
     )
+
+
+def _in_order(record: Record, losses: list[str], places: list[str]) -> tuple[int, int, int]:
+    """Where the trial of a record stands in its study."""
+    part = record.study or {}
+    return losses.index(part["loss"]), places.index(part["at"]), part["trial"]
 
 
 def _compared(records: Iterable[Record]) -> Iterator[tuple[str, str, str, Record]]:
