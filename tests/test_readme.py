@@ -9,6 +9,7 @@ import yaml
 from losslab import cli, compose, config
 from losslab.catalogue.cards import markdown
 from losslab.request import check_command
+from losslab.study import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -44,8 +45,16 @@ def test_its_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     known = set(LOSSES)
     exec(compile(code, "README.md", "exec"), {})
     for added in set(LOSSES) - known:
-        assert yaml.safe_load(next(block for block in blocks("yaml")))["name"] == added
+        assert added in [yaml.safe_load(block).get("name") for block in blocks("yaml")]
         del LOSSES[added]
+
+
+def test_its_study_is_one() -> None:
+    recipe = next(yaml.safe_load(block) for block in blocks("yaml") if "study:" in block)
+    asked = {**compose("task=regression"), "study": config.card("study", "fair").values | recipe["study"]}
+    study = plan.of(asked, "readme")
+    assert study.losses == recipe["study"]["losses"]
+    assert len(study.settings()) == 3
 
 
 def test_its_table_names_what_each_task_takes() -> None:

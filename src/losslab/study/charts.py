@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-_MANY = 20.0  # how many times the smallest value the largest must be for a logarithmic axis
+_MANY = 10.0  # how many times the smallest value the largest must be for a logarithmic axis
 
 
 @dataclass(frozen=True)

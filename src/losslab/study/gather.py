@@ -89,7 +89,8 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or Study(**next(iter(forms.values())))
-    kept = [record for record in records if record.study and record.study["study"] == study.mark()]
+    mark = study.mark()
+    kept = [record for record in records if record.study and record.study["study"] == mark]
     if left := len(records) - len(kept):
         notes.append(f"{left} runs below the folder belong to an earlier form of this study and were left out.")
     metric, epoch, reference = (

@@ -61,7 +61,7 @@ def slopes(results: Results, found: Findings) -> Tabs:
     if not {"tuned", "shared"} <= set(results.arms):
         return {}
     tabs: Tabs = {}
-    ends = {0.0: "shared rate", 1.0: "own rate"}
+    ends = {0.0: "shared", 1.0: "own"}
     for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
         places = {arm: _apart(rows) for arm, rows in block.groupby("arm") if rows["mean"].notna().any()}
         shared, tuned = places.get("shared", {}), places.get("tuned", {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
 
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from losslab.record import Record, flatten
 from losslab.study import gather, page, statistics, verdict
+from losslab.study.findings import find
 from losslab.study.plan import NAME, Study
 from losslab.study.results import Results
 from losslab.study.words import metric_name
@@ -31,8 +31,9 @@ def make(records: Sequence[Record], folder: Path, console: Console, asked: gathe
     """
     results = gather.results(records, asked, current(folder))
     show(results, console)
-    console.print(f"\nReport:      {page.write_html(results, folder / 'report.html')}", soft_wrap=True)
-    console.print(f"Markdown:    {page.write_markdown(results, folder)}", soft_wrap=True)
+    found = find(results)
+    console.print(f"\nReport:      {page.write_html(results, folder / 'report.html', found)}", soft_wrap=True)
+    console.print(f"Markdown:    {page.write_markdown(results, folder, found)}", soft_wrap=True)
     console.print(f"Records:     {save(records, folder / 'records.parquet')} and .csv", soft_wrap=True)
     console.print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}", soft_wrap=True)
     return results
@@ -66,7 +67,7 @@ def save(records: Sequence[Record], path: Path) -> Path:
     rows = []
     for record in records:
         part = {key: value for key, value in (record.study or {}).items() if key != "study"}
-        plain = asdict(replace(record, curves={}, study=None)) | {"study": part}
+        plain = vars(record) | {"curves": {}, "study": part}
         rows.append({key: str(value) if isinstance(value, list) else value for key, value in flatten(plain).items()})
     made = pd.DataFrame(rows)
     made.to_parquet(path, index=False)
