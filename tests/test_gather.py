@@ -199,9 +199,9 @@ def test_a_plain_sweep_is_a_study_with_one_arm() -> None:
         )
     )
     assert made.arms == ["asked"]
-    assert list(made.settings.index) == ["fraction=0.2", "fraction=0.0"]
-    assert list(made.runs["value"])[:3] == [2.0, 4.0, 1.0]
-    assert list(made.runs["last"])[:3] == [4.0, 8.0, 2.0]
+    assert list(made.settings.index) == ["fraction=0.0", "fraction=0.2"]
+    assert list(made.runs["value"])[:4] == [0.5, 2.0, 4.0, 1.0]
+    assert list(made.runs["last"])[:4] == [1.0, 4.0, 8.0, 2.0]
     assert (made.runs["status"] == "diverged").sum() == 1
     assert results(sweep(("mse", 0, 2.0, 0.2)), Asked(epoch="last")).runs["value"].tolist() == [4.0]
 
@@ -237,3 +237,10 @@ def test_runs_that_did_not_train_are_listed() -> None:
     made = results([*sweep(("mse", 0, 2.0, 0.1)), skipped])
     assert list(made.failures["status"]) == ["skipped"]
     assert "None of the 1 runs trained" in refused([skipped])
+
+
+def test_levels_of_a_sweep_stand_in_the_order_of_their_numbers() -> None:
+    levels = (0.2, 0.05, 0.0, 0.1)
+    made = results(sweep(*(("mse", seed, 1.0, level) for level in levels for seed in (0, 1))))
+    assert list(made.settings.index) == ["fraction=0.0", "fraction=0.05", "fraction=0.1", "fraction=0.2"]
+    assert list(made.runs["setting"].unique()) == list(made.settings.index)

@@ -1,6 +1,7 @@
 """What the README shows works as it stands there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ COMMANDS = [line.split("#")[0].strip() for block in blocks("bash") for line in b
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python train.py")])
 def test_its_commands_are_valid_requests(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    words = line.split()[2:]
+    words = shlex.split(line)[2:]
     check_command([word for word in words if word != "-m"], multirun="-m" in words)
 
 

@@ -30,11 +30,11 @@ def rows(text: str) -> list[list[str]]:
 def test_a_sweep_is_shown_at_both_epochs_with_what_went_wrong() -> None:
     text = printed(KNOWN)
     assert rows(text) == [
+        ["fraction=0.0", "", ""],
+        ["mse", "1  0.5", "1  1"],
         ["fraction=0.2", "", ""],
         ["mse", "1  3 (-9.71 to 15.7)", "1  6 (-19.4 to 31.4)"],
         ["l1", "2  1, 1 not done", "2  2, 1 not done"],
-        ["fraction=0.0", "", ""],
-        ["mse", "1  0.5", "1  1"],
     ]
     assert "1 runs diverged; the report lists them." in text
     assert "cannot" in text, "two seeds support no claim"

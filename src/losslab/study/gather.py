@@ -160,6 +160,9 @@ def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
     _check_metric(task, metric)
     flat = pd.DataFrame([flatten(record.config) for record in records])
     differing = [str(key) for key in flat if flat[key].astype(str).nunique() > 1]
+    numbers = [key for key in differing if key not in ("seed", "loss") and pd.api.types.is_numeric_dtype(flat[key])]
+    flat = flat.sort_values(numbers, kind="stable") if numbers else flat  # levels in their order, not as words
+    records = [records[row] for row in flat.index]
     of_loss = [key for key in differing if key.startswith("loss.")]
     axes = [key for key in differing if key.split(".")[0] not in ("loss", "seed", *config.WHERE_AND_HOW)]
 

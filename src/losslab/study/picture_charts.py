@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from losslab.study.charts import Chart, Series, short
 from losslab.study.looks import GREY, INK, LINE, look
@@ -64,6 +65,8 @@ def _panel(axes: Axes, chart: Chart, title: str) -> None:
     axes.spines["bottom"].set_color(GREY)
     axes.set_xscale("log" if chart.log_x else "linear")
     axes.set_yscale("log" if chart.log_y else "linear")
+    if chart.log_y:
+        _round_ticks(axes)
     for series in chart.series:
         _series(axes, series)
     if chart.x_ticks:
@@ -75,6 +78,13 @@ def _panel(axes: Axes, chart: Chart, title: str) -> None:
     for height, text in chart.remarks.items():
         where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
         axes.annotate(_plain(text), (1.01 * chart.aside, height), fontsize=7, color=GREY, **where)
+
+
+def _round_ticks(axes: Axes) -> None:
+    """1, 2, 5, 10 along a logarithmic height, written out, and no marks between them."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _series(axes: Axes, series: Series) -> None:
