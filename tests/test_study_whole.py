@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tensorboard import context
+from tensorboard.backend.event_processing import data_provider
+from tensorboard.backend.event_processing import plugin_event_multiplexer as event_multiplexer
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import backend_context
 
 import losslab.study.conduct
 from losslab import cli, read_records
@@ -107,3 +112,22 @@ def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
     assert made.arms == ["shared"]
     assert made.trials.empty
     assert not any("Tuned" in sentence for sentence in made.protocol)
+
+
+def test_tensorboard_shows_the_columns_of_all_runs(tmp_path: Path) -> None:
+    assert train(tmp_path / "study", "study.losses=[smoothl1,huber]", "study.rates=[tuned]") == 0
+    assert cli.train(["loss=cauchy", *SMALL, f"hydra.run.dir={tmp_path / 'lone'}"]) == 0
+    runs = event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(tmp_path))
+    runs.Reload()
+    provider = data_provider.MultiplexerDataProvider(runs, str(tmp_path))
+    tab = backend_context.Context(base_plugin.TBContext(data_provider=provider, logdir=str(tmp_path)))
+    request = context.RequestContext()
+    given = tab.hparams_from_data_provider(request, "", 1000)
+    found = tab.experiment_from_metadata(request, "", True, tab.hparams_metadata(request, ""), given)
+    columns = {info.name for info in found.hparam_infos}
+    assert {"loss", "loss.beta", "loss.delta", "loss.c", "optimizer.lr", "seed", "study.phase"} <= columns
+    assert {"test/best/mae", "test/last/mae"} <= {info.name.tag for info in found.metric_infos}
+    names = [Path(name).parts for name in runs.Runs()]
+    assert {name[1:3] for name in names if name[0] == "study"} == {
+        (phase, loss) for phase in ("tune", "confirm") for loss in ("smoothl1", "huber")
+    }, "curves stand in folders by loss"
