@@ -48,13 +48,14 @@ def find(results: Results) -> Findings:
     settings, axis = results.settings, numeric_axis(results.settings)
     levels = axis_levels(settings, axis) if axis else pd.Series(dtype=float)
     other = panels(settings, axis) if axis else pd.Series(dtype=object)
+    overs = ("seed", "setting") if "data" in settings else ("seed",)  # several data sets may speak of others
     return Findings(
         answer=verdict.answer(results),
         flipped=verdict.flip_sentence(results) if {"tuned", "shared"} <= set(results.arms) else "",
         ranking=statistics.ranking(runs, better),
         comparisons=statistics.comparisons(runs, reference, better),
         overall=statistics.overall(runs, better),
-        friedman=statistics.friedman(runs, better),
+        friedman=pd.concat([statistics.friedman(runs, better, over) for over in overs], ignore_index=True),
         flips=statistics.flips(runs, better),
         matrices={
             (arm, setting): statistics.matrix(runs, arm, setting, better)
