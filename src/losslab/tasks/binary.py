@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @register
 class Binary(Task):
-    """The raw output is one logit; targets are 0 or 1 [n], float.
+    """The raw output is one logit; targets are 0 or 1 [n], float, or between them where annotators disagree.
 
     accuracy at p = 1/2; auroc, area under the ROC curve; average_precision (both undefined where only one class is there);
     ece, expected calibration error of p itself over 15 bins (not, as in `multiclass`, of the confidence in the guess); all
@@ -53,12 +53,15 @@ class Binary(Task):
         return targets
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """See the class. Rankings are read from the logits, as the sigmoid rounds large ones to ties."""
-        logit = raw.squeeze(-1)
+        """See the class. Rankings are read from the logits, as the sigmoid rounds large ones to ties.
+
+        A target between 0 and 1 counts as yes above 1/2, where a metric needs a label.
+        """
+        logit, labels = raw.squeeze(-1), targets > 0.5
         probs = logit.sigmoid()
         return {
-            "accuracy": ((probs > 0.5) == (targets > 0.5)).to(raw).mean(1),
-            **rankings(logit, targets),
+            "accuracy": ((probs > 0.5) == labels).to(raw).mean(1),
+            **rankings(logit, labels),
             "nll": F.binary_cross_entropy_with_logits(logit, targets, reduction="none").mean(1),
             "ece": calibration_error(probs, targets),
             "brier": (probs - targets).square().mean(1),
@@ -68,7 +71,7 @@ class Binary(Task):
         """The confusion matrix of the validation split at p = 1/2."""
         rows = seen.split["val"]
         guesses = (seen.raw(rows).squeeze(-1) > 0).long()
-        counts = torch.bincount(seen.targets[rows].long() * 2 + guesses, minlength=4)
+        counts = torch.bincount((seen.targets[rows] > 0.5) * 2 + guesses, minlength=4)
         draw_confusion(writer, step, counts.reshape(2, 2), self.target_names)
 
 

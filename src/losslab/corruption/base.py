@@ -1,9 +1,10 @@
-"""What goes wrong with data: pure functions of (inputs, targets, generator), applied to the splits that the config names."""
+"""What a corruption is, and how the one of a config is applied to the splits that it names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor
 from losslab import pairing
 from losslab.data import Data, Split
 from losslab.registry import Registry
-from losslab.scale import robust_scale
 
 
 class Hit(NamedTuple):
@@ -42,19 +42,25 @@ class Corrupted:
 
 
 def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int) -> Corrupted:
-    """Applies the corruption of a config to each split it names, with draws of its own for each."""
+    """Applies the corruption of a config to each split it names, with draws of its own for each.
+
+    A corruption of labels that takes `classes` gets the number of classes of the data set.
+    """
     inputs, targets = data.inputs, data.targets.clone()
     hit, moved = torch.zeros(len(targets), dtype=torch.bool), False
+    function = CORRUPTIONS[corruption["name"]]
     settings = {key: value for key, value in corruption.items() if key not in ("name", "splits")}
+    if "classes" in signature(function).parameters:
+        settings["classes"] = len(data.target_names)
     for step, part in enumerate(("train", "val")):
         if part in corruption.get("splits", []):
             rows = split[part]
             draw = pairing.generator(seed, "corruption", step)
             given = inputs[rows]
-            found = CORRUPTIONS[corruption["name"]](given, targets[rows], draw, **settings)
+            found = function(given, targets[rows], draw, **settings)
             targets[rows], hit[rows] = found.targets, found.rows
             if found.inputs is not given:  # most corruptions leave the inputs, which runs can then share
-                inputs, moved = inputs.clone(), True
+                inputs, moved = (inputs if moved else inputs.clone()), True
                 inputs[rows] = found.inputs
     return Corrupted(inputs, targets, hit, moved)
 
@@ -66,28 +72,12 @@ def choose_rows(count: int, fraction: float, draw: torch.Generator) -> Tensor:
     return chosen
 
 
+def new_targets(inputs: Tensor, before: Tensor, after: Tensor) -> Hit:
+    """What a corruption of targets alone gives: hit is every row whose target is no longer what it was."""
+    return Hit(inputs, after, (after != before).reshape(len(after), -1).any(1))
+
+
 @register
 def none(inputs: Tensor, targets: Tensor, draw: torch.Generator) -> Hit:
     """Leaves everything as it was measured."""
     return Hit(inputs, targets, torch.zeros(len(targets), dtype=torch.bool))
-
-
-@register
-def outliers(
-    inputs: Tensor, targets: Tensor, draw: torch.Generator, *, fraction: float, magnitude: float, side: str
-) -> Hit:
-    """Vertical outliers: a share of the targets [n, D] moves by `magnitude` spreads of the clean targets, the inputs stay.
-
-    Args:
-        inputs: [n, ...], returned as they are.
-        targets: [n, D], clean.
-        draw: where the rows and the signs come from.
-        fraction: share of the rows that is hit, in [0, 1].
-        magnitude: how far, in spreads (1.4826 MAD) of the clean targets.
-        side: `symmetric` (up or down at even odds) or `one_sided` (up).
-    """
-    hit = choose_rows(len(targets), fraction, draw)
-    up = torch.rand(len(targets), 1, generator=draw) < 0.5
-    sign = 1.0 if side == "one_sided" else torch.where(up, 1.0, -1.0)
-    _, spread = robust_scale(targets)
-    return Hit(inputs, torch.where(hit[:, None], targets + sign * magnitude * spread, targets), hit)
