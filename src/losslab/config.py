@@ -18,7 +18,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from losslab import device, own, sums
+from losslab import device, own, shipped, sums
 from losslab.values import BadRequest as BadRequest
 from losslab.values import nearest as nearest
 from losslab.values import same_keys, typed
@@ -126,6 +126,7 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     request = canonical(config)
     check_fit(request)
     check_sizes(request)
+    shipped.check(request["data"], card("data", request["data"]["name"]).about)
     if request["model"]["name"] == "own":
         own.check("model.target", request["model"]["target"])
     if request["trainer"]["name"] == "gpu" and not device.has_gpu():

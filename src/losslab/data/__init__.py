@@ -1,5 +1,8 @@
 """Data sets, one function each. `load` gives the one of a config, split by the seed."""
 
+from losslab.data import classics as classics
+from losslab.data import downloads as downloads
+from losslab.data import pedestrians as pedestrians
 from losslab.data import pictures as pictures
 from losslab.data import scenes as scenes
 from losslab.data import tables as tables

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -65,11 +63,3 @@ def split(sizes: Mapping[str, int], seed: int) -> Split:
     order = torch.randperm(sum(sizes.values()), generator=pairing.generator(seed, "split"))
     train, val, test = order.split([sizes["train"], sizes["val"], sizes["test"]])
     return {"train": train, "val": val, "test": test}
-
-
-def inside_package(package: str, *parts: str) -> Path:
-    """The path of a file that an installed package ships, without importing the package."""
-    found = find_spec(package)
-    assert found is not None
-    assert found.submodule_search_locations
-    return Path(found.submodule_search_locations[0]).joinpath(*parts)

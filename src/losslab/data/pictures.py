@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from losslab.data.base import Data, inside_package, register
+from losslab.data.base import Data, register
+from losslab.shipped import inside_package
 
 _DIGITS = tuple("0123456789")
 
