@@ -244,3 +244,23 @@ def test_levels_of_a_sweep_stand_in_the_order_of_their_numbers() -> None:
     made = results(sweep(*(("mse", seed, 1.0, level) for level in levels for seed in (0, 1))))
     assert list(made.settings.index) == ["fraction=0.0", "fraction=0.05", "fraction=0.1", "fraction=0.2"]
     assert list(made.runs["setting"].unique()) == list(made.settings.index)
+
+
+@pytest.mark.parametrize(("constant", "status"), [(4.0, "diverged"), (math.nan, "undefined")])
+def test_a_run_without_a_finite_metric_ranks_last_unless_the_data_have_no_such_metric(
+    records: list[Record], constant: float, status: str
+) -> None:
+    """An overflow is the run's doing and no way out of the comparison; that a test split has one class only is not."""
+    from losslab.study.statistics import ranking
+
+    lost = {"best/test/mae": None, "constant/test/mae": None if math.isnan(constant) else constant}
+    made = results(
+        [
+            replace(record, metrics=record.metrics | lost) if (record.loss, record.seed) == ("l1", 1) else record
+            for record in records
+        ]
+    )
+    assert set(made.runs.loc[(made.runs["loss"] == "l1") & (made.runs["seed"] == 1), "status"]) == {status}
+    l1 = ranking(made.runs, "min").query("loss == 'l1'")
+    assert set(l1["diverged"]) == {int(status == "diverged")}
+    assert set(made.failures["reason"]) == ({"its test MAE is not finite"} if status == "diverged" else set())

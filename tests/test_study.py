@@ -83,6 +83,12 @@ def bowl(**best: float) -> Callable[[dict[str, Any]], float]:
         (["study.losses=[mse]"], "two losses or more"),
         (["study.losses=mse,l1"], "write study.losses=[...]"),
         (["study.losses=[mse,mse]"], "names 'mse' twice"),
+        (
+            ["study.losses=['huber(delta=0.5)','huber(delta=.50)']"],
+            "names one loss twice: 'huber(delta=0.5)' and 'huber(delta=.50)'",
+        ),
+        (["study.losses=['mse + 2*l1','1.0*mse+2*l1']"], "names one loss twice"),
+        ([LOSSES, "study.rates=[tuned,tuned]"], "study.rates names 'tuned' twice"),
         (["study.losses=[mse,zzz]"], "There is no loss 'zzz'"),
         (["study.losses=[mse,giou]"], "does not fit task 'regression'"),
         (["study.losses=[mse,'huber(delta=-1)']"], "loss.delta must be above 0"),
@@ -117,6 +123,29 @@ def test_settings_are_every_combination_and_each_is_tuned_where_it_is_asked() ->
     ]
     assert study.place(study.settings()[5]) == study.places()[1]
     assert asked(*axes, "study.tuning.at=each").places() == study.settings()
+
+
+def test_an_axis_without_a_middle_is_tuned_at_each_of_its_values() -> None:
+    study = asked(
+        "+study.axes.corruption.side=[symmetric,one_sided]",
+        "+study.axes.model.hidden=[[8],[8,8]]",
+        "+study.axes.corruption.fraction=[0,0.1,0.2]",
+    )
+    assert {(place["corruption.side"], str(place["model.hidden"])) for place in study.places()} == {
+        (side, hidden) for side in ("symmetric", "one_sided") for hidden in ("[8]", "[8, 8]")
+    }
+    assert {place["corruption.fraction"] for place in study.places()} == {0.1}
+    assert len(study.places()) == 4
+
+
+def test_settings_that_differ_have_labels_that_differ() -> None:
+    study = asked("+study.axes.corruption.fraction=[0.1234567,0.1234568,0.2]")
+    labels = [study.label(setting) for setting in study.settings()]
+    assert labels == ["fraction=0.1234567", "fraction=0.1234568", "fraction=0.2"]
+
+
+def test_a_loss_may_stand_beside_itself_with_a_hyperparameter_that_is_not_tuned() -> None:
+    assert asked(losses="study.losses=[huber,'huber(delta=1.0)']").losses == ["huber", "huber(delta=1.0)"]
 
 
 def test_a_request_of_a_study_is_what_the_command_line_would_give() -> None:

@@ -15,6 +15,7 @@ from losslab.study import evidence, tuning
 from losslab.study.plan import Study
 from losslab.study.provenance import protocol, provenance, selection
 from losslab.study.results import Results
+from losslab.study.words import metric_name
 from losslab.values import BadRequest, nearest
 
 _RUNS = ("arm", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")
@@ -129,7 +130,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
         trials=trials.assign(params=trials["params"].map(_words)),
         choices=choices.assign(params=choices["params"].map(_words)),
         curves=_curves(_compared(phases["confirm"]), metric),
-        failures=_failures(kept),
+        failures=_failures(kept, metric, epoch),
         protocol=protocol(study, kept),
         notes=notes,
         provenance=provenance(kept, study),
@@ -195,7 +196,7 @@ def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
         settings=settings[~settings.index.duplicated()],
         runs=runs,
         curves=_curves(zip(["asked"] * len(records), losses, places, records, strict=True), metric),
-        failures=_failures(records, places, losses),
+        failures=_failures(records, metric, epoch, places, losses),
         protocol=selection(trained, epoch),
         notes=[*notes, *evidence.uneven(runs), *evidence.unpaired(records, places)],
         provenance=provenance(records, None),
@@ -218,10 +219,10 @@ def _check_reference(reference: str, losses: Sequence[str]) -> None:
 
 
 def _row(record: Record, metric: str, epoch: str) -> tuple[Any, ...]:
-    """What `runs` holds of a record after arm, loss and setting. A run that is done without a finite metric is 'undefined'."""
+    """What `runs` holds of a record after arm, loss and setting."""
     found = {which: record.metrics.get(f"{which}/test/{metric}") for which in ("best", "last", "constant")}
-    value = found[epoch] if record.status == "done" else None
-    status = "undefined" if record.status == "done" and value is None else record.status
+    status, _ = _end(record, metric, epoch)
+    value = found[epoch] if status == "done" else None
     numbers = [float("nan") if number is None else number for number in (value, *found.values())]
     return (
         record.seed,
@@ -231,6 +232,19 @@ def _row(record: Record, metric: str, epoch: str) -> tuple[Any, ...]:
         _words(record.loss_params),
         config.run_id(record.config),
     )
+
+
+def _end(record: Record, metric: str, epoch: str) -> tuple[str, str | None]:
+    """How a run ended, as far as one metric is concerned, and why.
+
+    A run that is done without a finite metric has diverged; but where the constant prediction has none either, the data have no
+    such metric (AUROC of one class), and the run is 'undefined', which is no evidence against its loss.
+    """
+    if record.status != "done" or record.metrics.get(f"{epoch}/test/{metric}") is not None:
+        return record.status, record.reason
+    if record.metrics.get(f"constant/test/{metric}") is None:
+        return "undefined", None
+    return "diverged", f"its test {metric_name(metric)} is not finite"
 
 
 def _words(params: Mapping[str, Any]) -> str:
@@ -251,14 +265,17 @@ def _with_missing(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     return full[list(_RUNS)]
 
 
-def _failures(records: Iterable[Record], settings: Sequence[str] = (), losses: Sequence[str] = ()) -> pd.DataFrame:
+def _failures(
+    records: Iterable[Record], metric: str, epoch: str, settings: Sequence[str] = (), losses: Sequence[str] = ()
+) -> pd.DataFrame:
     """One row a run that did not end well."""
     rows = []
     for number, record in enumerate(records):
-        if record.status != "done":
-            part = record.study or {"phase": "confirm", "loss": losses[number], "setting": settings[number]}
-            where = part.get("setting", part.get("at"))
-            rows.append((part["phase"], part["loss"], where, record.seed, record.status, record.reason))
+        part = record.study or {"phase": "confirm", "loss": losses[number], "setting": settings[number]}
+        compared = part["phase"] == "confirm"
+        status, reason = _end(record, metric, epoch) if compared else (record.status, record.reason)
+        if status not in ("done", "undefined"):
+            rows.append((part["phase"], part["loss"], part.get("setting", part.get("at")), record.seed, status, reason))
     return pd.DataFrame(rows, columns=("phase", "loss", "setting", "seed", "status", "reason"))
 
 

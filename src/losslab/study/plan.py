@@ -70,7 +70,8 @@ class Study:
         if self.tuning["at"] == "each":
             return setting
         return {
-            key: setting[key] if key in _GROUP_AXES else values[len(values) // 2] for key, values in self.axes.items()
+            key: values[len(values) // 2] if all(map(_is_number, values)) else setting[key]
+            for key, values in self.axes.items()
         }
 
     def places(self) -> list[Setting]:
@@ -82,7 +83,7 @@ class Study:
         """A setting in words: 'fraction=0.2, data=friedman'."""
         ends = [key.rsplit(".", 1)[-1] for key in setting]
         named = [key if ends.count(end) > 1 else end for key, end in zip(setting, ends, strict=True)]
-        texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values()]
+        texts = [_written(value) for value in setting.values()]
         return ", ".join(f"{name}={text}" for name, text in zip(named, texts, strict=True)) or "all equal"
 
     def request(
@@ -116,6 +117,10 @@ class Study:
         return asdict(self) | {"base": decisive}
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
     """The study that a composed config asks for. Raises BadRequest for whatever is wrong with it or with any of its runs.
 
@@ -139,6 +144,9 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
         )
     if values["tuning"]["search"] == "optuna" and not importlib.util.find_spec("optuna"):
         raise BadRequest("study.tuning.search=optuna needs Optuna: pip install 'losslab[optuna]'.")
+    for number, rate in enumerate(values["rates"]):
+        if rate in values["rates"][:number]:
+            raise BadRequest(f"study.rates names '{rate}' twice.")
     losses = _losses(losses)
     if values["reference"] and values["reference"] not in losses:
         raise BadRequest(
@@ -190,10 +198,25 @@ def _losses(given: Any) -> list[str]:
     if len(given) < 2:
         raise BadRequest(f"A study compares two losses or more, and study.losses is {list(given)}.")
     for number, loss in enumerate(given):
-        loss_setting(loss)
-        if loss in given[:number]:
-            raise BadRequest(f"study.losses names '{loss}' twice.")
+        meaning = _meaning(loss)
+        for other in given[:number]:
+            if _meaning(other) == meaning:
+                both = f"one loss twice: '{other}' and '{loss}'" if other != loss else f"'{loss}' twice"
+                raise BadRequest(f"study.losses names {both}.")
     return list(given)
+
+
+def _meaning(label: str) -> tuple[str, dict[str, Any], list[str]]:
+    """What a label stands for, however it is written: a loss, its hyperparameters, and which of them are not tuned."""
+    params = loss_setting(label)
+    name = str(params.pop("name"))
+    return name, config.check_hyperparameters(name, params), sorted(fixed(label))
+
+
+def _written(value: Any) -> str:
+    """The value of an axis, with all digits that tell it from another."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
 def _axes(given: Any, rates: Sequence[str], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:

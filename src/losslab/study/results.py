@@ -23,9 +23,10 @@ class Results:
         arms: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
         settings: one row a setting, in the order of the study; index: its label, as in `runs.setting`; one column an axis,
             named by its dotted key, such as "corruption.fraction"; no column where nothing but loss and seed differs.
-        runs: one row a run that was compared: arm, loss, setting, seed, status (done, diverged, failed, skipped, missing), value
-            (the metric; NaN where not finite), constant (that of the best constant prediction; NaN where unknown),
-            lr, params (hyperparameters as text, "" where there are none to set), run (its id).
+        runs: one row a run that was compared: arm, loss, setting, seed, status (done, diverged, failed, skipped, missing, or
+            undefined: the test split has no such metric), value (the metric; NaN where not finite), constant (that of the best
+            constant prediction; NaN where unknown), lr, params (hyperparameters as text, "" where there are none to set), run
+            (its id).
         trials: one row a tuning run: loss, at (label of where it was tuned), trial (number), lr, params, seed, status, value
             (the metric on validation).
         choices: one row a loss and `at`: lr, params, value (mean on validation over the tuning seeds), trials (their number),
