@@ -1,11 +1,11 @@
-"""Valid predictions and targets for each space, at random or at the extremes, and losses made ready for four classes."""
+"""Valid predictions and targets for each space, at random or at the extremes, losses made ready for four classes, and the data sets that are there."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from losslab import config, losses
+from losslab import config, losses, shipped
 
 COUNTS = [40.0, 30.0, 20.0, 10.0]  # samples of each of four classes
 
@@ -83,3 +83,16 @@ def extremes(space: str, far: float = 1e18) -> tuple[Tensor, Tensor]:
         ]
         return torch.tensor(others), target.expand(len(others), 4)
     raise KeyError(space)
+
+
+def installed() -> list[str]:
+    """The data sets whose files are there: all but those of a package that is not installed, and those that are fetched."""
+    there = []
+    for name in config.names("data"):
+        card = config.card("data", name)
+        try:
+            shipped.check(card.values, card.about)
+        except config.BadRequest:
+            continue
+        there.append(name)
+    return there

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from examples import installed
 from losslab import compose, config
 from losslab.request import check_command
 
@@ -16,7 +17,7 @@ VALID = [
     for task in config.names("task")
     for data, loss in itertools.product(config.fitting("data", task), config.fitting("loss", task))
     for model in config.names("model")
-    if config.card("data", data).about["kind"] in config.card("model", model).about["kinds"]
+    if data in installed() and config.card("data", data).about["kind"] in config.card("model", model).about["kinds"]
 ]
 
 

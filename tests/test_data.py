@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from examples import installed
 from losslab import compose, config, data, pairing
 from losslab.corruption import corrupt
 from losslab.data.scenes import CANVAS, ink_boxes, scenes
@@ -15,7 +16,7 @@ def settings(name: str) -> dict:
     return dict(config.card("data", name).values)
 
 
-@pytest.mark.parametrize("name", config.names("data"))
+@pytest.mark.parametrize("name", installed())
 def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str) -> None:
     about, chosen = config.card("data", name).about, settings(name)
     source, split = data.load(chosen, seed=0)

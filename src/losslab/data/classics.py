@@ -24,7 +24,7 @@ def stackloss() -> Data:
 
 @register
 def hbk() -> Data:
-    """75 rows made to mislead (Hawkins, Bradu and Kass, 1984): 1 to 10 bad leverage points, 11 to 14 good ones, which least squares blames."""
+    """75 rows made to mislead (Hawkins, Bradu and Kass, 1984): 1 to 10 bad leverage points, 11 to 14 good ones, which get the blame."""
     return _read(_HERE / "hbk.csv", ["x1", "x2", "x3"], "y", "y")
 
 
