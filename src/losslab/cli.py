@@ -38,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     catalogue = commands.add_parser("losses", help="list the losses")
     catalogue.add_argument("--task", choices=config.names("task"), help="only those that serve this task")
     catalogue.add_argument("--markdown", action="store_true", help="the tables that the README carries")
-    card = commands.add_parser("show", help="print the card of a loss and draw it")
-    card.add_argument("name", metavar="NAME")
-    card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="hyperparameters of the loss that is drawn")
+    card = commands.add_parser("show", help="print the card of a loss or a corruption and draw it")
+    card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
+    card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of what is drawn, such as delta=2")
     card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
     gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
     gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     answers = {
         "losses": lambda: list_losses(given.task, given.markdown),
-        "show": lambda: show(given.name, given.settings, given.out or Path(f"{given.name}.png")),
+        "show": lambda: show(given.name, given.settings, given.out),
         "gallery": lambda: write_gallery(given.out),
         "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
     }
@@ -168,24 +168,11 @@ def list_losses(task: str | None, markdown: bool) -> int:
     return 0
 
 
-def show(name: str, settings: list[str], into: Path) -> int:
-    """Prints the card of a loss and draws its curves. Returns the exit status; raises BadRequest for what is not there."""
-    from losslab.catalogue import cards
+def show(what: str, settings: list[str], into: Path | None) -> int:
+    """Prints the card of a loss or a corruption and draws it. Returns the exit status; raises BadRequest for what is not there."""
+    from losslab.catalogue.show import show
 
-    if into.suffix not in (".png", ".svg"):
-        raise config.BadRequest(f"The figure is a .png or an .svg file, and {into} is neither.")
-    entry = cards.entry(name)
-    params = config.check_hyperparameters(name, cards.assigned(settings))
-    cards.print_card(entry, Console())
-    from losslab.catalogue.drawing import draw
-    from losslab.catalogue.portrait import portrait
-
-    try:
-        draw(portrait(name, **params), into, form=into.suffix[1:])
-    except (NotImplementedError, config.BadRequest) as error:
-        print(f"\nNo figure: {error}")
-    else:
-        print(f"\nFigure: {into}")
+    show(what, settings, into)
     return 0
 
 

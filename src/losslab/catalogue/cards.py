@@ -94,21 +94,26 @@ class Entry:
 def entry(name: str) -> Entry:
     """The entry of a loss. Raises BadRequest for a name that is not there."""
     card = config.card("loss", name)
-    ranges, presets = card.about.get("ranges", {}), card.about.get("presets", {})
-    comments = _comments(config.CONF / "loss" / f"{name}.yaml")
     return Entry(
         name,
         tasks=tuple(task for task in config.names("task") if not config.misfits(task, card.values)),
         reads=tuple(config.reads(card.values)),
-        settings=tuple(
-            Setting(key, value, ranges.get(key, ""), comments.get(key, ""), presets.get(key, {}))
-            for key, value in card.values.items()
-            if key != "name"
-        ),
+        settings=_settings("loss", name, card.about.get("ranges", {})),
         facts=tuple(card.about.get("facts", [])),
         tuned="; ".join(dimension.told for dimension in of_loss(name)),
         source=str(card.about["source"]),
-        docstring=_docstrings().get(name, ""),
+        docstring=_docstrings("losses").get(name, ""),
+    )
+
+
+def _settings(group: str, name: str, ranges: Mapping[str, str]) -> tuple[Setting, ...]:
+    """What can be set in a file of a group, with what the file says of it."""
+    card, comments = config.card(group, name), _comments(config.CONF / group / f"{name}.yaml")
+    presets = card.about.get("presets", {})
+    return tuple(
+        Setting(key, value, ranges.get(key, ""), comments.get(key, ""), presets.get(key, {}))
+        for key, value in card.values.items()
+        if key != "name"
     )
 
 
@@ -191,29 +196,46 @@ def markdown(names: Sequence[str]) -> str:
 
 def print_card(loss: Entry, console: Console) -> None:
     """Prints all that is known of a loss."""
+    _print_head(loss.name, loss.docstring or loss.summary, console)
+    tuned = [f"tuned over: {loss.tuned}"] if loss.tuned else []
+    for title, items in (
+        ("Serves", [_served(loss.tasks)]),
+        ("Reads", [f"{space}: {SPACES.get(space, 'a space without a description')}" for space in loss.reads]),
+        ("Hyperparameters", [setting.described for setting in loss.settings] + tuned),
+        ("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts]),
+        ("Source", [loss.source]),
+    ):
+        _print_section(title, items, console)
 
-    def say(text: str, indent: int = 0, hang: int = 0) -> None:
-        console.print(Text(_wrapped(text, console.width, indent + hang, first=" " * indent)), soft_wrap=True)
 
-    def section(title: str, items: Sequence[str]) -> None:
-        if items:
-            console.print(Text(f"\n{title}", style="bold"))
-        for item in items:
-            say(item, indent=2, hang=4)
+def print_corruption(name: str, console: Console) -> None:
+    """Prints all that is known of a corruption. Raises BadRequest for a name that is not there."""
+    card = config.card("corruption", name)
+    _print_head(name, _docstrings("corruption")[name], console)
+    ranges = config.card("", "config").about["ranges"]
+    own = {key.removeprefix("corruption."): text for key, text in ranges.items()} | card.about.get("ranges", {})
+    _print_section("Fits", [_served(sorted(card.about["tasks"]))], console)
+    settings = _settings("corruption", name, own)
+    _print_section("Settings", [setting.described for setting in settings], console)
 
-    console.print(Text(loss.name, style="bold underline"))
-    for title, items in blocks(loss.docstring or loss.summary):
+
+def _print_head(name: str, docstring: str, console: Console) -> None:
+    """Prints a name and what a docstring says."""
+    console.print(Text(name, style="bold underline"))
+    for title, items in blocks(docstring):
         if title:
-            section(title, items)
+            _print_section(title, items, console)
         else:
             console.print()
-            say(items[0])
-    section("Serves", [_served(loss.tasks)])
-    section("Reads", [f"{space}: {SPACES.get(space, 'a space without a description')}" for space in loss.reads])
-    tuned = [f"tuned over: {loss.tuned}"] if loss.tuned else []
-    section("Hyperparameters", [setting.described for setting in loss.settings] + tuned)
-    section("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts])
-    section("Source", [loss.source])
+            console.print(Text(_wrapped(items[0], console.width)), soft_wrap=True)
+
+
+def _print_section(title: str, items: Sequence[str], console: Console) -> None:
+    """Prints a heading and a paragraph for each item; nothing where there are none."""
+    if items:
+        console.print(Text(f"\n{title}", style="bold"))
+    for item in items:
+        console.print(Text(_wrapped(item, console.width, 6, first="  ")), soft_wrap=True)
 
 
 def _served(tasks: Sequence[str]) -> str:
@@ -263,10 +285,10 @@ def _comments(path: Path) -> dict[str, str]:
 
 
 @cache
-def _docstrings() -> dict[str, str]:
-    """The docstring of each function under `@register` in losslab/losses/."""
+def _docstrings(folder: str) -> dict[str, str]:
+    """The docstring of each function under `@register` in a folder of losslab."""
     found = {}
-    for path in sorted((Path(__file__).parents[1] / "losses").glob("*.py")):
+    for path in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and any(
                 isinstance(mark, ast.Name) and mark.id == "register" for mark in node.decorator_list
