@@ -1,4 +1,4 @@
-"""Valid predictions and targets for each space, at random or at the extremes, losses made ready for four classes, and the data sets that are there."""
+"""Valid predictions and targets for each space, losses made ready for four classes, and the data sets that are there."""
 
 from typing import Any
 

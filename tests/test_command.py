@@ -31,7 +31,7 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
         ["'cross_entropy' does not fit task 'bbox'", "ciou, detr", "giou, "],
     ),
     ("task=multiclass loss=bce", ["does not fit", "cross_entropy"]),
-    ("data=digits", ["does not fit task 'regression'", "diabetes, friedman"]),
+    ("data=digits", ["does not fit task 'regression'", "diabetes, engel, friedman"]),
     ("task=binary corruption=outliers", ["does not fit task 'binary'", "none"]),
     ("model=cnn", ["'friedman' is a table", "linear, mlp"]),
     ("los=mse", ["no key 'los'", "did you mean 'loss'"]),
