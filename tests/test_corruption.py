@@ -159,7 +159,7 @@ EXACT = (
 
 
 @pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("fraction", [0.1, 0.237, 1.0])
+@pytest.mark.parametrize("fraction", [0.1, 0.2376, 1.0])
 def test_exactly_the_share_is_hit(name: str, fraction: float) -> None:
     _, _, found = hit(name, fraction=fraction, **({"noise": 0.1} if name == "jitter" else {}))
     assert int(found.rows.sum()) == (999 if name == "censoring" and fraction == 1 else round(fraction * ROWS))
@@ -172,14 +172,15 @@ def test_only_the_splits_that_are_named_are_touched(name: str) -> None:
     split = {"train": numbers[:600], "val": numbers[600:800], "test": numbers[800:]}
     source = Data(inputs, targets, tuple("abcde")[: CLASSES if dict(FIRST)[name] == "multiclass" else 1])
     asked = dict(config.card("corruption", name).values)
-    for named in (["train"], ["val"], ["train", "val"]):
+    kept, kept_targets = inputs.clone(), targets.clone()
+    for named in (["train"], ["val"], ["train", "val"], ["train", "test"]):
         rows = corruption.corrupt(asked | {"splits": named}, source, split, seed=0)
         for part in split:
             here = split[part]
-            assert bool(rows.hit[here].any()) == (part in named)
-            if part not in named:
-                assert torch.equal(rows.targets[here], targets[here])
-                assert torch.equal(rows.inputs[here], inputs[here])
+            touched = part in named and part != "test"
+            assert bool(rows.hit[here].any()) == touched
+            assert torch.equal(rows.inputs[here], kept[here]) == (not (touched and rows.moved))
+            assert touched or torch.equal(rows.targets[here], kept_targets[here])
         assert rows.moved == (name in ("leverage", "input_noise", "long_tail", "imbalance"))
         assert rows.moved or rows.inputs is inputs, "runs share inputs that nothing changed"
 
@@ -507,6 +508,22 @@ def test_a_stack_of_every_corruption_equals_its_runs_alone(task: str) -> None:
         parameters, measured = alone(run.request)
         torch.testing.assert_close(module.flat[number].detach(), parameters, rtol=1e-9, atol=1e-9)
         assert metrics[number] == pytest.approx(measured, rel=1e-9, nan_ok=True)
+
+
+def test_runs_that_changed_inputs_alike_keep_them_once() -> None:
+    asked = [
+        request("long_tail", "multiclass", seed, ratio=ratio)
+        for seed, ratio in ((0, 9.0), (0, 9.0), (1, 9.0), (0, 3.0))
+    ]
+    runs = [prepare(one) for one in [*asked, request("none", "multiclass")]]
+    assert runs[0].rows.inputs is runs[1].rows.inputs
+    module = FusedModule(runs)
+    assert len(module.inputs) == 4 * len(runs[0].rows.inputs)
+    rows = torch.stack([run.split["train"][:7] for run in runs])
+    for run, own, found in zip(runs, rows, module.inputs_of(rows), strict=True):
+        assert torch.equal(found, run.rows.inputs[own])
+    one = FusedModule([run for run in runs if run.rows.inputs is runs[0].rows.inputs])
+    assert one.inputs is runs[0].rows.inputs, "not copied where all share them"
 
 
 def test_the_comparison_sees_inputs_that_are_not_a_runs_own(monkeypatch: pytest.MonkeyPatch) -> None:
