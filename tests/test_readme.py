@@ -66,6 +66,15 @@ def test_its_table_names_what_each_task_takes() -> None:
         assert sorted(re.findall(r"`(\w+)`", columns[4])) == config.fitting("data", task)
 
 
+def test_its_table_of_corruptions_names_what_fits_each_task() -> None:
+    section = README.split("## Corruption")[1].split("\n## ")[0]
+    rows = {line.split("|")[1].strip(" `"): line for line in section.splitlines() if line.startswith("| ")}
+    named = {task: set(re.findall(r"`(\w+)`", row)) & set(config.names("corruption")) for task, row in rows.items()}
+    named["regression"] |= named["counts"]  # "those of counts"
+    for task in config.names("task"):
+        assert sorted(named[task] | named["every task"]) == config.fitting("corruption", task)
+
+
 def test_its_catalogue_is_that_of_the_cards() -> None:
     _, between, _ = re.split(r"<!-- /?catalogue -->", README)
     assert between.strip() == markdown(config.names("loss")), "`make catalogue` enters what the cards say"

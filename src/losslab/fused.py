@@ -56,6 +56,7 @@ class FusedModule(pl.LightningModule):
     inputs: Tensor
     weights: Tensor
     offsets: Tensor
+    pools: Tensor
     l1: Tensor
     l2: Tensor
     best: Tensor
@@ -67,7 +68,6 @@ class FusedModule(pl.LightningModule):
         self.task = stack_tasks([run.task for run in runs])
         self.flat = nn.Parameter(flatten_parameters([run.model for run in runs]))
         self.forward_all = forward_for(runs[0].model)
-        self.shared = all(run.rows.inputs is runs[0].rows.inputs for run in runs)
         blocks = groupby(range(len(runs)), key=lambda number: loss_key(runs[number]))
         numbers = [list(block) for _, block in blocks]
         self.groups = nn.ModuleList(Group(block[0], [runs[number] for number in block]) for block in numbers)
@@ -89,7 +89,11 @@ class FusedModule(pl.LightningModule):
     def _keep_data(self) -> None:
         """Rows of all runs one after another, as one `index_select` is five times as fast as an index by run and row."""
         runs, each = self.runs, [run.rows.inputs for run in self.runs]
-        self.register_buffer("inputs", each[0] if self.shared else torch.cat(each))
+        pools = {id(inputs): inputs for inputs in each}  # runs may share their inputs
+        place = {name: number for number, name in enumerate(pools)}
+        self.register_buffer("inputs", each[0] if len(pools) == 1 else torch.cat(list(pools.values())))
+        pool = torch.tensor([place[id(inputs)] for inputs in each])
+        self.register_buffer("pools", pool[:, None] * len(each[0]))
         self.register_buffer("offsets", torch.arange(len(runs))[:, None] * len(each[0]))
         for space in self.spaces:
             targets = torch.cat([run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in runs])
@@ -128,7 +132,7 @@ class FusedModule(pl.LightningModule):
 
     def inputs_of(self, rows: Tensor) -> Tensor:
         """The inputs of row numbers [R, B], each in the data of its run: [R, B, ...]."""
-        return _select(self.inputs, rows if self.shared else rows + self.offsets)
+        return _select(self.inputs, rows + self.pools)
 
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
         """The targets of row numbers [R, B] in each space that a loss of the stack reads: [R, B, ...]."""

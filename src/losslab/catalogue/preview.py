@@ -100,15 +100,18 @@ def _numbers(figure: Figure, seen: Seen) -> None:
     left.set(xlabel=f"{seen.names[0]}, clean", ylabel=f"{seen.names[0]}, as trained on")
     column = _telling(seen)
     x, moved_x = (seen.of(rows.inputs).flatten(1)[:, column] for rows in (seen.clean, seen.rows))
-    if seen.hit.float().mean() > 0.5:  # then the others do not show what was there before
-        right.scatter(x[:_POINTS], before[:_POINTS], s=6, color=KEPT, linewidths=0, label="rows hit, clean", zorder=2.5)
-    _scatter(right, seen.hit, moved_x, after)
-    for row in seen.hit.nonzero()[:_ARROWS, 0].tolist():
-        ends = ([x[row], moved_x[row]], [before[row], after[row]])
-        right.plot(*ends, color=HIT, linewidth=0.5, alpha=0.4, zorder=1)
     right.set(xlabel=f"input {column}, standardised", ylabel=f"{seen.names[0]}, as trained on")
-    for axes in (left, right):
-        _limit(axes, before, after)
+    if seen.hit.float().mean() > 0.5 and not seen.rows.moved:  # noise: seen better by itself
+        _scatter(right, seen.hit, x, after - before)
+        right.set(ylabel=f"what was added to {seen.names[0]}")
+        _limit(right, before - before.mean(), after - before)
+    else:
+        _scatter(right, seen.hit, moved_x, after)
+        for row in seen.hit.nonzero()[:_ARROWS, 0].tolist():
+            ends = ([x[row], moved_x[row]], [before[row], after[row]])
+            right.plot(*ends, color=HIT, linewidth=0.5, alpha=0.4, zorder=1)
+        _limit(right, before, after)
+    _limit(left, before, after)
     _legend(figure, right)
 
 
