@@ -1,5 +1,6 @@
 """Data sets, one function each. `load` gives the one of a config, split by the seed."""
 
+from losslab.data import anchors as anchors
 from losslab.data import pictures as pictures
 from losslab.data import scenes as scenes
 from losslab.data import tables as tables

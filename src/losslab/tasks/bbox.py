@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 16
 _ZOOM = 3
+_BLANK = 64  # pixels a side
 _DELTA_WEIGHTS = torch.tensor([10.0, 10.0, 5.0, 5.0])
 
 
@@ -102,9 +103,10 @@ class Bbox(Task):
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
-        """A grid of pictures of the validation split: the true box green, the predicted one orange."""
+        """A grid of pictures of the validation split, black where the inputs are none: the true box green, the predicted one orange."""
         rows = seen.split["val"][:_SHOWN]
-        pictures = (seen.inputs[rows] * 255).byte().repeat(1, 3, 1, 1)
+        pictures = seen.inputs[rows] if seen.inputs.ndim == 4 else torch.zeros(len(rows), 1, _BLANK, _BLANK)
+        pictures = (pictures * 255).byte().repeat(1, 3, 1, 1)
         pictures = pictures.repeat_interleave(_ZOOM, 2).repeat_interleave(_ZOOM, 3)
         side = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2)
         pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1) * side
