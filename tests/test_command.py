@@ -65,7 +65,7 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("optimizer.lr=1e999", ["optimizer.lr must be above 0"]),
     ("optimizer.betas=[0.9]", ["must hold 2 values"]),
     ("optimizer.betas=[0.9,1]", ["optimizer.betas must be at least 0 and below 1"]),
-    ("optimizer.schedule=linear", ["constant, cosine, one_cycle"]),
+    ("optimizer.schedule=linear", ["constant, cosine, one_cycle, steps"]),
     ("penalty.l1=-1", ["penalty.l1 must be at least 0"]),
     ("loss.about.reads=[boxes]", ["is a fact, not a setting"]),
     ("loss.name=l1", ["cannot be set by itself", "loss=NAME"]),

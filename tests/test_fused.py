@@ -35,13 +35,14 @@ MODELS = {
     "own": ["model.target=test_fused:Small"],
     "mlp": ["model.hidden=[8]"],
     "cnn": ["model.channels=[4,6]", "model.hidden=8"],
+    "boxes": ["data=anchors", "data.points=1", "data.batch_size=49"],
 }
 CASES = [
     (task, model, optimizer)
     for task, model, optimizer in itertools.product(
         config.names("task"), config.names("model"), config.names("optimizer")
     )
-    if model != "cnn" or task in ("multiclass", "bbox")
+    if model not in ("cnn", "boxes") or task == "bbox" or (model, task) == ("cnn", "multiclass")
 ]
 
 
@@ -74,7 +75,8 @@ VARIED = [  # what differs from run to run beside the loss
 def requests(task: str, model: str = "mlp", optimizer: str = "adam", names: Sequence[str] = ()) -> list[dict]:
     """Two runs under each of some losses, by default the simple ones; hyperparameters, seeds, rates and more differ."""
     base = compose(
-        *(f"task={task}", f"model={model}", f"optimizer={optimizer}", *SMALL[task], *MODELS[model]),
+        *(f"task={task}", f"model={model}", f"optimizer={optimizer}"),
+        *(MODELS[model] if model == "boxes" else [*SMALL[task], *MODELS[model]]),
         *("trainer=cpu", "logger=none", "trainer.max_epochs=3"),
     )
     made = []
@@ -163,6 +165,11 @@ def difference(asked: Sequence[dict], some: Sequence[int] | None = None) -> floa
     return worst
 
 
+def tolerance(model: str) -> float:
+    """Of free boxes some numbers have a gradient of 0 but for rounding, which Adam makes larger."""
+    return 1e-8 if model == "boxes" else 1e-9
+
+
 @pytest.mark.parametrize("task", config.names("task"))
 def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
     assert difference(requests(task, names=stackable(task))) <= 1e-9
@@ -171,7 +178,7 @@ def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
 @pytest.mark.parametrize(("task", "model", "optimizer"), CASES)
 def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacked, "_WORTH_TRACING", 0 if optimizer == "adam" else 10**9)
-    assert difference(requests(task, model, optimizer)) <= 1e-9
+    assert difference(requests(task, model, optimizer)) <= tolerance(model)
 
 
 @pytest.mark.slow
@@ -181,7 +188,7 @@ def test_a_stack_of_every_loss_equals_its_runs_alone_under_every_optimizer(
 ) -> None:
     names = stackable(task)
     asked = requests(task, model, optimizer, names)
-    assert difference(asked, some=range(CASES.index((task, model, optimizer)) % 2, len(asked), 2)) <= 1e-9
+    assert difference(asked, some=range(CASES.index((task, model, optimizer)) % 2, len(asked), 2)) <= tolerance(model)
 
 
 def test_a_stack_of_losses_that_read_a_scale_equals_its_runs_alone() -> None:

@@ -166,6 +166,9 @@ def test_schedules() -> None:
     cosine = rates("cosine", 101)
     assert (cosine[0], cosine[50], cosine[100]) == pytest.approx((0.5, 0.25, 0.0))
     assert cosine == sorted(cosine, reverse=True)
+    steps = rates("steps", 200)
+    assert [steps.count(rate) for rate in (0.5, 0.05, 0.005)] == [160, 20, 20]
+    assert steps == sorted(steps, reverse=True)
     model = nn.Linear(1, 1)
     theirs = torch.optim.SGD(model.parameters(), lr=0.5)
     oracle = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.5, total_steps=101, cycle_momentum=False)

@@ -172,6 +172,8 @@ def check_fit(request: Mapping[str, Any]) -> None:
         name, fit = request[group]["name"], fitting(group, task)
         if name not in fit:
             raise Incompatible(f"The {word} '{name}' does not fit task '{task}', which takes: {', '.join(fit)}.")
+    if card("data", data).about.get("one_split") and request["corruption"]["name"] != "none":
+        raise Incompatible(f"The rows of '{data}' are also its test rows, which stay clean; use corruption=none.")
     if wrong := misfits(task, request["loss"]):
         fit = fitting("loss", task)
         raise Incompatible(f"The loss '{wrong[0]}' does not fit task '{task}', which takes: {', '.join(fit)}.")
@@ -186,7 +188,7 @@ def check_fit(request: Mapping[str, Any]) -> None:
 def check_sizes(request: Mapping[str, Any]) -> None:
     """Raises BadRequest where a split would be empty or a batch larger than the training split."""
     data = request["data"]
-    if data["val_fraction"] + data["test_fraction"] >= 1:
+    if sum(data.get(f"{part}_fraction", 0) for part in ("val", "test")) >= 1:
         raise BadRequest("data.val_fraction and data.test_fraction must leave rows to train on: together below 1.")
     sizes = split_sizes(data)
     if min(sizes.values()) < 2:
@@ -200,8 +202,10 @@ def check_sizes(request: Mapping[str, Any]) -> None:
 
 
 def split_sizes(data: Mapping[str, Any]) -> dict[str, int]:
-    """Rows in train, val and test for a data config; what rounding leaves over goes to train."""
-    rows = data.get("rows", card("data", data["name"]).about.get("rows"))
+    """Rows in train, val and test for a data config: parts of all, the rest in train, or all in each where there is one split."""
+    if (about := card("data", data["name"]).about).get("one_split"):
+        return dict.fromkeys(("train", "val", "test"), data["points"] * about["rows_per_point"])
+    rows = data.get("rows", about.get("rows"))
     val, test = (int(rows * data[f"{part}_fraction"]) for part in ("val", "test"))
     return {"train": rows - val - test, "val": val, "test": test}
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from losslab import config, pairing
 from losslab import own as own_code
-from losslab import pairing
 from losslab.registry import Registry
 from losslab.values import BadRequest
 
@@ -19,12 +19,15 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry()
 register = MODELS.register
 
 
-def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: int) -> nn.Module:
+def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: int, rows: int = 0) -> nn.Module:
     """The model of a config for inputs of `shape` (without the samples' axis); its weights come from the stream `init`.
 
+    `rows`, how many samples there are, matters to a model that has parameters for each of them.
     torch's initialisers draw from the global generator, so it is seeded for them and put back.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
+    if config.card("model", model["name"]).about.get("per_row"):
+        settings["rows"] = rows
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(pairing.derive(seed, "init"))
         return MODELS[model["name"]](shape, outputs, **settings)
@@ -101,3 +104,30 @@ def cnn(shape: Sequence[int], outputs: int, *, channels: Sequence[int], hidden: 
         depth, height, width = wide, (height + 1) // 2, (width + 1) // 2
     layers += [nn.Flatten(), nn.Linear(depth * height * width, hidden), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(hidden, outputs))
+
+
+@register
+def boxes(shape: Sequence[int], outputs: int, *, unit: float, rows: int) -> nn.Module:
+    """A free box for each row of data=anchors, at its anchor at first: 4 parameters a row."""
+    return _Boxes(rows, unit)
+
+
+class _Boxes(nn.Module):
+    """How far each row's box has moved from its anchor: centre x, centre y, width, height, in `unit` of the picture.
+
+    Raw outputs are the logits of the box, as the task takes their sigmoid: so the parameters are the box itself. Its sides lie
+    in (0, 1) of the picture; a parameter beyond that has no gradient. A batch of n rows takes the mean of their losses; the
+    gradient of each row is multiplied by n, so that SGD moves each box by its own loss, however many there are.
+    """
+
+    def __init__(self, rows: int, unit: float) -> None:
+        super().__init__()
+        self.unit = unit
+        self.moved = nn.Parameter(torch.zeros(rows, 4))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Row number and anchor [n, 5] -> raw outputs [n, 4]."""
+        moved = self.moved[inputs[:, 0].long()]
+        still = moved.detach()
+        moved = still + len(inputs) * (moved - still)
+        return (inputs[:, 1:] + self.unit * moved).logit(1e-6)

@@ -91,7 +91,7 @@ def prepare(request: dict[str, Any]) -> Prepared:
     task = tasks.build(request["task"], source)
     task.check_targets(rows.targets)
     task.calibrate(rows.targets[split["train"]])
-    model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed)
+    model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed, len(rows.inputs))
     init = fingerprint(model.state_dict().values())
     model = models.with_heads(model, config.heads(request["task"]["name"], request["loss"]))
     loss = losses.for_task(request["task"]["name"], request["loss"])

@@ -1,5 +1,6 @@
 """Data sets, one function each. `load` gives the one of a config, split by the seed."""
 
+from losslab.data import anchors as anchors
 from losslab.data import classics as classics
 from losslab.data import downloads as downloads
 from losslab.data import pedestrians as pedestrians

@@ -39,14 +39,19 @@ register = SOURCES.register
 def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
     """The data set of a config, and its split by the seed; tables are standardised by their training rows.
 
-    The rows are the same for every seed: the seed draws only the split.
+    The rows are the same for every seed: the seed draws only the split. Data that are no sample of anything have none: all
+    their rows are train, val and test at once.
     """
     settings = {
         key: value for key, value in data.items() if key not in ("name", "batch_size", "val_fraction", "test_fraction")
     }
     source = _rows(data["name"], **settings)
-    parts = split(config.split_sizes(data), seed)
-    if source.inputs.ndim == 2:
+    about = config.card("data", data["name"]).about
+    sizes = config.split_sizes(data)
+    if about.get("one_split"):
+        return source, {part: torch.arange(size) for part, size in sizes.items()}
+    parts = split(sizes, seed)
+    if about["kind"] == "table":
         rows = source.inputs[parts["train"]]
         source = replace(source, inputs=(source.inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12))
     return source, parts
