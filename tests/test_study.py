@@ -288,3 +288,14 @@ def test_one_run_serves_both_rates_where_they_are_one() -> None:
     _, choices = trials_of(study, bowl(mse=0.01, l1=0.001))
     jobs = conduct.comparison(study, Path("somewhere"), choices.assign(lr=0.003))
     assert [job.part["arms"] for job in jobs if job.part] == [["tuned", "shared"]] * 4
+
+
+def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
+    """Where a search is run anew after a run of it failed, trials of the first search may still lie in the folder."""
+    import pandas as pd
+
+    rows = pd.DataFrame(
+        [("mse", "here", 0, lr, {}, 0, "done", value) for lr, value in ((0.1, 1.0), (0.2, 3.0))],
+        columns=("loss", "at", "trial", "lr", "params", "seed", "status", "value"),
+    )
+    assert tuning.means(rows)["value"].tolist() == [1.0, 3.0]
