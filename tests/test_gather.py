@@ -306,3 +306,13 @@ def test_losses_that_were_skipped_are_listed_and_not_compared() -> None:
     assert set(made.runs["loss"]) == {"mse", "l1"}
     assert made.notes == []
     assert list(made.failures["status"]) == ["skipped"]
+
+
+def test_a_study_and_a_sweep_together_compare_each_run_once_and_no_trials(records: list[Record]) -> None:
+    from losslab.study.findings import find
+
+    compared = [r for r in records if r.study and r.study["phase"] == "confirm"]
+    made = results([*records, *(replace(record, study=None) for record in compared)], Asked(mix=True))
+    assert len(made.runs) == len(compared)
+    assert set(made.runs["seed"]) == {0, 1, 2}, "no trial is among them"
+    assert find(made).answer

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -299,3 +300,17 @@ def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
         columns=("loss", "at", "trial", "lr", "params", "seed", "status", "value"),
     )
     assert tuning.means(rows)["value"].tolist() == [1.0, 3.0]
+
+
+def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search may ask for a setting that it has tried; its run is in the report once."""
+    train = made_up(lambda request: 1.0)
+    monkeypatch.setattr(conduct, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs)))
+    tune = tuning.tune
+    monkeypatch.setattr(
+        conduct.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]
+    )
+    study = asked("study.seeds=2", "study.tuning.trials=2", "study.tuning.widen=0")
+    records = conduct.conduct(study, tmp_path, mix=False)
+    assert len(records) == len({(record.study or {})["phase"] + config.run_id(record.config) for record in records})
+    assert len(records) == 2 * 2 * 3 + 2 * 2 * 2

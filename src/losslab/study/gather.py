@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -39,8 +39,8 @@ def results(records: Sequence[Record], asked: Asked | None = None, current: Stud
     studies or commits and for runs that are there twice; also for a metric or a reference that they do not have.
     """
     asked = asked or Asked()
-    records, notes = _checked(records, asked.mix)
     names = {_name(record) for record in records}
+    records, notes = _checked(records, asked.mix)
     if len(names) == 1 and names != {""}:
         return _of_study(records, asked, current, notes)
     return _of_sweep(records, asked, notes)
@@ -69,6 +69,8 @@ def _checked(records: Sequence[Record], mix: bool) -> tuple[list[Record], list[s
             )
         if len(found) > 1:
             notes.append(f"Mixed, as was asked for: the records belong to different {what} ({', '.join(found)}).")
+    if len(studies) > 1:  # one comparison of runs, in which trials have no place
+        records = [replace(record, study=None) for record in records if _part(record)[0] != "tune"]
     distinct = {(*_part(record), config.run_id(record.config)): record for record in records}
     if copies := len(records) - len(distinct):
         if not mix:
