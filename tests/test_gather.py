@@ -264,3 +264,55 @@ def test_a_run_without_a_finite_metric_ranks_last_unless_the_data_have_no_such_m
     l1 = ranking(made.runs, "min").query("loss == 'l1'")
     assert set(l1["diverged"]) == {int(status == "diverged")}
     assert set(made.failures["reason"]) == ({"its test MAE is not finite"} if status == "diverged" else set())
+
+
+def test_another_metric_or_epoch_is_shown_throughout_and_what_was_chosen_stays(records: list[Record]) -> None:
+    def with_r2(record: Record) -> Record:
+        found = {name.replace("mae", "r2"): 10.0 - value for name, value in record.metrics.items() if value is not None}
+        last = {name: value + 100 for name, value in found.items() if name.startswith("last")}
+        curves = record.curves | {"val/r2": record.curves["val/mae"]}
+        return replace(record, metrics=record.metrics | found | last, curves=curves)
+
+    plain, other = results(records), results(list(map(with_r2, records)), Asked(metric="r2", epoch="last"))
+    assert (other.metric, other.better, other.epoch) == ("r2", "max", "last")
+    assert other.choices["lr"].tolist() == plain.choices["lr"].tolist()
+    assert other.choices["value"].tolist() == pytest.approx([110 - value for value in plain.choices["value"]])
+    assert other.trials["value"].tolist() == pytest.approx([110 - value for value in plain.trials["value"]])
+    assert any("Selected by the mean MAE" in sentence for sentence in other.protocol)
+    assert other.protocol[-1] == "The figures are those of the last epoch."
+
+
+def test_runs_at_a_rate_that_is_chosen_no_more_are_left_out_and_counted(records: list[Record]) -> None:
+    """Trials that failed are trained anew, and may choose another rate; the runs at the old one still lie in the folder."""
+    again = conducted(asked(*LEVELS), bowl(mse=0.01, l1=0.01))
+    tuned = [r for r in records if r.study and r.study["phase"] == "confirm" and r.study["arms"] == ["tuned"]]
+    stale = [record for record in tuned if record.loss == "l1"]
+    made = results([*stale, *again])
+    assert made.runs.equals(results(again).runs)
+    assert made.notes == ["6 runs at rates that earlier trials had chosen were left out."]
+
+
+def test_runs_without_their_trials_are_not_said_to_be_at_another_rate(records: list[Record]) -> None:
+    assert results([r for r in records if r.study and r.study["phase"] == "confirm"]).notes == []
+
+
+def test_losses_that_were_skipped_are_listed_and_not_compared() -> None:
+    from losslab import compose
+
+    skipped = Record.of(compose("loss=huber"), "skipped", "does not fit")
+    made = results([skipped, *sweep(("mse", 0, 2.0, 0.1), ("l1", 0, 1.0, 0.1))])
+    assert made.losses == ["mse", "l1"]
+    assert made.reference == "mse"
+    assert set(made.runs["loss"]) == {"mse", "l1"}
+    assert made.notes == []
+    assert list(made.failures["status"]) == ["skipped"]
+
+
+def test_a_study_and_a_sweep_together_compare_each_run_once_and_no_trials(records: list[Record]) -> None:
+    from losslab.study.findings import find
+
+    compared = [r for r in records if r.study and r.study["phase"] == "confirm"]
+    made = results([*records, *(replace(record, study=None) for record in compared)], Asked(mix=True))
+    assert len(made.runs) == len(compared)
+    assert set(made.runs["seed"]) == {0, 1, 2}, "no trial is among them"
+    assert find(made).answer

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -288,3 +289,28 @@ def test_one_run_serves_both_rates_where_they_are_one() -> None:
     _, choices = trials_of(study, bowl(mse=0.01, l1=0.001))
     jobs = conduct.comparison(study, Path("somewhere"), choices.assign(lr=0.003))
     assert [job.part["arms"] for job in jobs if job.part] == [["tuned", "shared"]] * 4
+
+
+def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
+    """Where a search is run anew after a run of it failed, trials of the first search may still lie in the folder."""
+    import pandas as pd
+
+    rows = pd.DataFrame(
+        [("mse", "here", 0, lr, {}, 0, "done", value) for lr, value in ((0.1, 1.0), (0.2, 3.0))],
+        columns=("loss", "at", "trial", "lr", "params", "seed", "status", "value"),
+    )
+    assert tuning.means(rows)["value"].tolist() == [1.0, 3.0]
+
+
+def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search may ask for a setting that it has tried; its run is in the report once."""
+    train = made_up(lambda request: 1.0)
+    monkeypatch.setattr(conduct, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs)))
+    tune = tuning.tune
+    monkeypatch.setattr(
+        conduct.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]
+    )
+    study = asked("study.seeds=2", "study.tuning.trials=2", "study.tuning.widen=0")
+    records = conduct.conduct(study, tmp_path, mix=False)
+    assert len(records) == len({(record.study or {})["phase"] + config.run_id(record.config) for record in records})
+    assert len(records) == 2 * 2 * 3 + 2 * 2 * 2

@@ -132,7 +132,11 @@ def test_no_flip_is_admitted() -> None:
     assert said == "No ranking flips: in 1 setting no pair of losses is reversed at tuned rates."
     assert flip_sentence(results(runs_of(ONE))).startswith("Only one arm was run")
     none = runs_of({loss: [MISSING] * 3 for loss in ONE}, "shared")
-    assert flip_sentence(results(runs_of(ONE), none)) == "No run is done, so nothing can be said."
+    said = "{} no run is done, so whether the ranking depends on tuning is not known."
+    assert flip_sentence(results(runs_of(ONE), none)) == said.format("At the shared rate")
+    lost = runs_of({loss: [DIVERGED] * 3 for loss in ONE})
+    assert flip_sentence(results(lost, runs_of(ONE, "shared"))) == said.format("At tuned rates")
+    assert flip_sentence(results(lost, none)) == "No run is done, so nothing can be said."
 
 
 @pytest.mark.parametrize(

@@ -210,11 +210,11 @@ def _study(asked: StudyRequest) -> int:
 
     try:
         records = conduct(*asked)
+        print()
+        report.make(records, asked.folder, Console(), Asked(mix=asked.mix))
     except config.BadRequest as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
-    print()
-    report.make(records, asked.folder, Console(), Asked(mix=asked.mix))
     return int(any(record.status == "failed" for record in records))
 
 

@@ -27,11 +27,11 @@ def conduct(study: Study, folder: Path, mix: bool) -> list[Record]:
         check_folder(folder, study, mix)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / NAME, yaml.safe_dump(study.mark(), sort_keys=False, allow_unicode=True))
-    records: list[Record] = []
+    records: dict[Path, Record] = {}  # by folder: a search may ask twice for one run
 
     def train(jobs: list[Job]) -> Iterable[Record]:
         made = train_all(jobs, _tell).records
-        records.extend(made)
+        records.update(zip((job.folder for job in jobs), made, strict=True))
         return made
 
     choices = None
@@ -44,7 +44,7 @@ def conduct(study: Study, folder: Path, mix: bool) -> list[Record]:
     jobs = comparison(study, folder, choices)
     print(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.", flush=True)
     train(jobs)
-    return records
+    return list(records.values())
 
 
 def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list[Job]:

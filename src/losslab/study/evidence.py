@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -46,12 +47,41 @@ def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
 
 def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> list[str]:
     """Sentences on losses whose tuned runs are not at the rate that their trials chose."""
-    chosen = {(row["loss"], row["at"]): row["lr"] for row in choices.to_dict("records")}
-    places = {study.label(setting): study.label(study.place(setting)) for setting in study.settings()}
+    chosen = _chosen(choices, study)
     tuned = runs[(runs["arm"] == "tuned") & (runs["status"] != "missing")]
-    rows = tuned.to_dict("records")
-    wrong = {row["loss"] for row in rows if row["lr"] != chosen.get((row["loss"], places[row["setting"]]))}
+    known = [row for row in tuned.to_dict("records") if (row["loss"], row["setting"]) in chosen]
+    wrong = {row["loss"] for row in known if row["lr"] != chosen[row["loss"], row["setting"]][0]}
     return [f"The runs of `{loss}` at tuned rates are not at the rate that its trials chose." for loss in sorted(wrong)]
+
+
+def superseded(records: Sequence[Record], choices: pd.DataFrame, study: Study) -> list[Record]:
+    """Tuned runs beside which lies the same run at what is chosen now: trials that were trained anew chose something else."""
+    chosen = _chosen(choices, study)
+    same: dict[tuple[str, str, int], list[Record]] = {}
+    for record in records:
+        if record.study and "tuned" in record.study["arms"]:
+            same.setdefault((record.study["loss"], record.study["setting"], record.seed), []).append(record)
+
+    def at_the_choice(record: Record, lr: float, params: dict[str, Any]) -> bool:
+        return record.optimizer["lr"] == lr and params.items() <= record.loss_params.items()
+
+    old = []
+    for (loss, setting, _), runs in same.items():
+        now = [record for record in runs if (loss, setting) in chosen and at_the_choice(record, *chosen[loss, setting])]
+        old += [record for record in runs if record is not now[0]] if now else runs[1:]
+    return old
+
+
+def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str], tuple[float, dict[str, Any]]]:
+    """The rate and the hyperparameters that were chosen for a loss in a setting."""
+    at = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in choices.to_dict("records")}
+    places = {study.label(setting): study.label(study.place(setting)) for setting in study.settings()}
+    return {
+        (loss, setting): at[loss, place]
+        for setting, place in places.items()
+        for loss in study.losses
+        if (loss, place) in at
+    }
 
 
 def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:

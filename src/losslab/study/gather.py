@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -39,8 +39,8 @@ def results(records: Sequence[Record], asked: Asked | None = None, current: Stud
     studies or commits and for runs that are there twice; also for a metric or a reference that they do not have.
     """
     asked = asked or Asked()
-    records, notes = _checked(records, asked.mix)
     names = {_name(record) for record in records}
+    records, notes = _checked(records, asked.mix)
     if len(names) == 1 and names != {""}:
         return _of_study(records, asked, current, notes)
     return _of_sweep(records, asked, notes)
@@ -69,6 +69,8 @@ def _checked(records: Sequence[Record], mix: bool) -> tuple[list[Record], list[s
             )
         if len(found) > 1:
             notes.append(f"Mixed, as was asked for: the records belong to different {what} ({', '.join(found)}).")
+    if len(studies) > 1:  # one comparison of runs, in which trials have no place
+        records = [replace(record, study=None) for record in records if _part(record)[0] != "tune"]
     distinct = {(*_part(record), config.run_id(record.config)): record for record in records}
     if copies := len(records) - len(distinct):
         if not mix:
@@ -102,12 +104,15 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
     _check_metric(study.task, metric)
     _check_reference(reference, study.losses)
     phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
-    rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
-    runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
     places = [study.label(place) for place in study.places()]
     phases["tune"].sort(key=lambda record: _in_order(record, study.losses, places))
-    trials = tuning.rows(phases["tune"], study.metric, study.epoch)
-    choices = tuning.choose(study, trials)
+    trials = tuning.rows(phases["tune"], metric, epoch)
+    choices = tuning.choose(study, tuning.rows(phases["tune"], study.metric, study.epoch), trials)
+    if old := {id(record) for record in evidence.superseded(phases["confirm"], choices, study)}:
+        phases["confirm"] = [record for record in phases["confirm"] if id(record) not in old]
+        notes.append(f"{len(old)} runs at rates that earlier trials had chosen were left out.")
+    rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
+    runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
     settings = pd.DataFrame(study.settings(), index=[study.label(setting) for setting in study.settings()])
     notes += evidence.missing(runs)
     notes += evidence.unpaired(
@@ -131,7 +136,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
         choices=choices.assign(params=choices["params"].map(_words)),
         curves=_curves(_compared(phases["confirm"]), metric),
         failures=_failures(kept, metric, epoch),
-        protocol=protocol(study, kept),
+        protocol=protocol(study, kept, epoch),
         notes=notes,
         provenance=provenance(kept, study),
     )
@@ -174,14 +179,13 @@ def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
 
     losses = [" ".join(filter(None, [record.loss, label(row, of_loss)])) for row, record in enumerate(records)]
     places = [label(row, axes) or "all equal" for row in range(len(records))]
-    labels = list(dict.fromkeys(losses))
+    compared = [run for run in zip(losses, places, records, strict=True) if run[2].status != "skipped"]
+    labels = list(dict.fromkeys(loss for loss, _, _ in compared))
     reference = asked.reference or labels[0]
     _check_reference(reference, labels)
     settings = flat[axes].set_axis(places)
-    rows = [
-        ("asked", loss, place, *_row(record, metric, epoch))
-        for loss, place, record in zip(losses, places, records, strict=True)
-    ]
+    settings = settings[~settings.index.duplicated() & settings.index.isin([place for _, place, _ in compared])]
+    rows = [("asked", loss, place, *_row(record, metric, epoch)) for loss, place, record in compared]
     runs = pd.DataFrame(rows, columns=_RUNS)
     return Results(
         name="",
@@ -193,9 +197,9 @@ def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
         reference=reference,
         losses=labels,
         arms=["asked"],
-        settings=settings[~settings.index.duplicated()],
+        settings=settings,
         runs=runs,
-        curves=_curves(zip(["asked"] * len(records), losses, places, records, strict=True), metric),
+        curves=_curves((("asked", *run) for run in compared), metric),
         failures=_failures(records, metric, epoch, places, losses),
         protocol=selection(trained, epoch),
         notes=[*notes, *evidence.uneven(runs), *evidence.unpaired(records, places)],

@@ -14,8 +14,8 @@ from losslab.study.words import metric_name
 STREAMS = ("data", "split", "corruption", "init", "order")
 
 
-def protocol(study: Study, records: Sequence[Record]) -> list[str]:
-    """How a study was done, in sentences."""
+def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
+    """How a study was done, in sentences; `epoch`: whose figures are compared, best or last."""
     tuning = study.tuning
     said = []
     if "tuned" in study.rates:
@@ -48,7 +48,7 @@ def protocol(study: Study, records: Sequence[Record]) -> list[str]:
         "same split, corrupted rows, initial weights and batches. Each seed splits the rows anew, so a row that helped to choose a rate "
         "may be a test row of another seed."
     )
-    return said + selection([record for record in records if record.selection], study.epoch)
+    return said + selection([record for record in records if record.selection], epoch)
 
 
 def selection(records: Sequence[Record], epoch: str) -> list[str]:

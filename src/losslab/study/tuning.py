@@ -76,21 +76,22 @@ def means(seen: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     found = []
-    for (loss, at, trial), runs in seen.groupby(["loss", "at", "trial"], sort=False):
+    for (loss, at, trial, lr), runs in seen.groupby(["loss", "at", "trial", "lr"], sort=False):
         lost = int((runs["status"] != "done").sum())
         value = runs["value"].mean() if not lost else float("nan")
-        found.append((loss, at, trial, runs["lr"].iloc[0], runs["params"].iloc[0], value, lost))
+        found.append((loss, at, trial, lr, runs["params"].iloc[0], value, lost))
     return pd.DataFrame(found, columns=("loss", "at", "trial", "lr", "params", "value", "lost"))
 
 
-def choose(study: Study, seen: pd.DataFrame) -> pd.DataFrame:
+def choose(study: Study, seen: pd.DataFrame, shown: pd.DataFrame | None = None) -> pd.DataFrame:
     """For each loss and place the trial with the best mean on validation; one whose runs are not all done comes after all others.
 
     Columns: loss, at, lr, params, value, trials, diverged (trials with a run that is not done), edge (in words, or "").
+    `shown`: the same runs with another metric, of which `value` then is; what is chosen stays.
     """
     import pandas as pd
 
-    table = means(seen)
+    table = means(seen).assign(shown=means(seen if shown is None else shown)["value"])
     found = []
     for (loss, at), trials in table.groupby(["loss", "at"], sort=False):
         best = _best(study, trials)
@@ -102,7 +103,7 @@ def choose(study: Study, seen: pd.DataFrame) -> pd.DataFrame:
             if side and dimension.widened(side):  # an end of what is valid has nothing beyond it
                 edges.append(f"{dimension.key} at the {side} edge of its range")
         diverged = int((trials["lost"] > 0).sum())
-        found.append((loss, at, best["lr"], best["params"], best["value"], len(trials), diverged, "; ".join(edges)))
+        found.append((loss, at, best["lr"], best["params"], best["shown"], len(trials), diverged, "; ".join(edges)))
     return pd.DataFrame(found, columns=("loss", "at", "lr", "params", "value", "trials", "diverged", "edge"))
 
 

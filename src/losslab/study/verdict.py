@@ -44,8 +44,10 @@ def flip_sentence(results: Results, level: float = 0.95) -> str:
         return "Only one arm was run, so whether the ranking depends on tuning is not known."
     table = ranking(runs, results.better, level)
     winners = table[(table["place"] == 1) & (table["n"] > 0)].groupby(["setting", "arm"])["loss"].agg(set).unstack()
-    if not {"shared", "tuned"} <= set(winners):
-        return _NOTHING
+    if lost := {"shared", "tuned"} - set(winners):
+        where = "At the shared rate" if "shared" in lost else "At tuned rates"
+        unknown = f"{where} no run is done, so whether the ranking depends on tuning is not known."
+        return _NOTHING if len(lost) > 1 else unknown
     winners = winners.dropna()
     found = flips(runs, results.better, level)
     if found.empty:
