@@ -316,3 +316,13 @@ def test_a_study_and_a_sweep_together_compare_each_run_once_and_no_trials(record
     assert len(made.runs) == len(compared)
     assert set(made.runs["seed"]) == {0, 1, 2}, "no trial is among them"
     assert find(made).answer
+
+
+def test_the_protocol_speaks_of_axes_only_where_there_are_some() -> None:
+    plain = " ".join(results(conducted(asked("study.seeds=2"))).protocol)
+    assert "all equal" not in plain
+    assert "optimizer that is an axis" not in plain
+    with_axes = asked("study.seeds=2", "+study.axes.optimizer=[adam,sgd]", "+study.axes.corruption.fraction=[0,0.2]")
+    told = " ".join(results(conducted(with_axes)).protocol)
+    assert "at optimizer=adam, fraction=0.2; optimizer=sgd, fraction=0.2" in told
+    assert "optimizer that is an axis" in told

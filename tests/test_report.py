@@ -36,7 +36,7 @@ def test_a_sweep_is_shown_at_both_epochs_with_what_went_wrong() -> None:
         ["mse", "1  3 (-9.71 to 15.7)", "1  6 (-19.4 to 31.4)"],
         ["l1", "2  1, 1 not done", "2  2, 1 not done"],
     ]
-    assert "1 runs diverged; the report lists them." in text
+    assert "1 run diverged; the report lists them." in text
     assert "cannot" in text, "two seeds support no claim"
 
 

@@ -314,3 +314,32 @@ def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch
     records = conduct.conduct(study, tmp_path, mix=False)
     assert len(records) == len({(record.study or {})["phase"] + config.run_id(record.config) for record in records})
     assert len(records) == 2 * 2 * 3 + 2 * 2 * 2
+
+
+def test_the_shared_rate_is_run_at_defaults_and_the_own_one_at_what_was_tuned() -> None:
+    study = asked("study.seeds=2", losses="study.losses=[mse,huber]")
+    train = made_up(
+        lambda request: 1 + abs(request["loss"].get("delta", 0.3) - 0.3) + bowl(mse=0.01, huber=0.01)(request)
+    )
+    choices = tuning.tune(study, Path("somewhere"), train)
+    tuned = choices.set_index("loss").loc["huber"]
+    found = {
+        (job.part["arms"][0], job.request["optimizer"]["lr"], job.request["loss"]["delta"])
+        for job in conduct.comparison(study, Path("somewhere"), choices)
+        if job.part and job.part["loss"] == "huber"
+    }
+    assert tuned["params"]["delta"] != 1.0
+    assert found == {("tuned", tuned["lr"], tuned["params"]["delta"]), ("shared", 0.003, 1.0)}
+
+
+def test_where_every_trial_lost_a_run_the_one_that_lost_fewest_is_kept() -> None:
+    study = asked("study.tuning.widen=0")
+    rates: dict[float, int] = {}
+
+    def value(request: dict[str, Any]) -> float:
+        lost = rates.setdefault(request["optimizer"]["lr"], len(rates))  # the sixth rate loses one run of three
+        return math.nan if lost != 5 or request["seed"] == 1_000_000 else 1.0
+
+    choices = tuning.tune(study, Path("somewhere"), made_up(value))
+    assert set(choices["lr"]) == {list(rates)[5]}
+    assert choices["value"].isna().all()

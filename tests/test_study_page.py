@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from losslab.study import page, plotly_charts, plots
+from losslab.study import page, plotly_charts, plots, tables
 from losslab.study.charts import Chart, short
 from losslab.study.findings import find
 from losslab.study.looks import look
@@ -395,3 +395,12 @@ def test_tabs_open_and_losses_hide(made: tuple[Results, str, str, Path], tmp_pat
     shown = dict(json.loads(html.unescape(title[1])))
     assert set(shown) == {f"curves-{place}-{arm}" for place in (0, 1) for arm in ("tuned", "shared")}
     assert all(set(hidden) == {1} for hidden in shown.values())
+
+
+def test_where_more_is_better_the_largest_area_stands_first() -> None:
+    results = study(better="max", metric="r2", diverged=0)
+    found = find(results)
+    areas = found.robustness.query("arm == 'tuned'").set_index("loss")["area"]
+    [table, *_] = tables.robustness(results, found)[""]
+    assert [row[0] for row in table.rows] == list(areas.sort_values(ascending=False).index)
+    assert areas.nunique() == len(areas) > 1

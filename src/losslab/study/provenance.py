@@ -19,18 +19,15 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
     tuning = study.tuning
     said = []
     if "tuned" in study.rates:
-        where = (
-            "in every setting"
-            if tuning["at"] == "each"
-            else f"at {'; '.join(study.label(place) for place in study.places())}"
-        )
+        at = "; ".join(study.label(place) for place in study.places())
+        where = "" if not study.axes else ", in every setting" if tuning["at"] == "each" else f", at {at}"
         how = {
             "points": "quasi-random points (Sobol, scrambled), the learning rates the same for all losses",
             "optuna": "Optuna's tree-structured Parzen estimator, each loss by itself",
         }[tuning["search"]]
         said.append(
-            f"Tuned: {tuning['trials']} trials for each loss over learning rate and the loss's own hyperparameters, by {how}, "
-            f"{where}; {_runs(tuning['seeds'])} a trial, on seeds that the comparison does not use. "
+            f"Tuned: {tuning['trials']} trials for each loss over learning rate and the loss's own hyperparameters, by "
+            f"{how}{where}; {_runs(tuning['seeds'])} a trial, on seeds that the comparison does not use. "
             f"Selected by the mean {metric_name(study.metric)} on validation."
         )
         if tuning["search"] == "points" and tuning["widen"]:
@@ -38,8 +35,9 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
                 "Where a loss did best at the lowest or highest rate, all losses got a quarter as many trials again beyond it."
             )
     if "shared" in study.rates:
+        other = " (or that of the optimizer that is an axis)" if "optimizer" in study.axes else ""
         said.append(
-            f"Shared: every loss at learning rate {study.base['optimizer']['lr']:g} (or that of the optimizer that is an axis), at its "
+            f"Shared: every loss at learning rate {study.base['optimizer']['lr']:g}{other}, at its "
             "default hyperparameters or those in its name."
         )
     seeds = study.fresh_seeds

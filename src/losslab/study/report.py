@@ -18,7 +18,7 @@ from losslab.study import gather, page, statistics, verdict
 from losslab.study.findings import find
 from losslab.study.plan import NAME, Study
 from losslab.study.results import Results
-from losslab.study.words import metric_name
+from losslab.study.words import counted, metric_name
 from losslab.values import BadRequest
 
 _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
@@ -120,7 +120,10 @@ def _failures(results: Results) -> list[str]:
     """A sentence on the runs that did not end well."""
     counts = Counter(results.failures["status"] if len(results.failures) else [])
     return (
-        [", ".join(f"{count} runs {status}" for status, count in counts.items()) + "; the report lists them."]
+        [
+            ", ".join(f"{counted(count, 'run')} {status}" for status, count in counts.items())
+            + "; the report lists them."
+        ]
         if counts
         else []
     )

@@ -82,7 +82,10 @@ def _flips(results: Results, found: Findings) -> Section | None:
     if not {"tuned", "shared"} <= set(results.arms):
         return None
     drawn, listed = plots.slopes(results, found), tables.flips(results, found)
-    lead = ["Places in the ranking. Where two lines cross, the learning rate decided the order, not the loss."]
+    lead = [
+        "Places in the ranking. Where two lines cross, the order of two losses depends on the learning rate, or on chance where no "
+        "table calls the pair clear. These intervals are not corrected for the number of pairs."
+    ]
     tabs = {setting: Tab(made, [listed[setting]] if setting in listed else []) for setting, made in drawn.items()}
     return Section("flips", "What the learning rate decides", lead, tabs, picture=drawn)
 
