@@ -250,6 +250,7 @@ def rough_start() -> tuple[Tensor, Tensor]:
     return target + tensor([[0.05, -0.06, 0.11, 0.07], [-0.05, 0.04, 0.08, -0.03]], dtype=torch.float64), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "params"), [*FORMS, ("balanced_l1", {})])
 def test_descent_reaches_the_target(name: str, params: dict) -> None:
     start, target = rough_start()

@@ -139,6 +139,7 @@ def test_stacks_under_vmap_with_hyperparameters_for_each_run(name: str, space: s
         torch.testing.assert_close(gradients[run], gradient)
 
 
+@pytest.mark.slow
 @each_pair
 def test_compiles_whole(name: str, space: str) -> None:
     loss = made(name, space)

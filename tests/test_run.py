@@ -52,6 +52,7 @@ def curves(folder: Path) -> EventAccumulator:
     return events.Reload()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "loss"), PAIRS)
 def test_every_valid_pair_trains(quick: Quick, task: str, loss: str) -> None:
     record = quick(f"task={task}", f"loss={loss}", into=f"{task}-{loss}")
@@ -78,6 +79,7 @@ def test_two_losses_with_one_seed_see_the_same(quick: Quick) -> None:
     assert quick("data.noise=2", into="d").pairing["data"] != first.pairing["data"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [name for name in config.names("model") if name != "boxes"])  # see test_simulator.py
 @pytest.mark.parametrize("optimizer", config.names("optimizer"))
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", "steps"])

@@ -66,6 +66,7 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
     assert shared["value"].equals(made.runs["value"]), "what was there was taken over"
 
 
+@pytest.mark.slow
 def test_a_study_that_was_stopped_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert train(whole) == 0
@@ -94,6 +95,7 @@ def test_the_folder_of_something_else_is_refused(tmp_path: Path, capsys: pytest.
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_runs_of_another_commit_are_refused_unless_mixing_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +108,7 @@ def test_runs_of_another_commit_are_refused_unless_mixing_is_asked_for(
     assert train(folder, "study.rates=[shared]", "study.mix=true") == 0
 
 
+@pytest.mark.slow
 def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
     assert train(tmp_path / "shared", "study.rates=[shared]") == 0
     made = gather.results(read_records(tmp_path / "shared"))
@@ -114,6 +117,7 @@ def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
     assert not any("Tuned" in sentence for sentence in made.protocol)
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_columns_of_all_runs(tmp_path: Path) -> None:
     assert train(tmp_path / "study", "study.losses=[smoothl1,huber]", "study.rates=[tuned]") == 0
     assert cli.train(["loss=cauchy", *SMALL, f"hydra.run.dir={tmp_path / 'lone'}"]) == 0
