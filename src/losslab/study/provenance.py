@@ -44,8 +44,8 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
     said.append(
         f"Compared: {study.seeds} fresh seeds ({seeds[0]} to {seeds[-1]}) for each loss, setting and rate; one seed gives all losses the "
         "same split, corrupted rows, initial weights and batches. Each seed splits the rows anew, so a row that helped to choose a rate "
-        "may be a test row of another seed. The intervals hold for the settings that were chosen; that tuning might have chosen others is not "
-        "in them."
+        "may be a test row of another seed. The intervals hold for the settings that were chosen; that tuning might have chosen others "
+        "is not in them."
     )
     return said + selection([record for record in records if record.selection], epoch)
 
