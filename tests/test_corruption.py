@@ -207,7 +207,10 @@ def test_heavy_tails_have_the_quantiles_of_their_distribution(distribution: str,
 def test_contaminated_normal_is_two_normals() -> None:
     _, targets, found = hit("contaminated_normal", rows=20000, fraction=0.25, factor=6.0, scale=0.2)
     noise = ((found.targets - targets) / (0.2 * spread_of(targets))).flatten().double()
-    mixture = lambda x: 0.75 * stats.norm.cdf(x) + 0.25 * stats.norm.cdf(x / 6)  # noqa: E731
+
+    def mixture(x: object) -> object:
+        return 0.75 * stats.norm.cdf(x) + 0.25 * stats.norm.cdf(x, scale=6)
+
     assert stats.kstest(noise.numpy(), mixture).pvalue > 0.001
     _, _, narrow = hit("contaminated_normal", rows=20000, fraction=0.25, factor=1.0, scale=0.2)
     wide = (found.targets - narrow.targets).abs().flatten() > 1e-4
