@@ -26,7 +26,7 @@ MULTI = [
     ),
     *("symmetric_ce", "generalized_ce", "normalized_ce", "normalized_focal", "nce_rce", "nce_mae", "forward_corrected"),
     *("bootstrapped_soft", "bootstrapped_hard", "class_balanced", "logit_adjusted", "ldam", "hinge", "multi_margin"),
-    "bi_tempered",
+    *("bi_tempered", "double_softmax"),
 ]
 BOTH = [name for name in MULTI if "binary_logit" in config.card("loss", name).about["reads"]]
 BINARY = [
@@ -147,6 +147,15 @@ def test_lists_of_the_wrong_length_are_refused() -> None:
             losses.get(name, counts=[1.0, 2.0, 3.0])(pred, target)
         with pytest.raises(ValueError, match="samples of each class"):
             losses.get(name)(pred, target)
+
+
+def test_double_softmax_is_cross_entropy_given_probabilities_and_is_never_sure() -> None:
+    for pred, target in (sample("class_logits", n=20), soft(20)):
+        same(each("double_softmax", pred, target), F.cross_entropy(pred.softmax(-1), target, reduction="none"))
+    sure = 1e4 * torch.eye(10).double()  # row k is sure of class k
+    least = math.log(math.e + 9) - 1
+    same(each("double_softmax", sure, torch.arange(10)), torch.full((10,), least).double())
+    same(each("double_softmax", sure, torch.arange(10).roll(1)), torch.full((10,), least + 1).double())
 
 
 @pytest.mark.parametrize(("weight", "smoothing"), [(1.0, 0.0), (3.0, 0.0), (0.5, 0.2)])

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
+from torch.nn.functional import one_hot
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from losslab import compose
 from losslab.run import prepare
+from losslab.tasks.balance import balanced
 from losslab.tasks.binary import rankings
 from losslab.tasks.calibration import calibration_error
 
@@ -22,6 +24,26 @@ def test_rankings_are_those_of_scikit_learn_ties_included(levels: int) -> None:
     for run in range(5):
         assert found["auroc"][run].item() == pytest.approx(roc_auc_score(labels[run], score[run]))
         assert found["average_precision"][run].item() == pytest.approx(average_precision_score(labels[run], score[run]))
+
+
+@pytest.mark.parametrize("classes", [3, 6])
+def test_balanced_accuracy_is_that_of_scikit_learn_with_classes_that_never_occur(classes: int) -> None:
+    guess, labels = ((classes * draw(5, 200, seed=seed) ** 2).long() for seed in (0, 1))
+    labels[0] = labels[0].clamp(max=classes - 2)  # in one run the last class is not there
+    guess[0] = guess[0].clamp(max=classes - 2)
+    found = balanced((guess == labels).float(), one_hot(labels, classes))
+    for run in range(5):
+        assert found[run].item() == pytest.approx(balanced_accuracy_score(labels[run], guess[run]))
+
+
+@pytest.mark.parametrize(("task", "loss"), [("binary", "bce_with_logits"), ("multiclass", "cross_entropy")])
+def test_the_tasks_measure_balanced_accuracy_at_their_guess(task: str, loss: str) -> None:
+    run = prepare(compose(f"task={task}", f"loss={loss}", "trainer=cpu"))
+    targets = run.rows.targets[:300]
+    raw = draw(300, run.task.outputs, seed=4) - 0.3
+    guess = raw.argmax(1) if task == "multiclass" else (raw[:, 0] > 0).long()
+    found = run.task.evaluate(raw, targets)["balanced_accuracy"]
+    assert found == pytest.approx(balanced_accuracy_score(targets.long(), guess), abs=1e-6)
 
 
 def test_calibration_error_is_that_of_torchmetrics() -> None:

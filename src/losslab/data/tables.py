@@ -6,6 +6,8 @@ import torch
 
 from losslab.data.base import Data, register
 
+_MIDDLE = 14.4  # median of Friedman's first function, and its mean
+
 
 @register
 def breast_cancer() -> Data:
@@ -40,6 +42,15 @@ def friedman_counts(rows: int) -> Data:
     draw = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=draw)
     return Data(x, torch.poisson(_friedman(x), generator=draw)[:, None], ("count",))
+
+
+@register
+def friedman_binary(rows: int, softness: float) -> Data:
+    """Yes or no, at odds that Friedman's first function gives: what the best rule gets right is known."""
+    draw = torch.Generator().manual_seed(1991)
+    x = torch.rand(rows, 10, generator=draw)
+    chance = ((_friedman(x) - _MIDDLE) / softness).sigmoid()
+    return Data(x, torch.bernoulli(chance, generator=draw), ("no", "yes"))
 
 
 def _friedman(x: torch.Tensor) -> torch.Tensor:

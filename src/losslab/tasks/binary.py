@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from losslab.tasks.balance import balanced
 from losslab.tasks.base import Snapshot, Task, register
 from losslab.tasks.calibration import calibration_error
 from losslab.tasks.confusion import draw_confusion
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 class Binary(Task):
     """The raw output is one logit; targets are 0 or 1 [n], float, or between them where annotators disagree.
 
-    accuracy at p = 1/2; auroc, area under the ROC curve; average_precision (both undefined where only one class is there);
+    accuracy at p = 1/2; balanced_accuracy, its mean over the classes that occur;
+    auroc, area under the ROC curve; average_precision (both undefined where only one class is there);
     ece, expected calibration error of p itself over 15 bins (not, as in `multiclass`, of the confidence in the guess); all
     in [0, 1]. nll, mean -log p of what was the case, in nats; brier, mean squared error of p (Brier, 1950), in [0, 1].
     """
 
     metrics = {
         "accuracy": "max",
+        "balanced_accuracy": "max",
         "auroc": "max",
         "average_precision": "max",
         "nll": "min",
@@ -59,8 +62,10 @@ class Binary(Task):
         """
         logit, labels = raw.squeeze(-1), targets > 0.5
         probs = logit.sigmoid()
+        hit = ((probs > 0.5) == labels).to(raw)
         return {
-            "accuracy": ((probs > 0.5) == labels).to(raw).mean(1),
+            "accuracy": hit.mean(1),
+            "balanced_accuracy": balanced(hit, torch.stack([labels, ~labels], -1)),
             **rankings(logit, labels),
             "nll": F.binary_cross_entropy_with_logits(logit, targets, reduction="none").mean(1),
             "ece": calibration_error(probs, targets),

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from losslab.tasks.balance import balanced
 from losslab.tasks.base import Snapshot, Task, register
 from losslab.tasks.calibration import calibration_error
 from losslab.tasks.confusion import draw_confusion
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 class Multiclass(Task):
     """Raw outputs are K logits; targets are class indices [n].
 
-    accuracy, share in [0, 1]; nll, mean -log p of the true class in nats; ece, expected calibration error over 15 bins
+    accuracy, share in [0, 1]; balanced_accuracy, its mean over the true classes that occur, each alike;
+    nll, mean -log p of the true class in nats; ece, expected calibration error over 15 bins
     (Guo et al., 2017), in [0, 1]; brier, sum over the classes of the squared error of p (Brier, 1950), in [0, 2].
     """
 
-    metrics = {"accuracy": "max", "nll": "min", "ece": "min", "brier": "min"}
+    metrics = {"accuracy": "max", "balanced_accuracy": "max", "nll": "min", "ece": "min", "brier": "min"}
 
     @property
     def outputs(self) -> int:
@@ -47,12 +49,13 @@ class Multiclass(Task):
         """See the class."""
         probs = raw.softmax(-1)
         confidence, guess = probs.max(-1)
-        hit = (guess == targets).to(raw)
+        hit, labels = (guess == targets).to(raw), F.one_hot(targets, self.outputs)
         return {
             "accuracy": hit.mean(1),
+            "balanced_accuracy": balanced(hit, labels),
             "nll": -raw.log_softmax(-1).gather(-1, targets[..., None]).flatten(1).mean(1),
             "ece": calibration_error(confidence, hit),
-            "brier": (probs - F.one_hot(targets, self.outputs)).square().sum(-1).mean(1),
+            "brier": (probs - labels).square().sum(-1).mean(1),
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
