@@ -78,16 +78,16 @@ class RunModule(pl.LightningModule):
         optimizer: Mapping[str, Any],
         penalty: Mapping[str, float],
         steps: int,
+        precision: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        precision = precision or data.inputs.dtype
         self.automatic_optimization = False  # a chunk holds several steps
-        self.task, self.model, self.loss = task, model, loss
+        self.task, self.model, self.loss = task, model.to(precision), loss
         self.optimizer_config, self.penalty_config, self.steps = optimizer, penalty, steps
         self.split = split
-        in_spaces = {
-            f"targets_as_{space}": task.target_as(space, data.targets, data.inputs.dtype) for space in loss.spaces
-        }
-        for name, tensor in ({"inputs": data.inputs, "targets": data.targets} | in_spaces).items():
+        in_spaces = {f"targets_as_{space}": task.target_as(space, data.targets, precision) for space in loss.spaces}
+        for name, tensor in ({"inputs": data.inputs.to(precision), "targets": data.targets} | in_spaces).items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
         self.curves: list[dict[str, float]] = []
@@ -141,18 +141,21 @@ class RunModule(pl.LightningModule):
             self.trainer.should_stop = True
 
     def in_spaces(self, raw: Tensor, rows: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Predictions from raw outputs, and the targets of their rows, in each space that the loss reads."""
-        preds = {space: self.task.prediction(space, raw) for space in self.loss.spaces}
-        return preds, {space: self.get_buffer(f"targets_as_{space}")[rows] for space in preds}
+        """Predictions from raw outputs, and the targets of their rows, in each space that the loss reads and in raw's precision."""
+        preds = {space: self.task.prediction(space, raw).to(raw) for space in self.loss.spaces}
+        targets = {space: self.get_buffer(f"targets_as_{space}")[rows] for space in preds}
+        return preds, {
+            space: target.to(raw) if target.is_floating_point() else target for space, target in targets.items()
+        }
 
     def raw(self, rows: Tensor) -> Tensor:
-        """Raw outputs of the model for these rows, as in use: no gradient, no dropout."""
+        """Raw outputs of the model for these rows, as in use: no gradient, no dropout. Of 32 bits or more, to be judged in them."""
         training = self.model.training
         self.model.eval()
         with torch.no_grad():
             found = torch.cat([self.model(self.inputs[part]) for part in rows.split(_EVALUATION_ROWS)])
         self.model.train(training)
-        return found
+        return found.to(torch.promote_types(found.dtype, torch.float32))
 
     def evaluate(self, which: str) -> dict[str, float]:
         """The neutral metrics of the weights as they are, as `<which>/val/<name>` and `<which>/test/<name>`."""

@@ -154,6 +154,17 @@ class StackedOptimizer(torch.optim.Optimizer):
         """From now on only runs that are alive [R] move."""
         self.alive, self.some_dead = alive, not bool(alive.all())
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the steps so far have left; settings come from the requests."""
+        return {"taken": self.taken, "alive": self.alive, "first": self.first, "second": self.second}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.taken = state_dict["taken"]
+        self.freeze(state_dict["alive"].to(self.alive.device))
+        self.first.copy_(state_dict["first"])
+        self.second.copy_(state_dict["second"])
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """One step for all runs."""

@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins import TorchCheckpointIO
 
 from losslab.events import session
 from losslab.figures import Figures
@@ -72,15 +73,17 @@ def _trainer(
         devices=1,
         max_epochs=request["trainer"]["max_epochs"],
         deterministic=request["trainer"]["deterministic"],
+        # elsewhere RunModule holds model and data in their precision itself, so that the task's scales keep theirs
+        precision="bf16-mixed" if request["trainer"]["precision"] == "bf16-mixed" else "32-true",
         logger=logger or False,
         callbacks=callbacks,
         default_root_dir=folder,
-        enable_checkpointing=folder is not None,
         enable_progress_bar=folder is not None,
         log_every_n_steps=0,
         num_sanity_val_steps=0,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        plugins=[WholeFiles()],
         enable_autolog_hparams=False,
     )
 
@@ -101,23 +104,37 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Keeps the state after the last epoch, to resume from: at the end, and before it not more than once in two seconds.
+    """Keeps the state after the last epoch, to resume from: not more than once in two seconds, and `at_end`.
 
-    A file is replaced only by a whole one. Lightning runs checkpoint callbacks after all others in their order, so the
-    state holds what ModelCheckpoint has just decided.
+    Lightning runs checkpoint callbacks after all others in their order, so the state holds what ModelCheckpoint has just decided.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.saved = path, time.monotonic()
+    def __init__(self, path: Path, at_end: bool = True) -> None:
+        self.path, self.at_end, self.saved = path, at_end, time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves where it is time."""
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if last or time.monotonic() - self.saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            draft = self.path.with_suffix(".draft")
-            trainer.save_checkpoint(draft)
-            draft.replace(self.path)
+        if (last and self.at_end) or time.monotonic() - self.saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            if isinstance(trainer.logger, TensorBoardLogger):
+                trainer.logger.experiment.flush()  # what a run that goes on from here will not log again
+            trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Puts a checkpoint in its place only once it is complete.
+
+    Lightning writes it to the system's temporary folder first: what is moved from there to another disk may be cut in half, and
+    what is stopped before stays there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Writes a draft beside the file and renames it."""
+        draft = Path(path).with_suffix(".draft")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, draft)
+        draft.replace(path)
 
 
 class Events(TensorBoardLogger):
@@ -127,10 +144,16 @@ class Events(TensorBoardLogger):
         """Events are flushed when the logger is finalized."""
 
 
-def build_for_stack(request: Mapping[str, Any], callbacks: list[Callback]) -> pl.Trainer:
-    """A Trainer for a stack of runs, which keeps their curves and best weights itself."""
+def build_for_stack(request: Mapping[str, Any], checkpoint: Path, callbacks: list[Callback]) -> pl.Trainer:
+    """A Trainer for a stack of runs, which keeps their curves and best weights itself; it leaves `checkpoint` to resume from."""
     with quiet():
-        return _trainer(request, None, callbacks, None)
+        return _trainer(request, None, [*callbacks, LastCheckpoint(checkpoint, at_end=False)], None)
+
+
+def precision(request: Mapping[str, Any]) -> torch.dtype:
+    """In what a run keeps its weights, inputs and targets."""
+    kept = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
+    return kept.get(request["trainer"]["precision"], torch.float32)
 
 
 def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: Path | None) -> None:
@@ -159,6 +182,16 @@ def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
             fitter.logger.experiment._get_file_writer().add_summary(summary)
         fitter.logger.log_metrics(metrics, step=fitter.global_step)
         fitter.logger.finalize("success")
+
+
+@contextmanager
+def determinism_restored() -> Iterator[None]:
+    """Leaves torch as it was found: Lightning asks it for algorithms that repeat, for good, where a run does."""
+    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
 
 
 @contextmanager
