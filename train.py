@@ -2,7 +2,11 @@
 
 import sys
 
-from losslab.cli import train
-
 if __name__ == "__main__":
-    sys.exit(train(sys.argv[1:]))
+    try:
+        from losslab.cli import train  # takes a moment, in which Ctrl-C may come
+
+        sys.exit(train(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\nStopped before anything had begun.", file=sys.stderr)
+        sys.exit(130)

@@ -108,6 +108,19 @@ def test_a_study_is_not_a_sweep_and_not_a_run() -> None:
         check_command(["study=fair", LOSSES], multirun=True)
     with pytest.raises(BadRequest, match="and none is chosen: add study=fair"):
         check_command(["study.seeds=3"], multirun=False)
+    with pytest.raises(BadRequest, match="none is chosen"):
+        check_command(["experiment=outliers_first_look", "study.seeds=3"], multirun=False)
+
+
+def test_what_fits_a_recipe_is_not_blamed_for_what_does_not() -> None:
+    with pytest.raises(BadRequest, match=r"plus sign: '\+study.axes.corruption.fraction"):
+        check_command(
+            ["experiment=shared_vs_tuned", "study.seeds=3", "study.axes.corruption.fraction=[0,1]"], multirun=False
+        )
+    with pytest.raises(BadRequest, match=r"data set 'breast_cancer' has no key 'data.rows'"):
+        check_command(["experiment=bce_saturation", "study.seeds=3", "data.rows=100"], multirun=False)
+    with pytest.raises(BadRequest, match=r"did you mean 'study.tuning.trials'"):
+        check_command(["experiment=shared_vs_tuned", "study.tuning.trails=3"], multirun=False)
     with pytest.raises(BadRequest, match="this is to be one"):
         config.check({**asked().base, "study": {}})
 
@@ -305,14 +318,16 @@ def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
 def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search may ask for a setting that it has tried; its run is in the report once."""
     train = made_up(lambda request: 1.0)
-    monkeypatch.setattr(conduct, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs)))
+    monkeypatch.setattr(conduct, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs), over=[]))
     tune = tuning.tune
     monkeypatch.setattr(
         conduct.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]
     )
     study = asked("study.seeds=2", "study.tuning.trials=2", "study.tuning.widen=0")
-    records = conduct.conduct(study, tmp_path, mix=False)
-    assert len(records) == len({(record.study or {})["phase"] + config.run_id(record.config) for record in records})
+    records, _ = conduct.conduct(study, tmp_path, mix=False)
+    assert len(records) == len(
+        {(record.study or {})["phase"] + config.run_id(record.config) for record in records.values()}
+    )
     assert len(records) == 2 * 2 * 3 + 2 * 2 * 2
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -286,10 +287,21 @@ def test_plotly_knows_every_property_of_the_figures() -> None:
 def test_a_logarithmic_axis_where_values_differ_by_orders_of_magnitude() -> None:
     results = study(levels=2)
     far = results.runs["value"].where(results.runs["loss"] != "mse", results.runs["value"] * 1e4)
-    results = replace(results, runs=results.runs.assign(value=far))
+    results = replace(results, runs=results.runs.assign(value=far, constant=np.nan))
     found = find(results)
     assert all(chart.log_y for chart in plots.robustness(results, found)[""])
     assert not any(chart.log_y for chart in plots.rates(results)["fraction=0"])
+
+
+def test_what_is_far_worse_than_a_constant_does_not_flatten_the_rest() -> None:
+    results = study(levels=2)
+    best = results.runs["constant"].min()
+    far = results.runs["value"].where(results.runs["loss"] != "mse", results.runs["constant"] * 1e4)
+    results = replace(results, runs=results.runs.assign(value=far))
+    for chart in plots.robustness(results, find(results))[""]:
+        assert chart.y_range is not None
+        assert plots.USELESS * best < chart.y_range[1] < 2 * plots.USELESS * best
+        assert not chart.log_y
 
 
 @pytest.mark.slow

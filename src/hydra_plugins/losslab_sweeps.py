@@ -3,7 +3,10 @@
 Hydra imports this file at every start, so nothing heavy is imported before a sweep is launched.
 """
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -16,6 +19,17 @@ from omegaconf import DictConfig
 
 class LosslabSweeper(BasicSweeper):
     """Hydra's own sweeper, without composing each job once more: `train.py` has checked the sweep before Hydra saw it."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Hydra's own; but where space or handles end, there is a sentence and no traceback."""
+        from losslab.machine import Halted, halting
+
+        try:
+            with halting():
+                return super().sweep(arguments)
+        except Halted as error:
+            print(f"train.py: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
 
     def validate_batch_is_legal(self, batch: Any) -> None:
         """Checked before."""
@@ -37,6 +51,7 @@ class FusedLauncher(Launcher):
         try:
             jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
         except BadRequest as error:
+            self._forget()
             self.task_function.refuse(error)  # type: ignore[attr-defined]
         values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
         returns = []
@@ -47,6 +62,13 @@ class FusedLauncher(Launcher):
             done.return_value = value
             returns.append(done)
         return returns
+
+    def _forget(self) -> None:
+        """Removes what Hydra has written for a sweep that was refused before its first run."""
+        folder = Path(str(self.config.hydra.sweep.dir))
+        (folder / "multirun.yaml").unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()  # only where nothing else is in it
 
 
 store = ConfigStore.instance().store

@@ -7,15 +7,14 @@ import os
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
-from rich.table import Table
 
-from losslab import config
+from losslab import config, telling
+from losslab.values import one_line
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -65,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         status = answers[given.command]()
         sys.stdout.flush()
     except config.BadRequest as error:
-        print(f"losslab {given.command}: {error}", file=sys.stderr)
+        print(f"losslab {given.command}: {one_line(error)}", file=sys.stderr)
         return 2
     except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
         print(f"losslab {given.command}: Nothing can be written to {error.filename}.", file=sys.stderr)
@@ -82,36 +81,35 @@ def train(arguments: list[str]) -> int:
     0: done. 1: a lone run failed or diverged, or a run of a sweep failed. 2: the request was wrong. 130: Ctrl-C.
     """
     import hydra
-    from hydra._internal.utils import get_args_parser
 
-    from losslab.request import StudyRequest, check_command
+    from losslab import flags
+    from losslab.request import StudyRequest, check_command, check_shown
 
-    given = get_args_parser().parse_args(arguments)
-    if given.config_dir or given.config_name or given.config_path:
-        print("train.py: Configs are read from conf/ alone; put your own files there.", file=sys.stderr)
-        return 2
-    many = given.multirun
+    many = False
     try:
-        if not (given.help or given.hydra_help or given.cfg or given.info or given.shell_completion):
-            try:
+        try:
+            given = flags.read(arguments)
+            many, asked = given.multirun, None
+            if not flags.shows(given):
                 asked = check_command(given.overrides, given.multirun)
-            except config.BadRequest as error:
-                print(f"train.py: {error}", file=sys.stderr)
-                return 2
-            if isinstance(asked, StudyRequest):
-                many = True
-                return _study(asked)
-            if asked:  # composed and checked; Hydra would compose it twice more
-                return _run(*asked)
+            elif not (given.hydra_help or given.shell_completion):
+                check_shown(given.overrides, given.package, given.resolve)
+        except config.BadRequest as error:
+            print(f"train.py: {one_line(error)}", file=sys.stderr)
+            return 2
+        if isinstance(asked, StudyRequest):
+            many = True
+            return _study(asked)
+        if asked:  # composed and checked; Hydra would compose it twice more
+            return _run(*asked)
         command = Command()
-        sys.argv = ["train.py", *arguments]
+        sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
         hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
         return command.status
     except KeyboardInterrupt:
         same = "The same command without overwrite=true" if "overwrite=true" in arguments else "The same command"
-        onward = "repeats no run that is over" if many else "goes on from the last checkpoint"
-        more = "a stack that was training begins anew" if many else "one is made every two seconds"
-        print(f"\nStopped. {same} {onward} ({more}).", file=sys.stderr)
+        onward = "repeats no run that is over and goes on" if many else "goes on"
+        print(f"\nStopped. {same} {onward} from the last checkpoint (one is made every two seconds).", file=sys.stderr)
         return 130
 
 
@@ -130,7 +128,10 @@ class Command:
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
         """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none."""
-        from losslab.sweep import audit, train_all
+        before_torch(job.request["trainer"] for job in jobs)
+        from losslab.audit import audit
+        from losslab.origin import changes
+        from losslab.sweep import train_all
 
         try:
             outcome = train_all(jobs, self._tell)
@@ -145,15 +146,18 @@ class Command:
             print(f"{count} trained alone: {why}.")
         if checked := jobs[0].request["fused"]["audit"]:
             print(audit(jobs, records, checked))
+        for said in changes(outcome.over, records):
+            print(said)
+        telling.failures(dict(zip((job.folder for job in jobs), records, strict=True)))
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def refuse(self, error: config.BadRequest) -> NoReturn:
         """Answers a wrong request in one sentence; Hydra would print a traceback."""
-        print(f"train.py: {error}", file=sys.stderr)
+        print(f"train.py: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2)
 
     def _tell(self, job: Job, record: Record, again: bool) -> None:
-        self.status = max(self.status, _tell(record, job.folder, job.number, again))
+        self.status = max(self.status, telling.told(record, job.folder, job.number, again))
 
 
 def list_losses(task: str | None, markdown: bool) -> int:
@@ -186,50 +190,69 @@ def write_gallery(into: Path) -> int:
 
 def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = "", mix: bool = False) -> int:
     """Prints the table over all records below `folder` and writes its report. Returns the exit status."""
-    from losslab.record import read_records
+    from losslab.record import whole_records
     from losslab.study import report
     from losslab.study.gather import Asked
 
-    try:
-        records = read_records(folder) if folder.is_dir() else []
-        if not records:
-            raise ValueError(
-                f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
-            )
-    except ValueError as error:
-        raise config.BadRequest(str(error)) from error
-    report.make(records, folder, Console(), Asked(metric, epoch, reference, mix))
+    records, torn = whole_records(folder) if folder.is_dir() else ([], [])
+    left_out = (
+        f"{len(torn)} torn {'records were' if len(torn) > 1 else 'record was'} left out (first: {torn[0]}); "
+        "the command that made the runs sets it aside and trains again what is missing."
+        if torn
+        else ""
+    )
+    if not records:
+        raise config.BadRequest(
+            left_out or f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
+        )
+    report.make(records, folder, Console(), Asked(metric, epoch, reference, mix), [left_out] if torn else [])
     return 0
 
 
 def _study(asked: StudyRequest) -> int:
     """A study from its first trial to its report. Returns the exit status."""
+    before_torch(
+        asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
+    )
+    from losslab.machine import Halted
+    from losslab.origin import changes
     from losslab.study import report
     from losslab.study.conduct import conduct
     from losslab.study.gather import Asked
 
     try:
-        records = conduct(*asked)
+        records, over = conduct(*asked)
         print()
-        report.make(records, asked.folder, Console(), Asked(mix=asked.mix))
-    except config.BadRequest as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
-    return int(any(record.status == "failed" for record in records))
+        report.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
+        for said in changes(over, records.values()):
+            print(said)
+        telling.failures(records)
+    except (config.BadRequest, Halted) as error:
+        print(f"train.py: {one_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, Halted) else 2
+    return int(any(record.status == "failed" for record in records.values()))
+
+
+def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
+    """Sets what must be set before torch is imported, for runs with these trainer settings."""
+    if any(trainer["deterministic"] for trainer in trainers):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
 
 
 def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:
     """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
+    from losslab.claim import forget
+    from losslab.folder import check_folder
+    from losslab.machine import Halted, halting, raise_if_ended
     from losslab.record import Record, finished
-    from losslab.request import check_folder
 
     try:
         request = config.check(asked)
         check_folder(folder, request)
         if record := finished(folder, request):
-            return _tell(record, folder, number, again=True)
-        if request["trainer"]["deterministic"]:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
+            forget([folder])
+            return telling.told(record, folder, number, again=True)
+        before_torch([request["trainer"]])
         from losslab.run import run
 
         record = run(request, folder)
@@ -237,49 +260,19 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
         record = Record.of(config.canonical(asked), "skipped", str(error))
         record.write(folder)
     except config.BadRequest as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        print(f"train.py: {one_line(error)}", file=sys.stderr)
         return 2
     except Exception as error:
         trace = traceback.format_exc()
-        folder.mkdir(parents=True, exist_ok=True)
-        record = Record.of(config.canonical(asked), "failed", f"{type(error).__name__}: {error}", traceback=trace)
-        record.write(folder)
+        try:
+            raise_if_ended(error)
+            folder.mkdir(parents=True, exist_ok=True)
+            record = Record.of(config.canonical(asked), "failed", f"{type(error).__name__}: {error}", traceback=trace)
+            with halting():
+                record.write(folder)
+        except Halted as halted:
+            print(f"train.py: {halted}", file=sys.stderr)
+            return 1
         if number is None:
             print(trace, end="", file=sys.stderr)
-    return _tell(record, folder, number)
-
-
-def _tell(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
-    """Says what came of a run, in a line for run `number` of a sweep. Returns its exit status."""
-    if number is None:
-        _tell_whole(record, folder)
-        if again:
-            print("This run was over already and was not repeated; overwrite=true trains it again.")
-    else:
-        names = record.metric_names()
-        result = f"best test {names[0]} {_number(record.metrics[f'best/test/{names[0]}'])}" if names else ""
-        print(
-            f"run {number}: {record.status:8} {folder.name}  {record.reason or result}{'  (was over already)' * again}",
-            flush=True,
-        )
-    return int(record.status == "failed" or (record.status == "diverged" and number is None))
-
-
-def _tell_whole(record: Record, folder: Path) -> None:
-    """What a lone run says at its end."""
-    table = Table(title=f"{record.task}, {record.loss}: {record.status}", title_justify="left")
-    table.add_column("test metric")
-    for column in (f"best epoch ({record.best_epoch})", f"last epoch ({record.epochs})"):
-        table.add_column(column, justify="right")
-    for name in record.metric_names():
-        table.add_row(name, *(_number(record.metrics[f"{which}/test/{name}"]) for which in ("best", "last")))
-    if record.metrics:
-        Console().print(table)
-    if record.reason:
-        print(f"{record.status}: {record.reason}")
-    print(f"Record:      {folder / 'record.json'}")
-    print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
-
-
-def _number(value: Any) -> str:
-    return "undefined" if value is None else f"{value:.4g}"
+    return telling.told(record, folder, number)

@@ -159,8 +159,8 @@ def resolved(whole: DictConfig) -> dict[str, Any]:
     try:
         kept = OmegaConf.masked_copy(whole, [str(key) for key in whole if key not in ("about", "hydra")])
         plain = OmegaConf.to_container(kept, resolve=True)
-    except OmegaConfBaseException as error:
-        raise BadRequest(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from error
+    except (OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise BadRequest(f"The config cannot be resolved: {str(error).splitlines()[0].rstrip('.')}.") from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
@@ -239,12 +239,8 @@ def unknown(group: str, name: str, known: Iterable[str]) -> str:
 
 def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a loss, defaults filled in, in their types and ranges. Raises BadRequest."""
-    defaults = card("loss", loss).values
-    return {
-        key: value
-        for key, value in _group("loss", defaults | {"name": loss} | dict(params), {}).items()
-        if key != "name"
-    }
+    made = _group("loss", card("loss", loss).values | {"name": loss} | dict(params), {})
+    return {key: value for key, value in made.items() if key != "name"}
 
 
 def _group(group: str, given: Any, shared_ranges: Mapping[str, str]) -> dict[str, Any]:
@@ -292,6 +288,8 @@ def no_such_key(group: str, name: str, key: str) -> str:
     own = [known for known in card(group, name).values if known != "name"]
     others = [other for other in names(group) if key in card(group, other).values and other != name]
     word = {"data": "data set", "trainer": "trainer choice"}.get(group, group)
+    if why := card(group, name).about.get("instead", {}).get(key):
+        return f"There is no key '{group}.{key}': {why}."
     close = difflib.get_close_matches(key, own, n=1, cutoff=0.5)
     if others and not close:
         return f"The {word} '{name}' has no key '{group}.{key}'; these have: {', '.join(others)}."

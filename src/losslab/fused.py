@@ -5,6 +5,7 @@ R runs in the stack, r of them under one loss, B rows of a batch, n rows of the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, cast
@@ -19,6 +20,7 @@ from losslab.run import Prepared
 from losslab.stacked import Gradient, StackedOptimizer, flatten_parameters, forward_for, gradient_of, is_weight
 from losslab.stacked_losses import Group, loss_key, stack_tasks
 
+_KEPT = ("diverged_in", "best_epoch", "best_value", "curves")  # in a checkpoint, beside weights and optimizer
 _EVALUATION_VALUES = 2**24  # numbers that a forward without gradient takes in at once
 
 
@@ -82,6 +84,7 @@ class FusedModule(pl.LightningModule):
         self.best_epoch = [1] * len(runs)
         self.best_value: list[float | None] = [None] * len(runs)
         self.curves: list[list[tuple[int, dict[str, float]]]] = [[] for _ in runs]
+        self._earlier_seconds, self._started = 0.0, 0.0
         self._gradient: Gradient | None = None
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
@@ -91,19 +94,21 @@ class FusedModule(pl.LightningModule):
         runs, each = self.runs, [run.rows.inputs for run in self.runs]
         pools = {id(inputs): inputs for inputs in each}  # runs may share their inputs
         place = {name: number for number, name in enumerate(pools)}
-        self.register_buffer("inputs", each[0] if len(pools) == 1 else torch.cat(list(pools.values())))
         pool = torch.tensor([place[id(inputs)] for inputs in each])
-        self.register_buffer("pools", pool[:, None] * len(each[0]))
-        self.register_buffer("offsets", torch.arange(len(runs))[:, None] * len(each[0]))
+        kept = {
+            "inputs": each[0] if len(pools) == 1 else torch.cat(list(pools.values())),
+            "pools": pool[:, None] * len(each[0]),
+            "offsets": torch.arange(len(runs))[:, None] * len(each[0]),
+        }
         for space in self.spaces:
-            targets = torch.cat([run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in runs])
-            self.register_buffer(f"targets_as_{space}", targets)
+            targets = [run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in runs]
+            kept[f"targets_as_{space}"] = torch.cat(targets)
         for part in ("val", "test"):
             rows = [run.split[part] for run in runs]
-            self.register_buffer(f"rows_{part}", torch.stack(rows))
-            self.register_buffer(
-                f"targets_{part}", torch.stack([r.rows.targets[n] for r, n in zip(runs, rows, strict=True)])
-            )
+            kept[f"rows_{part}"] = torch.stack(rows)
+            kept[f"targets_{part}"] = torch.stack([r.rows.targets[n] for r, n in zip(runs, rows, strict=True)])
+        for name, tensor in kept.items():
+            self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
 
     def configure_optimizers(self) -> StackedOptimizer:
         """One optimizer with a rate for each run."""
@@ -194,6 +199,25 @@ class FusedModule(pl.LightningModule):
         most = _EVALUATION_VALUES // (len(flat) * self.inputs[0].numel())
         piece = max(1, min(most, self.runs[0].batches.batch_size) if on_cpu else most)
         return torch.cat([self.forward_all(flat, self.inputs_of(some)) for some in rows.split(piece, 1)], 1)
+
+    def on_fit_start(self) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+
+    @property
+    def fit_seconds(self) -> float:
+        """Seconds of training, those before an interruption counted in."""
+        return self._earlier_seconds + time.perf_counter() - self._started
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what weights and optimizer do not tell."""
+        checkpoint |= {"fit_seconds": self.fit_seconds} | {name: getattr(self, name) for name in _KEPT}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._earlier_seconds = checkpoint["fit_seconds"]
+        for name in _KEPT:
+            setattr(self, name, checkpoint[name])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches are made on the device."""

@@ -12,7 +12,9 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from losslab import config
 
@@ -28,6 +30,18 @@ class Job:
     folder: Path
     number: int
     part: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs that train as one; `why` says what keeps a run alone.
+
+    over: folders of runs that have their records. They train once more with the others, whose last bits depend on it.
+    """
+
+    jobs: list[Job]
+    why: str | None = None
+    over: frozenset[Path] = frozenset()
 
 
 def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequence[str]], first: int) -> list[Job]:
@@ -47,12 +61,7 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
         if not plain_folders:
             fixed, chosen = tuple(overrides), []
         if fixed not in composed:
-            whole = loader.load_sweep_config(master, list(fixed))
-            with open_dict(whole):
-                whole.hydra.job.num = whole.hydra.job.id = number
-            composed[fixed] = config.resolved(whole) | {
-                "subdir": None if plain_folders else str(whole.hydra.sweep.subdir)
-            }
+            composed[fixed] = _composed(loader, master, fixed, number, plain_folders)
         plain = copy.deepcopy(composed[fixed])
         subdir = plain.pop("subdir")
         for override in chosen:
@@ -64,6 +73,20 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
         request = config.canonical(plain)
         made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or config.run_id(request)), number))
     return made
+
+
+def _composed(
+    loader: ConfigLoader, master: DictConfig, fixed: Sequence[str], number: int, plain_folders: bool
+) -> dict[str, Any]:
+    """One job as Hydra composes it, and the name of its folder as `subdir`, None where its run id is that."""
+    try:
+        whole = loader.load_sweep_config(master, list(fixed))
+        with open_dict(whole):
+            whole.hydra.job.num = whole.hydra.job.id = number
+        return config.resolved(whole) | {"subdir": None if plain_folders else str(whole.hydra.sweep.subdir)}
+    except (HydraException, OmegaConfBaseException) as error:
+        said = str(error).splitlines()[0].rstrip(".")
+        raise config.BadRequest(f"Run {number} of the sweep cannot be composed: {said}.") from error
 
 
 @cache

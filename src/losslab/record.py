@@ -7,15 +7,16 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from losslab import torn
 from losslab.config import WHERE_AND_HOW, run_id
+from losslab.shapes import matches, misshapen
 
 NAME = "record.json"
 
@@ -79,7 +80,7 @@ class Record:
             loss_params=loss,
             seed=request["seed"],
             config=dict(request),
-            versions=_versions(),
+            versions=versions(),
             commit=commit(),
             **parts,
             **rest,
@@ -116,28 +117,55 @@ def _columns(epochs: Sequence[Mapping[str, float]]) -> dict[str, list[float | No
 
 def write_whole(path: Path, text: str, lasting: bool = True) -> None:
     """Puts a file in its place only once it is complete; if it is to be `lasting`, on the disk."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        if lasting:
-            file.flush()
-            os.fsync(file.fileno())  # some milliseconds
-    draft.replace(path)
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())  # some milliseconds
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def read_record(folder: Path) -> Record | None:
     """The record in a folder, or None where there is none. Raises ValueError for a file that is not a whole record."""
     path = Path(folder) / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
         later = {"curves", "study"} - content.keys()  # earlier versions did not write them
-        return Record(**{key: content[key] for key in (f.name for f in fields(Record)) if key not in later})
+        whole = {key: content[key] for key in (f.name for f in fields(Record)) if key not in later}
+        _check_shape(whole)
+        return Record(**whole)
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not a whole record ({error!r}); move it away and run the same request again."
+            f"{path} is torn; the same request, run again, sets it aside and trains its run anew."
         ) from error
+
+
+_INNER: dict[str, dict[str, Any]] = {  # what reports read inside the settings of a record, where it is there
+    "data": {"name": str, "rows_in": dict[str, int]},
+    "model": {"name": str, "parameters": int},
+    "optimizer": {"name": str, "lr": float},
+    "corruption": {"name": str, "rows_hit": dict[str, int], "splits": list[str]},
+    "study": {"study": dict[str, Any], "phase": str, "loss": str, "setting": str, "arms": list[str], "at": str},
+}
+
+
+def _check_shape(content: Mapping[str, Any]) -> None:
+    """Raises TypeError where a value is not of its type."""
+    if wrong := misshapen(content, Record):
+        raise TypeError(f"{wrong} is not of its type")
+    for group, inner in _INNER.items():
+        for key, hint in inner.items():
+            if key in (content.get(group) or {}) and not matches(content[group][key], hint):
+                raise TypeError(f"{group}.{key} is not of its type")
+    if content.get("study") and not matches(content["study"].get("study", {}).get("name"), str):
+        raise TypeError("its study has no name")
 
 
 def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
@@ -158,11 +186,15 @@ def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
     """The record of this request in a folder, if its run is over and need not be repeated: it trained to an end."""
     try:
         record = read_record(folder)
-    except ValueError:  # torn: the run is done again
+    except ValueError:
+        torn.set_aside(Path(folder) / NAME, "its run is done again")
         return None
     if record is None or record.status not in ("done", "diverged") or request["overwrite"]:
         return None
-    return record if run_id(record.config) == run_id(request) else None
+    then, now = (
+        {key: value for key, value in asked.items() if key not in WHERE_AND_HOW} for asked in (record.config, request)
+    )
+    return record if then == now or run_id(record.config) == run_id(request) else None  # a run's id takes a millisecond
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -171,12 +203,17 @@ def read_records(folder: Path) -> list[Record]:
     return [record for record in found if record is not None]
 
 
-def readable_records(folder: Path) -> Iterator[Record]:
-    """The records below a folder that are whole; torn ones are written anew by the run that left them."""
+def whole_records(folder: Path) -> tuple[list[Record], list[Path]]:
+    """The records below a folder that are whole, in the order of their paths, and the paths of torn ones."""
+    whole, others = [], []
     for path in sorted(Path(folder).rglob(NAME)):
-        with suppress(ValueError):
-            if record := read_record(path.parent):
-                yield record
+        try:
+            record = read_record(path.parent)
+        except ValueError:
+            others.append(path)
+        else:
+            whole += [record] if record else []
+    return whole, others
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -193,7 +230,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide a result."""
     packages = ("losslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
-from losslab import config, corruption, data, losses, models, tasks, trainer
+from losslab import config, corruption, data, losses, models, tasks, torn, trainer
+from losslab.claim import claimed
 from losslab.device import describe
+from losslab.events import mend_events
+from losslab.folder import check_folder, check_writable, clear_folder, write_config
 from losslab.module import Batches, RunModule
 from losslab.pairing import fingerprint
-from losslab.record import Record, finished, write_whole
-from losslab.request import check_folder, check_writable, clear_folder
+from losslab.record import Record, finished
 from losslab.tasks import Snapshot
-
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C where PyYAML was built with it, ten times as fast
 
 
 @dataclass
@@ -119,6 +118,7 @@ def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.
         raise config.BadRequest(f"The loss cannot be used here: {error}") from error
 
 
+@trainer.determinism_restored()
 def run(
     request: Mapping[str, Any], folder: Path | str, bar: bool = True, study: Mapping[str, Any] | None = None
 ) -> Record:
@@ -134,15 +134,20 @@ def run(
         study: which part of which study it is, for its record.
 
     Raises:
-        losslab.BadRequest: before anything is written, for a request that cannot be met.
+        losslab.BadRequest: before anything is written, for a request that cannot be met, as where another process is
+            training this run.
         KeyboardInterrupt: after Ctrl-C; the same call goes on from the last finished epoch.
     """
-    started = time.perf_counter()
     request, folder = config.check(request), Path(folder)
     check_writable(folder)
     check_folder(folder, request)
-    if record := finished(folder, request):
-        return record
+    with claimed([folder]):
+        return finished(folder, request) or train(request, folder, bar, study)
+
+
+def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mapping[str, Any] | None = None) -> Record:
+    """What `run` does for a checked request whose run is not over, and whose folder is in the hands of this process."""
+    started = time.perf_counter()
     parts = prepare(request)
     pairing = parts.pairing()
 
@@ -156,6 +161,7 @@ def run(
         request["optimizer"],
         request["penalty"],
         parts.steps,
+        trainer.precision(request),
     )
     rows = parts.rows
     seen = Snapshot(
@@ -199,11 +205,11 @@ def run(
 def open_folder(folder: Path, request: Mapping[str, Any]) -> Path | None:
     """Makes the folder of a run, with its config; returns the checkpoint that it is to go on from, if it was stopped before."""
     last = folder / "checkpoints" / "last.ckpt"
-    resumed = last.exists() and not request["overwrite"] and _can_go_on(last)
+    resumed = not request["overwrite"] and _can_go_on(folder)
     if not resumed:
         clear_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", yaml.dump(dict(request), Dumper=_DUMPER, sort_keys=False), lasting=False)
+    write_config(folder, request)
     return last if resumed else None
 
 
@@ -215,7 +221,13 @@ def outcome(diverged_in: int | None, epochs: int) -> dict[str, Any]:
     return {"status": "done", "reason": None, "epochs": epochs}
 
 
-def _can_go_on(last: Path) -> bool:
-    """Whether a checkpoint is one of a lone run that has not diverged. All others start anew, to the same end."""
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    return {"diverged_in", "curves"} <= checkpoint.keys() and checkpoint["diverged_in"] is None
+def _can_go_on(folder: Path) -> bool:
+    """Whether a folder holds the checkpoints of a lone run that has not diverged. All others start anew, to the same end."""
+    checkpoints = folder / "checkpoints"
+    last = torn.checkpoint(checkpoints / "last.ckpt")
+    if last is None or not {"diverged_in", "curves"} <= last.keys() or last["diverged_in"] is not None:
+        return False
+    if torn.checkpoint(checkpoints / "best.ckpt", ("epoch", "state_dict")) is None:
+        return False
+    mend_events(folder, last)
+    return True

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import json
-import random
-import statistics
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from losslab import config, trainer
+from losslab import config, torn, trainer
+from losslab.claim import claimed, forget
 from losslab.device import describe, keep_freed_memory
 from losslab.events import write_events
+from losslab.folder import check_folder, check_writable, clear_folder
 from losslab.fused import FusedModule, StackedBatches
-from losslab.jobs import Job
+from losslab.jobs import Job, Stack
+from losslab.machine import halting, is_out_of_memory, raise_if_ended
 from losslab.pace import fastest_size
 from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, finished, hyperparameters
-from losslab.request import check_folder, check_writable
-from losslab.run import Prepared, open_folder, outcome, prepare, run
+from losslab.resume import Resumption
+from losslab.run import Prepared, open_folder, outcome, prepare, train
 from losslab.stacked import unflatten_parameters, why_alone
 from losslab.stacked_losses import loss_key
 
@@ -34,25 +36,18 @@ _LEAST = 2  # runs that are worth a stack
 _SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
 
 
-@dataclass(frozen=True)
-class Stack:
-    """Runs that train as one; `why` says what keeps a run alone."""
-
-    jobs: list[Job]
-    why: str | None = None
-
-
 class Unstackable(Exception):
     """Why runs cannot be trained as a stack, in words."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a sweep: records in the order of the jobs, how many were stacked, and why others trained alone."""
+    """What came of a sweep: records in the order of the jobs, how many were stacked, why others trained alone, and what was over."""
 
     records: list[Record]
     stacked: int
     alone: Counter[str]
+    over: Sequence[Record] = ()
 
 
 def plan(jobs: Sequence[Job]) -> list[Stack]:
@@ -82,6 +77,8 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
     asked = int(request["fused"]["size"])
     if asked == 1:
         return 1, "fused.size=1"
+    if (precision := request["trainer"]["precision"]) != "32-true":
+        return 1, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
     if "stateful" in config.facts(request["loss"]):
         return 1, "their loss keeps numbers of its own, which a stack does not carry"
     if count < _LEAST:
@@ -104,70 +101,88 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
     return size, "on this machine a stack of them takes longer than one after another" if size == 1 else None
 
 
+@trainer.determinism_restored()
 def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
     """Trains every job that is not over, and tells of each as it ends.
 
-    Raises BadRequest, before anything is trained, where a folder cannot be written or would hold two runs.
+    Raises BadRequest, before anything is trained, where a folder cannot be written, would hold two runs, or holds one that
+    another process is training; Halted where space or handles end.
     """
-    records: dict[Path, Record] = {}
-    asked: dict[Path, str] = {}
+    asked: dict[Path, Job] = {}
     for job in jobs:
-        check_writable(job.folder)
-        check_folder(job.folder, job.request)
-        run_id = config.run_id(job.request)
-        if asked.setdefault(job.folder, run_id) != run_id:
+        other = asked.setdefault(job.folder, job)
+        if other is not job and config.run_id(other.request) != config.run_id(job.request):
             raise config.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
+    over = {folder: record for folder, job in asked.items() if (record := finished(folder, job.request))}
+    left = [job for folder, job in asked.items() if folder not in over]
+    for folder in {job.folder if job.folder.exists() else job.folder.parent: None for job in left}:
+        check_writable(folder)
+    for job in left:
+        check_folder(job.folder, job.request)
+    forget(over)
+    with halting(), claimed(job.folder for job in left):
+        return replace(_train_all(jobs, over, tell), over=tuple(over.values()))
 
+
+def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], tell: Tell) -> Outcome:
+    records: dict[Path, Record] = {}
     open_jobs: list[Job] = []
     seen: set[Path] = set()
     for job in jobs:
         if job.folder in seen:  # the same run asked for twice
             continue
         seen.add(job.folder)
-        if reason := _misfit(job):
-            records[job.folder] = _record(job, "skipped", reason)
-            tell(job, records[job.folder], False)
-        elif record := finished(job.folder, job.request):
+        if record := over.get(job.folder) or finished(job.folder, job.request):
             if job.part and record.study != job.part:  # trained for an earlier form of the study
                 record = replace(record, study=job.part)
                 record.write(job.folder)
             records[job.folder] = record
             tell(job, record, True)
+        elif reason := _misfit(job):
+            records[job.folder] = _record(job, "skipped", reason)
+            tell(job, records[job.folder], False)
         else:
             open_jobs.append(job)
+            if job.request["overwrite"]:  # all at once: if this is stopped, the command without it knows what is left
+                clear_folder(job.folder)
     keep_freed_memory()
+    resumption = Resumption(jobs)
     stacked, alone = 0, Counter[str]()
     with SweepBar(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)) as bar:
-        for stack in plan(open_jobs):
-            for job, record, why in train_stack(stack, bar):
+        for stack in resumption.stacks(open_jobs, plan):
+            for job, record, why in train_stack(stack, bar, resumption):
                 records[job.folder] = record
                 stacked, alone = stacked + (why is None), alone + Counter(filter(None, [why]))
                 bar.finish(job.request["trainer"]["max_epochs"])
                 tell(job, record, False)
+    resumption.clear()
     return Outcome([records[job.folder] for job in jobs], stacked, alone)
 
 
-def train_stack(stack: Stack, bar: SweepBar) -> Iterator[tuple[Job, Record, str | None]]:
+def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator[tuple[Job, Record, str | None]]:
     """Trains one stack and gives its records, and for a run that trained alone the reason.
 
     Where it cannot be stacked its runs train alone; where memory ends, in halves.
     """
-    left = {job.folder: job for job in stack.jobs}
-    why = stack.why
-    if len(stack.jobs) >= _LEAST:
+    left = {job.folder: job for job in stack.jobs if job.folder not in stack.over}
+    why, short = stack.why, False
+    if left and len(stack.jobs) >= _LEAST:
         try:
-            for job, record in _train_stack(stack.jobs, bar):
+            for job, record in _train_stack(stack, bar, resumption.checkpoint(stack)):
                 del left[job.folder]
                 yield job, record, None
-        except torch.OutOfMemoryError:
-            half = len(stack.jobs) // 2
-            for jobs in (stack.jobs[:half], stack.jobs[half:]):
-                yield from train_stack(Stack(jobs, "memory did not hold a second run" if len(jobs) == 1 else None), bar)
-            return
         except Unstackable as error:
             why = str(error)
         except Exception as error:
+            raise_if_ended(error)
+            short = is_out_of_memory(error)
             why = f"its stack failed with {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    if short:  # not where the error is caught, as it holds the memory of the stack
+        gc.collect()
+        over = frozenset(job.folder for job in stack.jobs) - left.keys()
+        for half in resumption.halve(replace(stack, over=over), "memory did not hold a second run"):
+            yield from train_stack(half, bar, resumption)
+        return
     for job in left.values():
         yield job, train_alone(job), why or "one run"
 
@@ -175,34 +190,10 @@ def train_stack(stack: Stack, bar: SweepBar) -> Iterator[tuple[Job, Record, str 
 def train_alone(job: Job) -> Record:
     """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
     try:
-        return run(job.request, job.folder, bar=False, study=job.part)
+        return train(config.check(job.request), job.folder, study=job.part)
     except Exception as error:
+        raise_if_ended(error)
         return _record(job, "failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-
-
-def audit(jobs: Sequence[Job], records: Sequence[Record], count: int) -> str:
-    """Trains `count` fused runs, drawn at random, alone as well; says the largest difference beside the spread over seeds."""
-    fused = [
-        (job, record) for job, record in zip(jobs, records, strict=True) if record.fused > 1 and record.status == "done"
-    ]
-    drawn = random.Random(0).sample(fused, min(count, len(fused)))
-    if not drawn:
-        return "Audit: no run of this sweep was fused."
-    name = f"last/test/{drawn[0][1].selection['metric']}"
-    differences = []
-    for job, record in drawn:
-        with TemporaryDirectory() as folder:
-            alone = run(job.request | {"logger": {"name": "none", "figures": 0}}, folder)
-        differences.append(abs((alone.metrics[name] or 0.0) - (record.metrics[name] or 0.0)))
-    by_setting = defaultdict(list)
-    for job, record in fused:
-        by_setting[json.dumps(job.request | {"seed": 0}, sort_keys=True)].append(record.metrics[name] or 0.0)
-    spreads = [statistics.stdev(values) for values in by_setting.values() if len(values) > 1]
-    spread = f"{statistics.median(spreads):.3g}" if spreads else "unknown, with one seed"
-    return (
-        f"Audit: {len(drawn)} runs trained alone as well differ in {name} by at most {max(differences):.3g}; "
-        f"the spread over seeds is {spread} (median standard deviation)."
-    )
 
 
 def _misfit(job: Job) -> str | None:
@@ -231,24 +222,30 @@ def _shared(request: dict[str, Any]) -> str:
     return json.dumps(agreed, sort_keys=True)
 
 
-def _train_stack(jobs: Sequence[Job], bar: SweepBar) -> Iterator[tuple[Job, Record]]:
+def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tuple[Job, Record]]:
     started = time.perf_counter()
-    pairs = sorted(((prepare(config.check(job.request)), job) for job in jobs), key=lambda pair: loss_key(pair[0]))
+    pairs = sorted(
+        ((prepare(config.check(job.request)), job) for job in stack.jobs), key=lambda pair: loss_key(pair[0])
+    )
     runs = [parts for parts, _ in pairs]
     if why := why_alone(runs[0].model, runs[0].rows.inputs[:2]):
         raise Unstackable(why)
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
-    fitter = trainer.build_for_stack(runs[0].request, [StackEpochs(bar, len(runs))])
+    fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
     ready = time.perf_counter()
-    trainer.fit(fitter, module, batches, None)
+    whole = torn.checkpoint(checkpoint, onward="its stack begins anew") is not None
+    trainer.fit(fitter, module, batches, checkpoint if whole else None)
+    fit_seconds = module.fit_seconds
     trained = time.perf_counter()
     last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
-    evaluated = time.perf_counter()
-    seconds = {"setup": ready - started, "fit": trained - ready, "total": evaluated - started}
+    seconds = {"setup": ready - started, "fit": fit_seconds}
+    seconds["total"] = sum(seconds.values()) + time.perf_counter() - trained
     share = {name: value / len(runs) for name, value in seconds.items()}
     device = describe(module.device)
     for number, (parts, job) in enumerate(pairs):
+        if job.folder in stack.over:
+            continue
         record = parts.record(
             **outcome(module.diverged_in[number], parts.epochs),
             best_epoch=module.best_epoch[number],
@@ -262,6 +259,7 @@ def _train_stack(jobs: Sequence[Job], bar: SweepBar) -> Iterator[tuple[Job, Reco
         )
         _write(parts, job.folder, module, number, record)
         yield job, record
+    checkpoint.unlink(missing_ok=True)
 
 
 def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, record: Record) -> None:
@@ -274,9 +272,9 @@ def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, reco
         named = unflatten_parameters(parts.model, flat[number].detach().cpu())
         state = {f"task.{key}": value.cpu() for key, value in parts.task.state_dict().items()}
         state |= {f"model.{key}": value.clone() for key, value in named.items()}
-        torch.save(
-            {"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, checkpoints / f"{name}.ckpt"
-        )
+        content = BytesIO()  # to a path torch writes itself, and does not say what went wrong
+        torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)
+        (checkpoints / f"{name}.ckpt").write_bytes(content.getvalue())
     if parts.request["logger"]["name"] == "tensorboard":
         write_events(folder, module.curves[number], *hyperparameters(record))
     record.write(folder)

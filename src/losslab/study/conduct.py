@@ -9,30 +9,41 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from losslab import config
+from losslab import config, torn
+from losslab.claim import STUDY, claimed
 from losslab.jobs import Job
-from losslab.record import Record, commit, readable_records, write_whole
+from losslab.machine import halting
+from losslab.record import Record, commit, whole_records, write_whole
 from losslab.study import tuning
-from losslab.study.plan import NAME, Study
+from losslab.study.plan import NAME, Study, last_asked
 from losslab.sweep import train_all
 
 
-def conduct(study: Study, folder: Path, mix: bool) -> list[Record]:
-    """Does what of a study is not done yet, and returns the records of its trials and of its comparison.
+def conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
+    """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that were over.
 
     Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
-    of another commit.
+    of another commit, and where another process conducts a study there; Halted where space or handles end.
     """
+    with halting(), claimed([folder / NAME], STUDY):
+        return _conduct(study, folder, mix)
+
+
+def _conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
     if not study.base["overwrite"]:
         check_folder(folder, study, mix)
     folder.mkdir(parents=True, exist_ok=True)
+    if last_asked(folder) is None and (folder / NAME).exists():
+        torn.set_aside(folder / NAME, "the study is described anew")
     write_whole(folder / NAME, yaml.safe_dump(study.mark(), sort_keys=False, allow_unicode=True))
     records: dict[Path, Record] = {}  # by folder: a search may ask twice for one run
+    over: list[Record] = []
 
     def train(jobs: list[Job]) -> Iterable[Record]:
-        made = train_all(jobs, _tell).records
-        records.update(zip((job.folder for job in jobs), made, strict=True))
-        return made
+        outcome = train_all(jobs, _tell)
+        records.update(zip((job.folder for job in jobs), outcome.records, strict=True))
+        over.extend(outcome.over)
+        return outcome.records
 
     choices = None
     if "tuned" in study.rates:
@@ -44,7 +55,7 @@ def conduct(study: Study, folder: Path, mix: bool) -> list[Record]:
     jobs = comparison(study, folder, choices)
     print(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.", flush=True)
     train(jobs)
-    return list(records.values())
+    return records, over
 
 
 def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list[Job]:
@@ -68,7 +79,7 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
 
 def check_folder(folder: Path, study: Study, mix: bool) -> None:
     """Raises BadRequest where runs below a folder belong to something else, or, unless `mix`, to another commit of losslab."""
-    records = list(readable_records(folder))
+    records, _ = whole_records(folder)  # torn ones are done again
     for record in records:
         if record.study is None or record.study["study"]["name"] != study.name:
             whose = f"the study '{record.study['study']['name']}'" if record.study else "a plain sweep"

@@ -12,7 +12,7 @@ import pandas as pd
 from losslab import config
 from losslab.record import Record, flatten
 from losslab.study import evidence, tuning
-from losslab.study.plan import Study
+from losslab.study.plan import Study, from_mark
 from losslab.study.provenance import protocol, provenance, selection
 from losslab.study.results import Results
 from losslab.study.words import metric_name
@@ -91,7 +91,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
         raise BadRequest(
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
-    study = current or Study(**next(iter(forms.values())))
+    study = current or from_mark(next(iter(forms.values())))
     mark = study.mark()
     kept = [record for record in records if record.study and record.study["study"] == mark]
     if left := len(records) - len(kept):

@@ -29,21 +29,25 @@ def draw(tabs: Mapping[str, Sequence[Chart]], path: Path, most: int = 6) -> Path
     rows = math.ceil(len(titled) / columns)
     height = max(0.8 + 0.1 * chart.rows if chart.rows else 2.6 for _, chart in titled)
     width = 9.0 if columns > 1 else 6.0
-    figure = Figure(figsize=(width, height * rows + 0.5), dpi=110, layout="constrained")
+    handles = _handles([chart for _, chart in titled])
+    longest = 0.5 + 0.065 * max(len(_plain(short(name))) for name in handles)  # inches
+    beside = max(1, min(5, len(handles), int(width / longest)))
+    legend = 0.0 if named else 0.2 * math.ceil(len(handles) / beside)
+    figure = Figure(figsize=(width, height * rows + legend + 0.2), dpi=110, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=not named and not titled[0][1].y_ticks).ravel()
     for axes in panels[len(titled) :]:
         axes.set_axis_off()
     for axes, (title, chart) in zip(panels, titled, strict=False):
         _panel(axes, chart, title)
+    ranges = [chart.y_range for _, chart in titled if chart.y_range]
+    if ranges:  # the panels share their height
+        panels[0].set_ylim(min(low for low, _ in ranges), max(high for _, high in ranges))
     if not named:
-        handles = _handles([chart for _, chart in titled])
-        names = [_plain(short(name)) for name in handles]
-        longest = 0.5 + 0.065 * max(map(len, names))  # inches
         figure.legend(
             list(handles.values()),
-            names,
+            [_plain(short(name)) for name in handles],
             loc="outside lower center",
-            ncols=max(1, min(5, len(handles), int(width / longest))),
+            ncols=beside,
             frameon=False,
             fontsize=8,
         )

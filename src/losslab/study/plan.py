@@ -7,13 +7,16 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from losslab import config, sums
 from losslab.config import BadRequest
 from losslab.jobs import Job, set_value
+from losslab.shapes import matches, misshapen
 from losslab.values import nearest, typed
 
 NAME = "study.yaml"  # the study as it was asked for last, beside its runs
@@ -121,6 +124,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def from_mark(mark: Any) -> Study:
+    """The study that a file holds. Raises BadRequest for what describes none."""
+    wrong = misshapen(mark, Study) if isinstance(mark, dict) else "all of it"
+    if wrong or not {field.name for field in fields(Study)} - {"command"} <= mark.keys():
+        raise BadRequest(f"What was read does not describe a study: {wrong or 'a part of it'} is not as it should be.")
+    study = Study(**mark)
+    base = study.base  # what reports read of it; the rest may be of an earlier version
+    groups = matches(base.get("task"), dict[str, Any]) and matches(base.get("optimizer"), dict[str, Any])
+    if not groups or not matches(base["task"].get("name"), str) or not matches(base["optimizer"].get("lr"), float):
+        raise BadRequest("What was read does not describe a study: its base is not as it should be.")
+    if not matches(base.get("seed"), int):
+        raise BadRequest("What was read does not describe a study: its seed is not as it should be.")
+    config.metrics(study.task)  # refuses one that is not there
+    return study
+
+
 def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
     """The study that a composed config asks for. Raises BadRequest for whatever is wrong with it or with any of its runs.
 
@@ -173,6 +192,14 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
     ]:
         config.check(study.request(loss, setting, base["seed"]))
     return study
+
+
+def last_asked(folder: Path) -> Study | None:
+    """The study that was asked for last in a folder; None where there is none, or a torn file in its place."""
+    try:
+        return from_mark(yaml.safe_load((folder / NAME).read_bytes()))
+    except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError):
+        return None
 
 
 def loss_setting(label: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from losslab.study.words import metric_name, number
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
 _FAR = 3.0  # times the best error of the loss that fares worst: what lies beyond is shown at the edge
+USELESS = 1.5  # times the best constant prediction where it is best: errors beyond need no place in a figure
 
 
 def ranking(results: Results, found: Findings) -> Tabs:
@@ -127,6 +128,11 @@ def robustness(results: Results, found: Findings) -> Tabs:
         heights = [*block["mean"], *block["constant"].dropna()]
         if not np.isfinite(heights).any():
             continue
+        if results.better == "max":  # a constant far below would press the losses flat
+            worst, best = block["mean"].min(), block["mean"].max()
+            heights = [height for height in heights if not height < worst - (best - worst)]
+        elif block["constant"].notna().any():
+            heights = [min(height, USELESS * block["constant"].min()) for height in heights]
         beyond = edge(heights, wide(heights), results.better)
         made = []
         for arm in results.arms:

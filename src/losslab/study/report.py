@@ -8,7 +8,6 @@ from pathlib import Path
 from shlex import quote
 
 import pandas as pd
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,20 +15,30 @@ from rich.table import Table
 from losslab.record import Record, flatten
 from losslab.study import gather, page, statistics, verdict
 from losslab.study.findings import find
-from losslab.study.plan import NAME, Study
+from losslab.study.plan import NAME, last_asked
 from losslab.study.results import Results
 from losslab.study.words import counted, metric_name
-from losslab.values import BadRequest
 
 _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
 
 
-def make(records: Sequence[Record], folder: Path, console: Console, asked: gather.Asked | None = None) -> Results:
+def make(
+    records: Sequence[Record],
+    folder: Path,
+    console: Console,
+    asked: gather.Asked | None = None,
+    notes: Sequence[str] = (),
+) -> Results:
     """Prints the comparison that some records make and writes all forms of its report into `folder`.
 
-    Raises BadRequest for records that cannot be compared; see `gather.results`.
+    `notes`: what else a reader must know. Raises BadRequest for records that cannot be compared; see `gather.results`.
     """
-    results = gather.results(records, asked, current(folder))
+    study = last_asked(folder)
+    if study is None and (folder / NAME).exists():
+        notes = [*notes, f"{folder / NAME} is torn and was not read; the records say what they belong to."]
+    known = study and any(record.study and record.study["study"] == study.mark() for record in records)
+    results = gather.results(records, asked, study if known else None)
+    results.notes.extend(notes)
     show(results, console)
     found = find(results)
     console.print(f"\nReport:      {page.write_html(results, folder / 'report.html', found)}", soft_wrap=True)
@@ -37,19 +46,6 @@ def make(records: Sequence[Record], folder: Path, console: Console, asked: gathe
     console.print(f"Records:     {save(records, folder / 'records.parquet')} and .csv", soft_wrap=True)
     console.print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}", soft_wrap=True)
     return results
-
-
-def current(folder: Path) -> Study | None:
-    """The study that was asked for last in a folder; None where there was none. Raises BadRequest for a file that is none."""
-    path = folder / NAME
-    if not path.exists():
-        return None
-    try:
-        return Study(**yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
-        raise BadRequest(
-            f"{path} does not describe a study; remove it, and the records alone will say what they belong to."
-        ) from error
 
 
 def show(results: Results, console: Console) -> None:

@@ -108,6 +108,8 @@ def _robustness(results: Results, found: Findings) -> Section | None:
     dashed = any(one.look < 0 for made in drawn.values() for chart in made for one in chart.series)
     legend = [*_legend(results), *([(-1, plots.CONSTANT)] if dashed else [])]
     lead = [f"{_BANDS} A cross at the edge: some runs of the loss diverged there, and its mean is that of the others."]
+    if dashed and results.better == "min":
+        lead += [f"The height ends at {plots.USELESS} times the {plots.CONSTANT} where that is best."]
     return Section("robustness", "Robustness", lead, tabs, legend=legend, picture=drawn)
 
 

@@ -1,0 +1,133 @@
+"""Words and files that would do harm if losslab executed what is in them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from faults.answers import Answer, watched
+from faults.tally import Tally
+
+from losslab import cli
+
+SMALL = ["data.rows=100", "data.batch_size=16", "trainer.max_epochs=1", "trainer=cpu", "logger=none"]
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{%x%}[bold]|`"
+ODD: list[Any] = [
+    *(
+        SCRIPT,
+        "../../../mark",
+        "/etc/passwd",
+        "\x1b]0;x\x07",
+        "\ud800",
+        "a" * 100_000,
+        "",
+        None,
+        True,
+        -1,
+        10**400,
+        1e308,
+    ),
+    *([], {}, [[[]]], {"name": SCRIPT}, {"": {}}, [None], {"a": [1, {"b": SCRIPT}]}, "=cmd|' /C calc'!A0"),
+]
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def words(folder: Path) -> list[list[str]]:
+    """Command lines that must be refused; what they would run makes a file, which would be seen as stray."""
+    touch = f"command: 'touch {folder / 'mark'}'"
+    return [
+        ["model._target_=os.system"],
+        ["+x._target_=os.system"],
+        ["+model._target_=os.system", f"+model.{touch.replace(': ', '=')}"],
+        ["-m", "hydra.launcher._target_=os.system"],
+        ["-m", "hydra.sweeper._target_=os.system"],
+        ["-m", f"hydra.sweeper={{_target_: os.system, {touch}}}"],
+        ["-m", f"hydra.launcher={{_target_: os.system, {touch}}}"],
+        ["-m", f"+hydra.callbacks.x={{_target_: os.system, {touch}}}"],
+        ["-m", f"++hydra.callbacks={{x: {{_target_: os.system, {touch}}}}}"],
+        ["seed=${eval:1}"],
+        ["seed=${oc.env:HOME}"],
+        ["loss=sum", "loss.terms='huber(delta=!!python/object/apply:os.system [id]) + l1'"],
+        ["--experimental-rerun", "config.pickle"],
+        ["hydra.searchpath=[file:///tmp]"],
+        ["--config-dir", "/tmp"],
+    ]
+
+
+def files(count: int, seed: int, folder: Path) -> Tally:
+    """Hostile checkpoints and settings in the folder of a run, and `count` reports on records with odd values in them.
+
+    Lost is what was executed, what was not escaped in the report, and what was answered without a sentence.
+    """
+    began = time.perf_counter()
+    folder.mkdir(parents=True)
+    given = _sweep(folder)
+    seen = [("sweep", given, given.status == 0)]
+    mark = folder / "mark"
+    for name in ("last.ckpt", "best.ckpt"):
+        place = folder / "lone" / name / "checkpoints"
+        place.mkdir(parents=True)
+        (place / name).write_bytes(pickle.dumps(Bomb(mark)))
+        seen.append((name, _train(folder, [f"hydra.run.dir=lone/{name}"]), not mark.exists()))
+    for number, text in enumerate([f"!!python/object/apply:os.system ['touch {mark}']", "[" * 3000, "a: &a [*a, *a]"]):
+        place = folder / "lone" / str(number)
+        place.mkdir(parents=True)
+        (place / "config.yaml").write_text(text)
+        given = _train(folder, [f"hydra.run.dir=lone/{number}"])
+        seen.append(("config.yaml", given, given.status == 2 and not mark.exists()))
+    whole = {path: json.loads(path.read_text()) for path in (folder / "runs").rglob("record.json")}
+    draw = random.Random(seed)
+    for _ in range(count):
+        for path, record in whole.items():
+            path.write_text(json.dumps(spoilt(record, draw)))
+        if draw.random() < 0.1:
+            next(iter(whole)).write_text("[" * 50_000)
+        given = watched(lambda: cli.main(["report", "runs"]), folder)
+        page = folder / "runs" / "report.html"
+        clean = not page.exists() or "<script>alert(1)" not in page.read_text(encoding="utf-8")
+        seen.append(("record.json", given, given.status in (0, 2) and clean and not mark.exists()))
+        page.unlink(missing_ok=True)
+    return Tally(
+        "hostile checkpoints, settings and records",
+        tried=len(seen),
+        lost=sum(not right for *_, right in seen),
+        tracebacks=sum(bool(given.crash) for _, given, _ in seen),
+        stray=int(mark.exists()),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def spoilt(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+    """A record in which some values, anywhere in it, are odd ones."""
+    made = copy.deepcopy(record)
+    for _ in range(draw.randint(1, 2)):
+        node: Any = made
+        while True:
+            key = draw.choice(list(node))
+            if not (isinstance(node[key], dict) and node[key] and draw.random() < 0.7):
+                break
+            node = node[key]
+        node[key] = draw.choice(ODD)
+    return made
+
+
+def _sweep(folder: Path) -> Answer:
+    return watched(lambda: cli.train(["-m", "loss=mse,l1", "seed=0,1", *SMALL]), folder)
+
+
+def _train(folder: Path, more: list[str]) -> Answer:
+    return watched(lambda: cli.train([*SMALL, *more]), folder)

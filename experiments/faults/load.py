@@ -1,0 +1,123 @@
+"""Thousands of runs: in one fused command, and as records in one folder that a sweep finds done and a report reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from faults.tally import Tally
+
+from losslab import compose, config
+from losslab.folder import write_config
+from losslab.run import run
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("data.rows=200", "trainer.max_epochs=20", "trainer=cpu", "model.hidden=[8]", "logger=none")
+LOSSES = ("mse", "l1", "huber", "smoothl1")
+LIMIT = 60.0  # seconds
+MORE_HANDLES, MORE_THREADS = 2, 1  # that a process may have at its busiest beyond what it had after a tenth of its time
+
+
+def inject(count: int, seed: int, folder: Path) -> list[Tally]:
+    """Trains a fifth of `count` runs in one command; lays `count` records into a folder, asks for their runs again and for the report."""
+    return [fused(count // 5, seed, folder / "fused"), *records(count, seed, folder / "records")]
+
+
+def fused(count: int, seed: int, folder: Path) -> Tally:
+    """Trains `count` runs in one command, whose handles and threads must not grow with the runs that are over."""
+    started = time.perf_counter()
+    sweep = ["-m", f"loss={','.join(LOSSES)}", f"seed=range({seed},{seed + count // len(LOSSES)})", *SMALL]
+    command = [sys.executable, "-W", "ignore", "train.py", *sweep, "trainer.max_epochs=5", f"hydra.sweep.dir={folder}"]
+    seen: list[tuple[int, int]] = []
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
+    assert process.stdout
+    said = []
+    for line in process.stdout:  # one for each run that is over
+        said.append(line)
+        if line.startswith("run "):
+            seen.append(usage(process.pid))
+    trained = len(re.findall(r"^run \d+: done ", "".join(said), re.M))
+    early, most = seen[len(seen) // 10], tuple(map(max, zip(*seen, strict=True)))
+    grown = most[0] > early[0] + MORE_HANDLES or most[1] > early[1] + MORE_THREADS
+    print(f"fused: at most {most[0]} handles, {most[1]} threads; after a tenth of the runs {early}", file=sys.stderr)
+    return Tally(
+        "runs in one fused command",
+        count,
+        count,
+        lost=count - trained + int(process.wait() != 0) + int(grown),
+        tracebacks="".join(said).count("Traceback"),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def usage(process: int) -> tuple[int, int]:
+    """Open files and threads of a process; zeros where it is over."""
+    place = Path(f"/proc/{process}")
+    try:
+        return len(list((place / "fd").iterdir())), len(list((place / "task").iterdir()))
+    except OSError:
+        return 0, 0
+
+
+def records(count: int, seed: int, folder: Path) -> list[Tally]:
+    """Lays `count` records into a folder, asks for their runs again, and for the report; a minute each is the limit."""
+    seeds = -(-count // len(LOSSES))
+    fill(folder, seeds, seed)
+    sweep = ["-m", f"loss={','.join(LOSSES)}", f"seed=range({seed},{seed + seeds})", *SMALL]
+    rows = []
+    for what, command in (
+        ("records that a sweep finds done", ["train.py", *sweep, f"hydra.sweep.dir={folder}"]),
+        (
+            "records that a report reads",
+            ["-c", "import sys; from losslab.cli import main; sys.exit(main())", "report", str(folder)],
+        ),
+    ):
+        started = time.perf_counter()
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore", *command], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        seconds = time.perf_counter() - started
+        over = ended.stdout.count("(was over already)") if command[0] == "train.py" else seeds * len(LOSSES)
+        rows.append(
+            Tally(
+                what,
+                seeds * len(LOSSES),
+                seeds * len(LOSSES),
+                lost=int(ended.returncode != 0 or seconds > LIMIT),
+                doubled=seeds * len(LOSSES) - over,
+                tracebacks=ended.stderr.count("Traceback"),
+                seconds=seconds,
+            )
+        )
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+    print(f"memory at most {peak:.0f} MiB", file=sys.stderr)
+    return rows
+
+
+def fill(folder: Path, seeds: int, first: int) -> None:
+    """A run of each loss, and copies of its folder for other seeds, whose metrics differ as those of seeds do."""
+    for loss in LOSSES:
+        request = compose(f"loss={loss}", *SMALL)
+        made = folder / "made"
+        run(request, made, bar=False)
+        record = json.loads((made / "record.json").read_text(encoding="utf-8"))
+        shutil.rmtree(made)
+        for seed in range(first, first + seeds):
+            asked = request | {"seed": seed}
+            place = folder / config.run_id(asked)
+            place.mkdir(parents=True)
+            metrics = {
+                name: value * (1 + (seed * 7919 % 1000) / 5000) if value else value
+                for name, value in record["metrics"].items()
+            }
+            pairing = record["pairing"] | dict.fromkeys(("split", "corruption", "init", "order"), f"{seed:016x}")
+            changed = record | {"seed": seed, "config": asked, "metrics": metrics, "pairing": pairing}
+            (place / "record.json").write_text(json.dumps(changed, indent=2), encoding="utf-8")
+            write_config(place, asked)

@@ -1,0 +1,100 @@
+"""Random command lines, mistyped keys and hostile files: each gets a run or one sentence, and nothing in them is executed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from faults.answers import Answer, answer
+from faults.hostile import files, words
+from faults.lines import KEYS, lines, mistyped
+from faults.tally import Tally
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+
+from losslab import config
+
+
+def inject(count: int, seed: int, folder: Path) -> list[Tally]:
+    """`count` random command lines, a tenth as many mistyped keys, and each hostile file once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = drawn(lines(), count, seed)
+    wrong = drawn(typos(), count // 10, seed)
+    return [
+        _tally("random command lines", asked, lambda words: answer(words, folder)),
+        _tally("mistyped keys", wrong, lambda typo: answer([typo[1]], folder), lambda typo, a: names_the_key(typo, a)),
+        _tally("hostile words", words(folder), lambda asked: answer(asked, folder), lambda _, a: a.status == 2),
+        files(max(count // 100, 1), seed, folder / "hostile"),
+    ]
+
+
+def drawn(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:
+    """So many examples of a strategy, the same for the same seed."""
+    found: list[Any] = []
+
+    @seeded(seed)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def keep(example: Any) -> None:
+        found.append(example)
+
+    keep()
+    return found
+
+
+def typos() -> st.SearchStrategy[tuple[str, str]]:
+    """A key of the default config, and the same key with one letter wrong, as an override."""
+    own = [key for key in KEYS if _of_the_defaults(key)]
+    pairs = st.sampled_from(own).flatmap(lambda key: st.tuples(st.just(key), mistyped(key)))
+    return pairs.filter(lambda pair: pair[1] not in KEYS and pair[1].strip(".")).map(
+        lambda pair: (pair[0], f"{pair[1]}=1")
+    )
+
+
+def names_the_key(typo: tuple[str, str], given: Answer) -> bool:
+    """Whether a mistyped key was refused with the right one named."""
+    return given.status == 2 and typo[0].rsplit(".", 1)[-1] in given.err
+
+
+def _of_the_defaults(key: str) -> bool:
+    group, _, inner = key.partition(".")
+    usual = {
+        "task": "regression",
+        "data": "friedman",
+        "model": "mlp",
+        "optimizer": "adam",
+        "trainer": "auto",
+        "logger": "tensorboard",
+    }
+    if group in ("penalty", "fused", "seed", "overwrite"):
+        return True
+    if not inner:
+        return group in config.GROUPS
+    return group in usual and inner != "name" and inner in config.card(group, usual[group]).values
+
+
+def _tally(
+    what: str,
+    cases: Sequence[Any],
+    ask: Callable[[Any], Answer],
+    right: Callable[[Any, Answer], bool] = lambda *_: True,
+) -> Tally:
+    began = time.perf_counter()
+    given = [(case, ask(case)) for case in cases]
+    return Tally(
+        what,
+        tried=len(cases),
+        lost=sum((bool(a.fault) and not a.crash and not a.stray) or not right(case, a) for case, a in given),
+        tracebacks=sum(bool(a.crash) or "Traceback" in a.out + a.err for _, a in given),
+        stray=sum(len(a.stray) for _, a in given if not a.starts),
+        seconds=time.perf_counter() - began,
+    )

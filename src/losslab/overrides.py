@@ -1,0 +1,123 @@
+"""The words of a command line, one by one: read, taken apart into single values, and refused where wrong in themselves."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.errors import HydraException, OverrideParseException
+
+from losslab import config
+from losslab.values import BadRequest
+
+MOST_RUNS = (
+    100_000  # of one sweep: more is a slip of the keyboard, and would fill the memory before anything is trained
+)
+HYDRA_KEYS = ("run.dir", "sweep.dir", "sweep.subdir", "mode", "launcher", "sweeper")
+
+
+@cache
+def read(text: str) -> Override:
+    """One word. Raises BadRequest for what cannot be read."""
+    try:
+        found = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides([text])
+    except (OverrideParseException, HydraException, ValueError, RecursionError) as error:
+        raise _unreadable(text) from error
+    if len(found) != 1:
+        raise _unreadable(text)
+    return found[0]
+
+
+def axes(overrides: Sequence[str]) -> dict[str, list[str]]:
+    """Each key with all that it is to be, as overrides of one value each. A key given twice keeps the last.
+
+    Raises BadRequest for a word that is wrong in itself, and for more runs than a sweep takes.
+    """
+    found = {}
+    for text in overrides:
+        choices = _choices(text)
+        for choice in choices:
+            _check_choice(choice)
+        found[read(text).get_key_element()] = choices
+    if (runs := math.prod(map(len, found.values()))) > MOST_RUNS:
+        raise BadRequest(f"That would be {runs:,} runs; a sweep takes at most {MOST_RUNS:,}.")
+    return found
+
+
+def single(axes: Mapping[str, list[str]]) -> list[str]:
+    """The overrides of one run. Raises BadRequest where a key was given several values."""
+    for key, choices in axes.items():
+        if len(choices) > 1:
+            raise BadRequest(
+                f"'{key}' was given several values; add -m to run each of them, or write {key}=[...] if a list was meant."
+            )
+    return [choices[0] for choices in axes.values()]
+
+
+def is_group(key: str) -> bool:
+    """Whether a key chooses a file."""
+    return key in (*config.GROUPS, "study", "experiment") or "/" in key
+
+
+def _choices(text: str) -> list[str]:
+    parsed = read(text)
+    if not parsed.is_sweep_override():
+        return [text]
+    if not parsed.is_discrete_sweep():
+        raise BadRequest(
+            f"'{text}' names a range without steps, which needs a sweeper that draws from it; list the values instead."
+        )
+    values, given = [], parsed.value()
+    if isinstance(given, RangeSweep) and not _countable(given):
+        raise BadRequest(
+            f"'{text}' must name a range of at most {MOST_RUNS:,} steps that lead from its start to its end."
+        )
+    try:
+        values = list(itertools.islice(parsed.sweep_string_iterator(), MOST_RUNS + 1))
+    except (HydraException, ValueError, TypeError) as error:
+        raise _unreadable(text) from error
+    if not values:
+        raise BadRequest(f"'{text}' stands for no value at all, so there is nothing to run.")
+    return [f"{parsed.get_key_element()}={value}" for value in values]
+
+
+def _countable(given: RangeSweep) -> bool:
+    if given.start is None or given.stop is None or not given.step:
+        return False
+    try:
+        steps = (given.stop - given.start) / given.step
+    except OverflowError:
+        return False
+    return 0 < steps <= MOST_RUNS
+
+
+def _check_choice(text: str) -> None:
+    """Raises BadRequest for a key that is not to be set, and for a name that its group does not have."""
+    parsed = read(text)
+    key, value = parsed.key_or_group, parsed.value()
+    top, _, rest = key.replace("/", ".", 1).partition(".")
+    if "about" in key.split("."):
+        raise BadRequest(f"'{key}' is a fact, not a setting, and cannot be changed.")
+    if top == "hydra" and not any(rest == known or rest.startswith(f"{known}.") for known in HYDRA_KEYS):
+        known = ", ".join(f"hydra.{known}" for known in HYDRA_KEYS)
+        raise BadRequest(f"'{key}' cannot be set here; of Hydra's own keys these can: {known}.")
+    if top == "hydra" and (parsed.is_delete() or (parsed.is_add() and not rest.startswith("sweeper.params."))):
+        raise BadRequest(f"'{key}' can be set, but neither added nor deleted; write {key}=VALUE.")
+    if key in ("hydra.run.dir", "hydra.sweep.dir") and not value:
+        raise BadRequest(f"{key} must name a folder.")
+    if key.endswith(".name") and key.removesuffix(".name") in config.GROUPS:
+        raise BadRequest(f"'{key}' cannot be set by itself: write {key.removesuffix('.name')}=NAME.")
+    chooses = key in (*config.GROUPS, "study", "experiment") and not parsed.is_delete()
+    if chooses and str(value) not in config.names(key):
+        raise BadRequest(config.unknown(key, "null" if value is None else str(value), config.names(key)))
+
+
+def _unreadable(text: str) -> BadRequest:
+    return BadRequest(
+        f"'{text}' cannot be read; write KEY=VALUE, and put quotes around a value with spaces, commas or brackets."
+    )

@@ -1,0 +1,65 @@
+"""What a user is told in the terminal of runs that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from losslab.record import Record
+
+
+def told(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
+    """Says what came of a run, in a line for run `number` of a sweep. Returns its exit status."""
+    if number is None:
+        _tell_whole(record, folder)
+        if again:
+            from losslab.origin import changes
+
+            print("This run was over already and was not repeated; overwrite=true trains it again.")
+            for said in changes([record], []):
+                print(said)
+    else:
+        names = record.metric_names()
+        result = f"best test {names[0]} {_number(record.metrics[f'best/test/{names[0]}'])}" if names else ""
+        words = (record.reason or result).partition("\n")[0]
+        print(
+            f"run {number}: {record.status:8} {folder.name}  {words}{'  (was over already)' * again}",
+            flush=True,
+        )
+    return int(record.status == "failed" or (record.status == "diverged" and number is None))
+
+
+def failures(records: Mapping[Path, Record]) -> None:
+    """Says where to look for what made runs fail."""
+    failed = [folder for folder, record in records.items() if record.status == "failed"]
+    if failed:
+        of = "" if len(failed) == 1 else " of the first"
+        print(
+            f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again."
+        )
+
+
+def _tell_whole(record: Record, folder: Path) -> None:
+    """What a lone run says at its end."""
+    table = Table(title=f"{record.task}, {record.loss}: {record.status}", title_justify="left")
+    table.add_column("test metric")
+    for column in (f"best epoch ({record.best_epoch})", f"last epoch ({record.epochs})"):
+        table.add_column(column, justify="right")
+    for name in record.metric_names():
+        table.add_row(name, *(_number(record.metrics[f"{which}/test/{name}"]) for which in ("best", "last")))
+    if record.metrics:
+        Console().print(table)
+    if record.reason:
+        print(f"{record.status}: {record.reason}")
+    print(f"Record:      {folder / 'record.json'}")
+    print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
+
+
+def _number(value: Any) -> str:
+    return "undefined" if value is None else f"{value:.4g}"

@@ -1,0 +1,116 @@
+"""Whatever is typed, and whatever lies in a folder, gets a run or one sentence; nothing that was read is executed."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from faults import hostile
+from faults.answers import answer
+from faults.lines import lines
+from faults.requests import drawn, inject, names_the_key, typos
+
+from losslab import cli, compose, config
+from losslab.record import read_record
+from losslab.run import run
+from losslab.study.plan import from_mark
+
+
+def faults(words: list[str], folder: Path) -> str:
+    found = answer(words, folder).fault
+    return f"{words}: {found}" if found else ""
+
+
+def test_random_command_lines_get_a_run_or_a_sentence(tmp_path: Path) -> None:
+    assert not list(filter(None, (faults(words, tmp_path) for words in drawn(lines(), 5, seed=0))))
+
+
+def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_path: Path) -> None:
+    given = answer(["-m", "hydra.sweep.subdir=${nothing}", "seed=0,1"], tmp_path)
+    assert (given.status, given.fault) == (2, "")
+    assert "Run 0 of the sweep cannot be composed" in given.err
+
+
+@pytest.mark.slow
+def test_many_random_command_lines_and_hostile_files_do_no_harm(tmp_path: Path) -> None:
+    for tally in inject(80, 1, tmp_path):
+        assert (tally.lost, tally.tracebacks, tally.stray) == (0, 0, 0), tally
+
+
+def test_mistyped_keys_are_refused_with_the_right_one(tmp_path: Path) -> None:
+    for typo in drawn(typos(), 3, seed=0):
+        given = answer([typo[1]], tmp_path)
+        assert names_the_key(typo, given), (typo, given.err)
+
+
+def test_what_an_answer_should_not_be_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaves(*_: object) -> None:
+        Path("left").touch()
+        raise config.BadRequest("Two\nlines and no end")
+
+    monkeypatch.setattr("losslab.request.check_command", leaves)
+    assert "left" in answer(["seed=1"], tmp_path).fault
+
+    def breaks(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr("losslab.request.check_command", breaks)
+    assert "KeyError" in answer(["seed=1"], tmp_path).fault
+
+
+@pytest.mark.slow
+def test_hostile_words_are_refused_and_run_nothing(tmp_path: Path) -> None:
+    for words in hostile.words(tmp_path):
+        given = answer(words, tmp_path)
+        assert (given.status, given.fault) == (2, ""), words
+
+
+def test_a_record_of_the_wrong_types_is_refused(quick, tmp_path: Path) -> None:
+    quick(into="run")
+    path = tmp_path / "run" / "record.json"
+    whole = json.loads(path.read_text())
+    for key, odd in itertools.product(("metrics", "config", "status", "pairing"), (3, [], [[]], True, {"": {}}, None)):
+        if (key, odd) != ("config", {"": {}}):
+            path.write_text(json.dumps(whole | {key: odd}))
+            with pytest.raises(ValueError, match="is torn"):
+                read_record(tmp_path / "run")
+    path.write_text("[" * 50_000)
+    with pytest.raises(ValueError, match="is torn"):
+        read_record(tmp_path / "run")
+
+
+def test_a_study_that_is_none_is_refused() -> None:
+    for mark in (None, [], {}, {"name": "x"}, {"name": 3, "axes": []}):
+        with pytest.raises(config.BadRequest, match="does not describe a study"):
+            from_mark(mark)
+
+
+def test_what_torch_must_find_at_its_import_is_set_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    cli.before_torch([{"deterministic": False}])
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    cli.before_torch([{"deterministic": False}, {"deterministic": True}])
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_a_run_leaves_torch_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    small = ("data.rows=100", "data.batch_size=16", "trainer.max_epochs=1", "trainer=cpu", "logger=none")
+    run(compose(*small, "trainer.deterministic=true"), tmp_path / "run")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.slow
+def test_nothing_is_sent_or_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr("socket.socket.connect", closed)
+    monkeypatch.setattr("socket.socket.bind", closed)
+    monkeypatch.chdir(tmp_path)
+    small = ["data.rows=100", "data.batch_size=16", "trainer.max_epochs=1", "trainer=cpu"]
+    assert cli.train([*small, "hydra.run.dir=runs/lone"]) == 0
+    assert list((tmp_path / "runs/lone").glob("events.out.tfevents.*"))
+    assert cli.main(["report", "runs"]) == 0
