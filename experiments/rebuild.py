@@ -1,0 +1,64 @@
+"""Every study again: each recipe under conf/experiment/ from its command to the records and figures that stand beside its page.
+
+    python experiments/rebuild.py [NAME ...]
+
+Runs land in runs/NAME, as they do when the command is typed; what is over there is not repeated. The pages themselves
+(README.md) are written by people, from these figures.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "experiments"
+AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scripts of its own
+    "bbox_losses": ["bbox_losses/simulator.py"],
+    "bce_saturation": ["bce_saturation/saturation.py", "bce_saturation/runs.py"],
+    "imbalance": ["imbalance/figure.py experiments/imbalance"],
+    "imbalance_long_tail": ["imbalance/figure.py experiments/imbalance_long_tail"],
+    "taught_claims": ["taught_claims/claims.py"],
+}
+
+
+def main(names: Sequence[str]) -> int:
+    """Rebuilds the studies with these names, all where there are none. Returns the exit status."""
+    known = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
+    if unknown := [name for name in names if name not in known]:
+        print(f"There is no recipe '{unknown[0]}'; the recipes are: {', '.join(known)}.", file=sys.stderr)
+        return 2
+    failed = []
+    for name in names or known:
+        started = time.perf_counter()
+        if not rebuild(name):
+            failed.append(name)
+        print(f"{name}: {(time.perf_counter() - started) / 60:.1f} minutes", flush=True)
+    if failed:
+        print(f"Not rebuilt, for the reasons above: {', '.join(failed)}.", file=sys.stderr)
+    return int(bool(failed))
+
+
+def rebuild(name: str) -> bool:
+    """Trains one recipe, reports, and puts records and figures beside its page. Whether all of that went well."""
+    runs, page = ROOT / "runs" / name, HERE / name / "README.md"
+    losslab = Path(sys.executable).with_name("losslab")
+    commands = [[sys.executable, "train.py", f"experiment={name}"], [str(losslab), "report", str(runs)]]
+    if not all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands):
+        return False
+    page.parent.joinpath("figures").mkdir(parents=True, exist_ok=True)
+    shown = page.read_text(encoding="utf-8") if page.exists() else ""
+    for figure in (runs / "figures").glob("*.png"):
+        if f"figures/{figure.name}" in shown or not shown:
+            shutil.copy(figure, page.parent / "figures")
+    shutil.copy(runs / "records.parquet", page.parent)
+    scripts = [[sys.executable, *f"experiments/{words}".split()] for words in AFTERWARDS.get(name, [])]
+    return all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in scripts)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
