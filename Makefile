@@ -1,9 +1,9 @@
-# make demo · gallery · catalogue · test · check · bench: each makes the environment first, in .venv, if it is missing.
+# make demo · gallery · catalogue · experiments · faults · test · check · bench: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo gallery catalogue test check bench
+.PHONY: demo gallery catalogue experiments faults test check bench
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,12 @@ catalogue: .venv/ready  ## the README's tables of losses, from their cards
 	mkdir -p runs && $(BIN)/losslab losses --markdown > runs/catalogue.md
 	sed -i.old -e '/^<!-- catalogue -->/,/^<!-- .catalogue -->/{//!d;}' -e '/^<!-- catalogue -->/r runs/catalogue.md' README.md
 	rm README.md.old
+
+experiments: .venv/ready  ## every study again, from its recipe to the records and figures beside its page
+	$(BIN)/python experiments/rebuild.py
+
+faults: .venv/ready  ## harm done on purpose, and what came of it: the table of experiments/faults
+	$(BIN)/python experiments/inject_faults.py
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
