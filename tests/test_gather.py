@@ -173,6 +173,19 @@ def test_an_edge_is_said() -> None:
     assert made.notes == ["`mse` did best at the lowest learning rate that was tried: its optimum may lie beyond."]
 
 
+def test_many_edges_are_said_in_one_sentence() -> None:
+    axes = ("+study.axes.corruption.fraction=[0,0.1,0.2]", "study.tuning.at=each")
+    study = asked("study.tuning.widen=0", "study.seeds=2", *axes)
+    made = results(conducted(study, bowl(mse=1e-9, l1=1e-9)))
+    assert made.notes == [
+        "6 of 6 times a loss did best at an edge of what was tried, and its optimum may lie beyond: `mse` (3), `l1` (3); "
+        "the table of what was tuned says where."
+    ]
+    few = results(conducted(asked("study.tuning.widen=0", "study.seeds=2", *axes), bowl(mse=1e-9, l1=0.003)))
+    assert len(few.notes) == 3
+    assert few.notes[0].startswith("`mse` did best at the lowest learning rate that was tried (tuned at fraction=0):")
+
+
 def test_a_clean_validation_beside_corrupted_training_is_called_an_oracle(records: list[Record]) -> None:
     hit = [replace(record, corruption=record.corruption | {"rows_hit": {"train": 3}}) for record in records]
     assert "an oracle" in results(hit).protocol[-1]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -50,18 +50,18 @@ class Disturbance(Protocol):
 
 
 def inject(count: int, seed: int, folder: Path) -> list[Tally]:
-    """Kills each kind of command `count` times at random moments, and as often at a random change of a file.
+    """Kills processes at `count` random moments in all, and cuts each kind of command at `count` random changes of files.
 
     A process is killed with SIGKILL, stopped with Ctrl-C or asked to end with SIGTERM. A change of a file is the making, writing,
     renaming or removing of one; there, in a process of our own, the power goes.
     """
     rng = np.random.default_rng(seed)
+    each = -(-count // len(COMMANDS))
     found = []
     for kind, asked in COMMANDS.items():
         place = folder / kind.replace(" ", "_")
-        for what, disturbance in (("killed at a random moment", Killer), ("cut at a change of a file", Cutter)):
-            disturb = disturbance(rng)
-            found.append(disturbed(f"{kind}, {what}", asked, count, place / disturbance.__name__.lower(), disturb))
+        found.append(disturbed(f"{kind}, killed at a random moment", asked, each, place / "killed", Killer(rng)))
+        found.append(disturbed(f"{kind}, cut at a change of a file", asked, count, place / "cut", Cutter(rng)))
     return found
 
 
@@ -221,15 +221,14 @@ def _into(asked: Sequence[str], folder: Path) -> list[str]:
     return [*asked, f"hydra.{'sweep' if many else 'run'}.dir={folder}"]
 
 
-def start(asked: Sequence[str], before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-    """The command as a process, in a group of its own; `before` is called in it before all else."""
+def start(asked: Sequence[str]) -> subprocess.Popen[str]:
+    """The command as a process, in a group of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, *asked],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=before,
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
     )
 

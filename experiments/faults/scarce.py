@@ -6,14 +6,12 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from faults import kills
-from faults.load import usage
 from faults.tally import Tally
 
 _DISK = "64m"
@@ -32,7 +30,7 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         with small_disk(place / "disk") as disk:
             if disk:
                 found.append(kills.disturbed(f"{kind}, disk full", asked, count, disk, FullDisk(rng, disk)))
-        found.append(kills.disturbed(f"{kind}, no more handles", asked, count, place / "handles", FewHandles(rng)))
+        found.append(kills.disturbed(f"{kind}, no more handles", asked, count, place / "handles", NoHandles(rng)))
     return found
 
 
@@ -74,25 +72,17 @@ class FullDisk:
             filler.unlink()
 
 
-class FewHandles:
-    """Runs the command in a process that may open fewer files than it does undisturbed."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng, self.most = rng, 0
-
-    def undisturbed(self, asked: list[str], folder: Path) -> None:
-        """Runs the command to its end and counts the handles that it has from its first file on."""
-        process = kills.start(asked)
-        while process.poll() is None:
-            if folder.exists():
-                self.most = max(self.most, usage(process.pid)[0])
-            time.sleep(0.01)
-        ended(process)
+class NoHandles(kills.Killer):
+    """Runs the command as a process that from a moment on, drawn from the time that it takes undisturbed, can open no file."""
 
     def __call__(self, asked: list[str], folder: Path) -> tuple[bool, str]:
-        """One process with few handles."""
-        most = int(self.rng.integers(self.most - 4, self.most + 1))
-        return judged(kills.start(asked, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))))
+        """One process without handles."""
+        process = kills.start(asked)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self.rng.uniform(self.ready, self.whole))
+        with suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (0, 0))
+        return judged(process)
 
 
 def ended(process: subprocess.Popen[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import pandas as pd
 from losslab.record import Record
 from losslab.study.plan import Study
 from losslab.study.provenance import STREAMS
+
+_MANY = 4  # sentences of one kind that a reader takes in
 
 
 def missing(runs: pd.DataFrame) -> list[str]:
@@ -85,7 +88,15 @@ def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str], tuple[
 
 
 def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
-    """Sentences on choices that lie on the edge of what was tried."""
+    """Sentences on choices that lie on the edge of what was tried; one for all of them where there are many."""
+    found = [row for row in choices.to_dict("records") if row["edge"]]
+    if len(found) > _MANY:
+        counts = Counter(row["loss"] for row in found)
+        losses = ", ".join(f"`{loss}` ({count})" for loss, count in counts.most_common())
+        return [
+            f"{len(found)} of {len(choices)} times a loss did best at an edge of what was tried, and its optimum may lie beyond: "
+            f"{losses}; the table of what was tuned says where."
+        ]
     where = " (tuned at {at})" if len(study.places()) > 1 else ""
     said = "`{loss}` did best at {edge}" + where + ": its optimum may lie beyond."
-    return [said.format_map(row) for row in choices.to_dict("records") if row["edge"]]
+    return [said.format_map(row) for row in found]
