@@ -1,12 +1,27 @@
-"""Whether runs that are over were made by the code and from the data that are here now."""
+"""Whether runs that are over, or were stopped, were made by the code and from the data that are here now."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from losslab.record import Record, commit, versions
+
+
+def stamp(pairings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """What a checkpoint must agree in with those who go on from it: code, versions, and all that its runs are made of."""
+    return {"commit": commit(), "versions": versions(), "pairings": [dict(pairing) for pairing in pairings]}
+
+
+def is_of(checkpoint: Mapping[str, Any], wanted: Mapping[str, Any], what: object) -> bool:
+    """Whether a checkpoint bears this stamp; says so where it does not. Half a run by other code would be no run of either."""
+    if checkpoint.get("origin") == wanted:
+        return True
+    print(f"{what} was begun by other code or on other data, and begins anew.", file=sys.stderr, flush=True)
+    return False
 
 
 def changes(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
