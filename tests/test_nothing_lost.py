@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -359,6 +360,45 @@ def test_the_last_line_says_where_failures_are_told(
     assert "in two lines" not in out
 
 
+def test_the_last_line_says_it_whatever_launches_the_runs(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES, "l1", lambda pred, target: 1 / 0)
+    for how in ("hydra/launcher=basic", "hydra.sweeper.max_batch_size=2"):
+        folder = how.partition("=")[2]
+        status, out, _ = typed(f"-m loss=l1,mse seed=0,1 {how} hydra.sweep.dir={folder}")
+        assert status == 1
+        last = out.splitlines()[-1]
+        assert last.startswith("2 failed: the traceback of the first is in ")
+        assert f"{folder}/regression-friedman-l1-" in last
+
+
+@pytest.mark.parametrize("launcher", ["basic", "fused"])
+def test_ctrl_c_stops_a_whole_sweep_with_its_status(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    for module in ("losslab.module.RunModule", "losslab.fused.FusedModule"):
+        monkeypatch.setattr(f"{module}.on_train_epoch_end", stopped)
+    status, _, err = typed(f"-m loss=l1,mse hydra/launcher={launcher} hydra.sweep.dir=all")
+    assert (status, err.count("\n")) == (130, 2)
+    assert "Stopped. The same command repeats no run that is over and goes on from the last checkpoint" in err
+    assert read_records(tmp_path / "all") == []
+    assert signal.getsignal(signal.SIGINT) is before, "who calls losslab.run can be stopped again"
+
+
+def test_a_loss_that_ends_python_is_a_run_that_failed(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1000))
+    monkeypatch.setitem(LOSSES, "l1", lambda pred, target: (pred - target).mean(-1) if next(calls) < 2 else sys.exit(0))
+    assert typed("-m loss=l1,mse hydra.sweep.dir=all fused.size=1")[0] == 1
+    found = {record.loss: record for record in read_records(tmp_path / "all")}
+    assert found["mse"].status == "done"
+    assert found["l1"].reason == "RuntimeError: the loss or the model asked Python to exit"
+
+
 def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> None:
     line = "-m loss=mse,l1 hydra.sweep.dir=all"
     assert typed("-m loss=mse hydra.sweep.dir=all")[0] == 0
@@ -369,7 +409,9 @@ def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> Non
     replace(record, commit="0123456789ab", pairing=record.pairing | {"data": "f" * 16}).write(folder)
     _, out, _ = typed(line)
     assert "1 run that was over was trained by other code (commit 0123456789ab, now " in out or origin.commit() is None
-    assert "1 run that was over was trained on other data than are here now; overwrite=true trains them again." in out
+    said = "1 run that was over was trained on other data than are here now; overwrite=true trains them again."
+    assert said in out
+    assert said in typed("-m loss=mse hydra.sweep.dir=all")[1], "where nothing is trained now, the data are looked at"
 
 
 def test_a_stopped_run_in_a_folder_of_another_name_keeps_a_foreign_config(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def train(arguments: list[str]) -> int:
         command = Command()
         sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
         hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+        telling.failures(command.failed)
         return command.status
     except KeyboardInterrupt:
         anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
@@ -119,13 +120,17 @@ class Command:
 
     def __init__(self) -> None:
         self.status = 0
+        self.failed: list[Path] = []
 
     def __call__(self, cfg: DictConfig) -> None:
         """One run of a sweep under another launcher."""
         from hydra.core.hydra_config import HydraConfig
 
         settings = HydraConfig.get()
-        self.status = max(self.status, _run(cfg, Path(settings.runtime.output_dir), settings.job.num))
+        folder = Path(settings.runtime.output_dir)
+        status = _run(cfg, folder, settings.job.num)
+        self.failed += [folder] * (status == 1)
+        self.status = max(self.status, status)
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
         """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none.
@@ -151,7 +156,7 @@ class Command:
             say(audit(jobs, records, checked))
         for said in changes(outcome.over, once.values()):
             say(said)
-        telling.failures(once)
+        self.failed += [folder for folder, record in once.items() if record.status == "failed"]
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def refuse(self, error: config.BadRequest) -> NoReturn:
@@ -236,11 +241,12 @@ def _study(asked: StudyRequest) -> int:
             report.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
             for said in changes(over, records.values()):
                 telling.say(said)
-            telling.failures(records)
+            failed = [folder for folder, record in records.items() if record.status == "failed"]
+            telling.failures(failed)
     except (config.BadRequest, Halted) as error:
         print(f"train.py: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, Halted) else 2
-    return int(any(record.status == "failed" for record in records.values()))
+    return int(bool(failed))
 
 
 def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
@@ -285,7 +291,9 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
                     record.write(folder)
         except (config.BadRequest, Halted) as halted:
             print(f"train.py: {one_line(halted)}", file=sys.stderr)
-            return 1
+            if number is not None and isinstance(halted, Halted):  # the next run of a sweep would fare no better
+                raise SystemExit(1) from None
+            return 2 if isinstance(halted, config.BadRequest) else 1
         if number is None:
             print(trace, end="", file=sys.stderr)
     return telling.told(record, folder, number)

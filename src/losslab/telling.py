@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -32,10 +32,10 @@ def told(record: Record, folder: Path, number: int | None, again: bool = False) 
     if number is None:
         _tell_whole(record, folder)
         if again:
-            from losslab.origin import changes
+            from losslab.origin import of_code
 
             say("This run was over already and was not repeated; overwrite=true trains it again.")
-            for said in changes([record], []):
+            for said in of_code([record]):  # to read its data takes longer than all the rest
                 say(said)
     else:
         names = record.metric_names()
@@ -45,9 +45,8 @@ def told(record: Record, folder: Path, number: int | None, again: bool = False) 
     return int(record.status == "failed" or (record.status == "diverged" and number is None))
 
 
-def failures(records: Mapping[Path, Record]) -> None:
-    """Says where to look for what made runs fail."""
-    failed = [folder for folder, record in records.items() if record.status == "failed"]
+def failures(failed: Sequence[Path]) -> None:
+    """Says where to look for what made the runs in these folders fail."""
     if failed:
         of = "" if len(failed) == 1 else " of the first"
         say(f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again.")
