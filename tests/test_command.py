@@ -107,6 +107,12 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("-m hydra.sweeper.max_batch_size=x", ["max_batch_size must be a whole number"]),
     ("-m +hydra.callbacks.x._target_=os.system", ["cannot be set here"]),
     ("-m +hydra.sweeper.x=1", ["neither added nor deleted"]),
+    ("-m hydra.sweep.dir=a,b", ["'hydra.sweep.dir' holds for all runs of a sweep; give it one value"]),
+    ("-m hydra/launcher=fused,basic", ["'hydra/launcher' holds for all runs of a sweep"]),
+    ("-m hydra.launcher._target_=hydra_plugins.x,os.system", ["holds for all runs of a sweep"]),
+    ("--cfg job seed=0,1", ["'seed' was given several values"]),
+    ("model=own model.target=os:system", ["'os' is a module of Python itself"]),
+    ("model=own model.target=subprocess:Popen", ["'subprocess' is a module of Python itself"]),
     ("trainer.devices=2", ["one device", "CUDA_VISIBLE_DEVICES"]),
     ("-m trainer.devices=2 seed=0,1", ["one device", "CUDA_VISIBLE_DEVICES"]),
     ("+trainer.devices=2", ["one device", "CUDA_VISIBLE_DEVICES"]),
@@ -283,9 +289,38 @@ def test_two_runs_do_not_share_a_folder(typed, tmp_path: Path, capsys: pytest.Ca
         typed("-m seed=0,1 data.rows=300 hydra.sweep.subdir=same hydra.sweep.dir=all logger=none")
     assert stopped.value.code == 2
     assert "would share the folder" in capsys.readouterr().err
-    line = "-m seed=0,0 data.rows=300 trainer.max_epochs=1 hydra.sweep.dir=twice logger=none"
-    assert typed(line)[0] == 0
+    assert list(tmp_path.iterdir()) == [], "what was refused leaves nothing"
+    status, out, _ = typed("-m seed=0,0 data.rows=300 trainer.max_epochs=1 hydra.sweep.dir=twice logger=none")
+    assert status == 0
     assert len(read_records(tmp_path / "twice")) == 1
+    assert out.splitlines()[1] == "1 runs: 1 done."
+
+
+def test_a_sweep_that_is_refused_late_removes_nothing(
+    typed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each value is checked beside the first of the others; that the second of both do not go together shows in the jobs alone."""
+    small = "trainer.max_epochs=1 logger=none hydra.sweep.dir=all"
+    assert typed(f"-m data.rows=1000 data.batch_size=16 {small}")[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/*")}
+    with pytest.raises(SystemExit) as stopped:
+        typed(f"-m data.rows=1000,100 data.batch_size=16,512 overwrite=true {small}")
+    assert stopped.value.code == 2
+    assert "larger than the training split" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/*")} == before
+
+
+@pytest.mark.parametrize("word", ["overwrite=true", "overwrite=True", "++overwrite=true"])
+def test_who_stops_a_run_that_begins_anew_is_told_how_it_goes_on(
+    typed, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("losslab.request.check_command", stopped)
+    status, _, err = typed(word)
+    assert status == 130
+    assert "The same command without overwrite=true goes on from the last checkpoint" in err
 
 
 def test_another_launcher_gives_the_same_records(typed, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every file under conf/ is composed and checked."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,63 @@ from losslab.request import check_command
 
 ROOT = Path(__file__).resolve().parents[1]
 
-VALID = [
-    (task, data, loss, model)
-    for task in config.names("task")
-    for data, loss in itertools.product(config.fitting("data", task), config.fitting("loss", task))
-    for model in config.names("model")
-    if data in installed() and config.card("data", data).about["kind"] in config.card("model", model).about["kinds"]
-]
+FITTED = ("data", "corruption", "loss", "model")  # groups of which not each file goes with each; of the others all do
+GPU = ("trainer", "gpu")  # refused where there is none
 
 
-def test_every_valid_combination_composes() -> None:
-    for task, data, loss, model in VALID[:: max(1, len(VALID) // 40)]:
-        made = compose(f"task={task}", f"data={data}", f"loss={loss}", f"model={model}")
-        assert [made[g]["name"] for g in ("task", "data", "loss", "model")] == [task, data, loss, model]
+def combinations(task: str) -> Iterator[dict[str, str]]:
+    """Each choice of a data set that is there, a corruption and a loss that a task takes, and a model."""
+    offered = [config.fitting(group, task) for group in FITTED[:3]]
+    offered[0] = [name for name in offered[0] if name in installed()]
+    for names in itertools.product(*offered, config.names("model")):
+        yield dict(zip(FITTED, names, strict=True))
+
+
+def fits(chosen: dict[str, str]) -> bool:
+    data, model = config.card("data", chosen["data"]).about, config.card("model", chosen["model"]).about
+    return data["kind"] in model["kinds"] and not (data.get("one_split") and chosen["corruption"] != "none")
+
+
+@pytest.mark.parametrize("share", [50, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_combination_is_taken_or_refused_as_one_that_does_not_fit(share: int) -> None:
+    for task in config.names("task"):
+        base = compose(f"task={task}")
+        for chosen in itertools.islice(combinations(task), 0, None, share):
+            request = base | {group: config.card(group, name).values for group, name in chosen.items()}
+            if fits(chosen):
+                assert config.check(request) == request, chosen
+            else:
+                with pytest.raises(config.Incompatible):
+                    config.check(request)
+
+
+@pytest.mark.parametrize("share", [20, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_file_of_every_group_composes_with_every_task_that_takes_it(share: int) -> None:
+    """As Hydra composes it; what the test above puts together are the same values."""
+    asked = [
+        (task, group, name)
+        for task in config.names("task")
+        for group in config.GROUPS
+        if group != "task"
+        for name in (config.fitting(group, task) if group in FITTED[:3] else config.names(group))
+        if (group, name) != GPU and (group != "data" or name in installed())
+    ]
+    defaults = {task: compose(f"task={task}") for task in config.names("task")}
+    for task, group, name in asked[::share]:
+        usual = defaults[task]
+        chosen = {part: usual[part]["name"] for part in FITTED} | {group: name}
+        if group in ("data", "model"):  # those that fit one another, and a corruption that fits both
+            kind = [(data, model) for data in [name] if group == "data" for model in config.names("model")]
+            kind += [(data, name) for data in config.fitting("data", task) if group == "model" and data in installed()]
+            chosen |= {"corruption": "none"}
+            pairs = [
+                {"data": data, "model": model} for data, model in kind if fits(chosen | {"data": data, "model": model})
+            ]
+            if not pairs:  # a model of pictures, and a task without any
+                continue
+            chosen |= pairs[0]
+        made = compose(f"task={task}", *(f"{part}={file}" for part, file in chosen.items()))
+        assert made == usual | {part: config.card(part, file).values for part, file in chosen.items()}
 
 
 @pytest.mark.parametrize("group", config.GROUPS)

@@ -484,6 +484,27 @@ def test_a_fused_run_leaves_what_a_lone_run_leaves(tmp_path: Path) -> None:
     assert told(asked, tmp_path / "fused")[1] == [True] * 3
 
 
+@pytest.mark.parametrize("size", [1, 2], ids=["alone", "stacked"])
+def test_neither_the_order_nor_what_is_over_changes_a_bit(size: int, tmp_path: Path) -> None:
+    """Stacks of another size may differ in the last bits; one and the same size must not, whoever is in them."""
+    asked = [
+        compose("trainer=cpu", "data.rows=300", "logger=none", "trainer.max_epochs=2", f"seed={seed}", f"loss={loss}")
+        | {"fused": {"size": size, "audit": 0}}
+        for seed in range(2)
+        for loss in ("mse", "huber")
+    ]
+    whole = told(asked, tmp_path / "whole")[0]
+    turned = told(asked[::-1], tmp_path / "turned")[0][::-1]
+    told([asked[0], asked[3]], tmp_path / "some")
+    rest, again = told(asked, tmp_path / "some")
+    assert sorted(again) == [False, False, True, True]
+    for one, other, third in zip(whole, turned, rest, strict=True):
+        assert (one.fused, other.fused, third.fused) == (size,) * 3
+        assert one.metrics == other.metrics == third.metrics
+        assert one.curves == other.curves == third.curves
+        assert one.pairing == other.pairing == third.pairing
+
+
 def test_a_diverging_run_of_a_stack_is_recorded_as_if_alone(tmp_path: Path) -> None:
     asked = [
         compose("trainer=cpu", "data.rows=300", "optimizer=sgd", "logger=none", f"optimizer.lr={lr}")

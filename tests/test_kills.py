@@ -11,8 +11,9 @@ from faults import kills
 
 import losslab.fused
 import losslab.resume
+import losslab.run
 import losslab.trainer
-from losslab import cli, compose, config
+from losslab import cli, compose, config, sweep
 from losslab.jobs import Job, Stack
 from losslab.resume import Resumption
 
@@ -29,8 +30,8 @@ def _a_checkpoint_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
 
 
-def train(folder: Path) -> int:
-    return cli.train([*STACKS, f"hydra.sweep.dir={folder}"])
+def train(folder: Path, *more: str) -> int:
+    return cli.train([*STACKS, *more, f"hydra.sweep.dir={folder}"])
 
 
 def cut_at(patched: pytest.MonkeyPatch, owner: object, name: str, call: int) -> None:
@@ -81,6 +82,31 @@ def test_nothing_is_lost_where_a_process_is_killed(tmp_path: Path) -> None:
     asked = kills.COMMANDS["stacks"]
     tally = kills.disturbed("stacks", asked, 2, tmp_path, kills.Killer(np.random.default_rng(0)))
     assert (tally.tried, tally.lost, tally.doubled, tally.tracebacks, tally.stray) == (2, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("size", [4, 1], ids=["stacks", "alone"])
+def test_what_was_begun_by_other_code_begins_anew(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = f"fused.size={size}"
+    with monkeypatch.context() as patched:
+        patched.setattr("losslab.origin.commit", lambda: "before")
+        cut_at(patched, sweep if size > 1 else losslab.run, "outcome", 1)  # after the last epoch
+        with pytest.raises(PowerCut):
+            train(tmp_path / "stopped", asked)
+    capsys.readouterr()
+    assert train(tmp_path / "stopped", asked) == 0
+    assert capsys.readouterr().err.count(" was begun by other code or on other data, and begins anew.\n") == 1
+    assert train(tmp_path / "whole", asked) == 0
+    assert kills.left_by(tmp_path / "stopped") == kills.left_by(tmp_path / "whole")
+
+
+def test_what_another_process_removes_as_well_is_no_error(
+    jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Resumption(jobs(2))
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    kept.clear()
 
 
 Made = Callable[..., list[Job]]

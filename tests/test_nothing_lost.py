@@ -2,23 +2,28 @@
 
 import errno
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from faults import files, load, processes
 
-from losslab import BadRequest, cli, compose, config, origin, read_records, sweep
+from losslab import BadRequest, cli, compose, config, machine, origin, read_records, sweep, telling
 from losslab.claim import STUDY, claimed
+from losslab.jobs import Job
 from losslab.losses.base import LOSSES
-from losslab.record import Record, read_record, write_whole
+from losslab.record import Record, finished, read_record, write_whole
+from losslab.request import StudyRequest
 from losslab.run import run
-from losslab.torn import checkpoint
+from losslab.torn import checkpoint, set_aside
 
 SMALL = "data.rows=200 trainer.max_epochs=1 logger=none trainer=cpu"
 Typed = Callable[[str], tuple[int, str, str]]
@@ -123,6 +128,64 @@ def test_a_file_system_without_locks_gets_a_warning(
     assert "cannot be locked" in capsys.readouterr().err
 
 
+def test_a_lock_whose_folder_another_process_removes_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened, calls = os.open, iter(range(10))
+
+    def removed(path: Path, *more: int) -> int:
+        if next(calls) == 0:
+            Path(path).parent.rmdir()
+        return opened(path, *more)
+
+    monkeypatch.setattr("losslab.claim.os.open", removed)
+    with claimed([tmp_path / "all" / "run"]):
+        assert (tmp_path / "all" / ".losslab-runs").exists()
+    assert capsys.readouterr().err == "", "it is locked, and not gone without"
+
+
+def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_aside(tmp_path / "record.json", "its run is done again")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_record_is_moved_into_a_study_only_by_who_holds_its_run(tmp_path: Path) -> None:
+    request = compose(*SMALL.split())
+    job = Job(request, tmp_path / config.run_id(request), 0, {"study": {"name": "old"}, "phase": "confirm"})
+    job.folder.mkdir()
+    Record.of(request, "done", study=job.part).write(job.folder)
+    new = replace(job, part={"study": {"name": "new"}, "phase": "confirm"})
+    with another_process_holds(job.folder), pytest.raises(BadRequest, match="in the hands of process"):
+        sweep.train_all([new], lambda *_: None)
+    again: list[bool] = []
+    outcome = sweep.train_all([new], lambda job, record, was: again.append(was))
+    assert again == [True]
+    assert outcome.over == outcome.records == [read_record(job.folder)]
+    assert outcome.records[0].study == new.part
+
+
+def test_a_run_that_fails_leaves_what_another_process_has_made_of_it(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(request: dict, folder: Path) -> None:
+        folder.mkdir()
+        Record.of(request, "done").write(folder)
+        raise RuntimeError("too late")
+
+    monkeypatch.setattr("losslab.run.run", overtaken)
+    assert typed("hydra.run.dir=here")[0] == 1
+    assert read_record(tmp_path / "here").status == "done"
+
+
+def test_a_record_whose_request_this_version_does_not_know_is_none_of_its_own(tmp_path: Path) -> None:
+    request = compose(*SMALL.split())
+    old = {key: value for key, value in request.items() if key != "penalty"}
+    replace(Record.of(request, "done"), config=old).write(tmp_path)
+    assert finished(tmp_path, request) is None
+
+
 @pytest.mark.slow
 def test_processes_on_the_same_runs_lose_and_double_nothing(tmp_path: Path) -> None:
     (tally,) = processes.inject(5, 0, tmp_path)
@@ -156,6 +219,94 @@ def test_a_full_disk_stops_a_sweep_that_then_goes_on(
     assert status == 0
     assert out.count("(was over already)") == 1
     assert len(read_records(tmp_path / "all")) == 3
+
+
+@pytest.mark.parametrize("size", ["0", "1"], ids=["stacked", "alone"])
+def test_a_folder_that_becomes_read_only_stops_a_sweep_that_then_goes_on(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    line = f"-m loss=mse,l1 fused.size={size} hydra.sweep.dir=all"
+    replace_file = Path.replace
+
+    def read_only(path: Path, target: Path) -> Path:
+        if Path(target).name == "record.json":
+            raise PermissionError(errno.EACCES, "Permission denied", str(target))
+        return replace_file(path, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", read_only)
+        status, _, err = typed(line)
+    assert status == 1
+    assert err.count("\n") == 1
+    assert "Stopped, as nothing can be written: Permission denied (" in err
+    assert typed(line)[0] == 0
+    assert len(read_records(tmp_path / "all")) == 2
+
+
+def test_a_report_that_cannot_be_written_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "runs/report.html")
+
+    monkeypatch.setattr("losslab.study.report.make", read_only)
+    monkeypatch.setattr("losslab.record.whole_records", lambda _: ([None], []))
+    monkeypatch.setattr("losslab.study.conduct.conduct", lambda *_: ({}, []))
+    assert cli.main(["report", str(tmp_path)]) == 2
+    said = "Nothing can be written to runs/report.html: Read-only file system."
+    assert capsys.readouterr().err == f"losslab report: {said}\n"
+    study = SimpleNamespace(losses=["mse"], settings=list)
+    assert cli._study(StudyRequest(study, tmp_path, False)) == 1  # type: ignore[arg-type]
+    err = capsys.readouterr().err
+    assert err.startswith("train.py: Stopped, as the file system is read-only (runs/report.html).")
+    assert err.count("\n") == 1
+
+
+def test_short_memory_is_no_torn_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    torch.save({"weights": torch.ones(3)}, tmp_path / "last.ckpt")
+    monkeypatch.setattr(torch, "load", short)
+    with pytest.raises(RuntimeError, match="allocate"):
+        checkpoint(tmp_path / "last.ckpt")
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("shapes differ"), False),
+        (OSError(errno.ENOENT, "can't allocate memory"), False),
+    ],
+)
+def test_what_says_that_memory_is_short(error: Exception, short: bool) -> None:
+    assert machine.is_out_of_memory(error) == short
+
+
+def test_an_error_that_is_its_own_cause_is_looked_at_once() -> None:
+    error = ValueError("of a user's loss")
+    error.__cause__ = error
+    machine.raise_if_ended(error)
+
+
+def test_where_nobody_reads_any_more_what_trains_goes_on() -> None:
+    code = (
+        "import os, sys; from losslab.telling import say\n"
+        "reader, writer = os.pipe(); os.dup2(writer, 1); os.close(reader)\n"
+        "say('one'); say('two'); print('went on', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "went on\n")
+
+
+def test_what_a_terminal_cannot_show_stops_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    record = Record.of(compose("loss=mse"), "failed", "E: \udcff\x1b[31m red\nand more")
+    assert telling.told(record, Path("here"), 3) == 1
+    assert capsys.readouterr().out == "run 3: failed   here  E: \\udcff\\x1b[31m red\n"
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +360,45 @@ def test_the_last_line_says_where_failures_are_told(
     assert "in two lines" not in out
 
 
+def test_the_last_line_says_it_whatever_launches_the_runs(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES, "l1", lambda pred, target: 1 / 0)
+    for how in ("hydra/launcher=basic", "hydra.sweeper.max_batch_size=2"):
+        folder = how.partition("=")[2]
+        status, out, _ = typed(f"-m loss=l1,mse seed=0,1 {how} hydra.sweep.dir={folder}")
+        assert status == 1
+        last = out.splitlines()[-1]
+        assert last.startswith("2 failed: the traceback of the first is in ")
+        assert f"{folder}/regression-friedman-l1-" in last
+
+
+@pytest.mark.parametrize("launcher", ["basic", "fused"])
+def test_ctrl_c_stops_a_whole_sweep_with_its_status(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    for module in ("losslab.module.RunModule", "losslab.fused.FusedModule"):
+        monkeypatch.setattr(f"{module}.on_train_epoch_end", stopped)
+    status, _, err = typed(f"-m loss=l1,mse hydra/launcher={launcher} hydra.sweep.dir=all")
+    assert (status, err.count("\n")) == (130, 2)
+    assert "Stopped. The same command repeats no run that is over and goes on from the last checkpoint" in err
+    assert read_records(tmp_path / "all") == []
+    assert signal.getsignal(signal.SIGINT) is before, "who calls losslab.run can be stopped again"
+
+
+def test_a_loss_that_ends_python_is_a_run_that_failed(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1000))
+    monkeypatch.setitem(LOSSES, "l1", lambda pred, target: (pred - target).mean(-1) if next(calls) < 2 else sys.exit(0))
+    assert typed("-m loss=l1,mse hydra.sweep.dir=all fused.size=1")[0] == 1
+    found = {record.loss: record for record in read_records(tmp_path / "all")}
+    assert found["mse"].status == "done"
+    assert found["l1"].reason == "RuntimeError: the loss or the model asked Python to exit"
+
+
 def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> None:
     line = "-m loss=mse,l1 hydra.sweep.dir=all"
     assert typed("-m loss=mse hydra.sweep.dir=all")[0] == 0
@@ -219,7 +409,9 @@ def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> Non
     replace(record, commit="0123456789ab", pairing=record.pairing | {"data": "f" * 16}).write(folder)
     _, out, _ = typed(line)
     assert "1 run that was over was trained by other code (commit 0123456789ab, now " in out or origin.commit() is None
-    assert "1 run that was over was trained on other data than are here now; overwrite=true trains them again." in out
+    said = "1 run that was over was trained on other data than are here now; overwrite=true trains them again."
+    assert said in out
+    assert said in typed("-m loss=mse hydra.sweep.dir=all")[1], "where nothing is trained now, the data are looked at"
 
 
 def test_a_stopped_run_in_a_folder_of_another_name_keeps_a_foreign_config(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ class LosslabSweeper(BasicSweeper):
     """Hydra's own sweeper, without composing each job once more: `train.py` has checked the sweep before Hydra saw it."""
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Hydra's own; but where space or handles end, there is a sentence and no traceback."""
-        from losslab.machine import Halted, halting
+        """Hydra's own; but where space or handles end, or nothing can be written, there is a sentence and no traceback."""
+        from losslab.machine import Halted, must_be_written
 
         try:
-            with halting():
+            with must_be_written():
                 return super().sweep(arguments)
         except Halted as error:
             print(f"train.py: {error}", file=sys.stderr)
@@ -50,10 +50,10 @@ class FusedLauncher(Launcher):
         setup_globals()
         try:
             jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+            values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
         except BadRequest as error:
             self._forget()
             self.task_function.refuse(error)  # type: ignore[attr-defined]
-        values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
         returns = []
         for overrides, job, value in zip(job_overrides, jobs, values, strict=True):
             done = JobReturn(
@@ -66,9 +66,10 @@ class FusedLauncher(Launcher):
     def _forget(self) -> None:
         """Removes what Hydra has written for a sweep that was refused before its first run."""
         folder = Path(str(self.config.hydra.sweep.dir))
-        (folder / "multirun.yaml").unlink(missing_ok=True)
         with suppress(OSError):
-            folder.rmdir()  # only where nothing else is in it
+            if [path.name for path in folder.iterdir()] == ["multirun.yaml"]:  # else it is also another sweep's
+                (folder / "multirun.yaml").unlink()
+                folder.rmdir()
 
 
 store = ConfigStore.instance().store

@@ -21,6 +21,7 @@ except ImportError:  # not a Unix
 
 RUNS, STUDY = ".losslab-runs", ".losslab-study"  # files that hold nothing; a claim is a locked byte of one of them
 _TAKEN = (errno.EACCES, errno.EAGAIN)
+_TRIES = 100  # to open a file that other processes make and remove
 _FLOCK = "hhqqi4x"  # Linux's struct flock: type, whence, start, length, process
 
 
@@ -79,17 +80,19 @@ def _open(path: Path) -> int:
     """A file to lock bytes of; not one that another process is just removing."""
     if fcntl is None:
         raise OSError(errno.ENOLCK, "no locks")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.lockf(file, fcntl.LOCK_SH, 1, 0)  # byte 0: it is in use
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
-                return file
-        except OSError:
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):  # another process has just removed the file, or the folder that it had made
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.lockf(file, fcntl.LOCK_SH, 1, 0)  # byte 0: it is in use
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    return file
+            except OSError:
+                os.close(file)
+                raise
             os.close(file)
-            raise
-        os.close(file)
+    raise OSError(errno.ENOLCK, "no locks")
 
 
 def _lock(file: int, place: int, folder: Path) -> None:

@@ -66,12 +66,12 @@ def main(arguments: list[str] | None = None) -> int:
     except config.BadRequest as error:
         print(f"losslab {given.command}: {one_line(error)}", file=sys.stderr)
         return 2
-    except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
-        print(f"losslab {given.command}: Nothing can be written to {error.filename}.", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # `losslab losses | head`: who reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"losslab {given.command}: {one_line(_unwritten(error))}", file=sys.stderr)
+        return 2
     return status
 
 
@@ -105,9 +105,11 @@ def train(arguments: list[str]) -> int:
         command = Command()
         sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
         hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+        telling.failures(command.failed)
         return command.status
     except KeyboardInterrupt:
-        same = "The same command without overwrite=true" if "overwrite=true" in arguments else "The same command"
+        anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
+        same = "The same command without overwrite=true" if anew else "The same command"
         onward = "repeats no run that is over and goes on" if many else "goes on"
         print(f"\nStopped. {same} {onward} from the last checkpoint (one is made every two seconds).", file=sys.stderr)
         return 130
@@ -118,37 +120,43 @@ class Command:
 
     def __init__(self) -> None:
         self.status = 0
+        self.failed: list[Path] = []
 
     def __call__(self, cfg: DictConfig) -> None:
         """One run of a sweep under another launcher."""
         from hydra.core.hydra_config import HydraConfig
 
         settings = HydraConfig.get()
-        self.status = max(self.status, _run(cfg, Path(settings.runtime.output_dir), settings.job.num))
+        folder = Path(settings.runtime.output_dir)
+        status = _run(cfg, folder, settings.job.num)
+        self.failed += [folder] * (status == 1)
+        self.status = max(self.status, status)
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
-        """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none."""
+        """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none.
+
+        Raises BadRequest, before anything is trained, for jobs that cannot be.
+        """
         before_torch(job.request["trainer"] for job in jobs)
         from losslab.audit import audit
         from losslab.origin import changes
         from losslab.sweep import train_all
 
-        try:
-            outcome = train_all(jobs, self._tell)
-        except config.BadRequest as error:
-            self.refuse(error)
+        outcome = train_all(jobs, self._tell)
         records = outcome.records
-        counts = Counter(record.status for record in records)
-        print(f"{len(records)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
+        once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
+        counts = Counter(record.status for record in once.values())
+        say = telling.say
+        say(f"{len(once)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
         if outcome.stacked:
-            print(f"{outcome.stacked} trained in stacks.")
+            say(f"{outcome.stacked} trained in stacks.")
         for why, count in outcome.alone.most_common():
-            print(f"{count} trained alone: {why}.")
+            say(f"{count} trained alone: {why}.")
         if checked := jobs[0].request["fused"]["audit"]:
-            print(audit(jobs, records, checked))
-        for said in changes(outcome.over, records):
-            print(said)
-        telling.failures(dict(zip((job.folder for job in jobs), records, strict=True)))
+            say(audit(jobs, records, checked))
+        for said in changes(outcome.over, once.values()):
+            say(said)
+        self.failed += [folder for folder, record in once.items() if record.status == "failed"]
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def refuse(self, error: config.BadRequest) -> NoReturn:
@@ -209,28 +217,36 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
     return 0
 
 
+def _unwritten(error: OSError) -> str:
+    """A sentence for what could not be written."""
+    return f"Nothing can be written to {error.filename or 'the disk'}: {error.strerror or error}."
+
+
 def _study(asked: StudyRequest) -> int:
     """A study from its first trial to its report. Returns the exit status."""
     before_torch(
         asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
     )
-    from losslab.machine import Halted
-    from losslab.origin import changes
-    from losslab.study import report
-    from losslab.study.conduct import conduct
-    from losslab.study.gather import Asked
+    from losslab.machine import Halted, must_be_written
 
     try:
-        records, over = conduct(*asked)
-        print()
-        report.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
-        for said in changes(over, records.values()):
-            print(said)
-        telling.failures(records)
+        with must_be_written():
+            from losslab.origin import changes
+            from losslab.study import report
+            from losslab.study.conduct import conduct
+            from losslab.study.gather import Asked
+
+            records, over = conduct(*asked)
+            telling.say("")
+            report.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
+            for said in changes(over, records.values()):
+                telling.say(said)
+            failed = [folder for folder, record in records.items() if record.status == "failed"]
+            telling.failures(failed)
     except (config.BadRequest, Halted) as error:
         print(f"train.py: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, Halted) else 2
-    return int(any(record.status == "failed" for record in records.values()))
+    return int(bool(failed))
 
 
 def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
@@ -241,9 +257,9 @@ def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
 
 def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:
     """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
-    from losslab.claim import forget
+    from losslab.claim import claimed, forget
     from losslab.folder import check_folder
-    from losslab.machine import Halted, halting, raise_if_ended
+    from losslab.machine import Halted, must_be_written, raise_if_ended
     from losslab.record import Record, finished
 
     try:
@@ -266,13 +282,18 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
         trace = traceback.format_exc()
         try:
             raise_if_ended(error)
-            folder.mkdir(parents=True, exist_ok=True)
-            record = Record.of(config.canonical(asked), "failed", f"{type(error).__name__}: {error}", traceback=trace)
-            with halting():
-                record.write(folder)
-        except Halted as halted:
-            print(f"train.py: {halted}", file=sys.stderr)
-            return 1
+            plain = config.canonical(asked)
+            record = Record.of(plain, "failed", f"{type(error).__name__}: {error}", traceback=trace)
+            # the run's own claim is over, and another process may have trained it since
+            with must_be_written(), claimed([folder]):
+                folder.mkdir(parents=True, exist_ok=True)
+                if finished(folder, plain) is None:
+                    record.write(folder)
+        except (config.BadRequest, Halted) as halted:
+            print(f"train.py: {one_line(halted)}", file=sys.stderr)
+            if number is not None and isinstance(halted, Halted):  # the next run of a sweep would fare no better
+                raise SystemExit(1) from None
+            return 2 if isinstance(halted, config.BadRequest) else 1
         if number is None:
             print(trace, end="", file=sys.stderr)
     return telling.told(record, folder, number)

@@ -84,6 +84,7 @@ class FusedModule(pl.LightningModule):
         self.best_epoch = [1] * len(runs)
         self.best_value: list[float | None] = [None] * len(runs)
         self.curves: list[list[tuple[int, dict[str, float]]]] = [[] for _ in runs]
+        self.origin: dict[str, Any] = {}  # for checkpoints
         self._earlier_seconds, self._started = 0.0, 0.0
         self._gradient: Gradient | None = None
         self._losses: list[Tensor] = []
@@ -211,7 +212,9 @@ class FusedModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps what weights and optimizer do not tell."""
-        checkpoint |= {"fit_seconds": self.fit_seconds} | {name: getattr(self, name) for name in _KEPT}
+        checkpoint |= {"fit_seconds": self.fit_seconds, "origin": self.origin} | {
+            name: getattr(self, name) for name in _KEPT
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on from there."""

@@ -15,7 +15,8 @@ _ENDED = {
     errno.EMFILE: "this process may open no more files",
     errno.ENFILE: "this machine may open no more files",
 }
-_SAYS_TORCH = "can't allocate memory"  # a RuntimeError of its allocator for CPUs
+# what torch says of it in a RuntimeError: its allocator for CPUs, the driver, and a library that finds none left for itself
+_SAYS_TORCH = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 
 
 class Halted(Exception):
@@ -35,17 +36,36 @@ def halting() -> Iterator[None]:
 def raise_if_ended(error: BaseException) -> None:
     """Raises Halted where an error, or what led to it, says that no other run would fare better."""
     cause: BaseException | None = error
-    while cause:
+    seen: list[BaseException] = []
+    while cause and cause not in seen:  # an error may name itself as its cause
         if isinstance(cause, OSError) and cause.errno in _ENDED:
-            where = f" ({cause.filename})" if cause.filename else ""
-            raise Halted(
-                f"Stopped, as {_ENDED[cause.errno]}{where}. Once that is mended the same command goes on; it repeats no run that is over."
-            ) from error
+            raise _halted(_ENDED[cause.errno], cause) from error
+        seen.append(cause)
         cause = cause.__cause__ or cause.__context__
+
+
+@contextmanager
+def must_be_written() -> Iterator[None]:
+    """Raises Halted for whatever keeps a result from the disk, as a folder that has become read-only: it would keep the next one."""
+    try:
+        yield
+    except OSError as error:
+        raise_if_ended(error)
+        raise _halted(f"nothing can be written: {error.strerror}", error) from error
+
+
+def _halted(why: str, error: OSError) -> Halted:
+    where = f" ({error.filename})" if error.filename else ""
+    return Halted(
+        f"Stopped, as {why}{where}. Once that is mended the same command, without overwrite=true, goes on; it repeats no run "
+        "that is over."
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory is short, on a GPU or beside it."""
     import torch
 
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or _SAYS_TORCH in str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in str(error) for said in _SAYS_TORCH)

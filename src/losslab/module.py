@@ -91,6 +91,7 @@ class RunModule(pl.LightningModule):
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
         self.curves: list[dict[str, float]] = []
+        self.origin: dict[str, Any] = {}  # for checkpoints
         self._earlier_seconds, self._started = 0.0, 0.0
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
@@ -177,6 +178,7 @@ class RunModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps what the weights do not tell."""
         checkpoint |= {"fit_seconds": self.fit_seconds, "diverged_in": self.diverged_in, "curves": self.curves}
+        checkpoint["origin"] = self.origin
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on counting, and drawing the curves."""

@@ -1,20 +1,36 @@
-"""Whether runs that are over were made by the code and from the data that are here now."""
+"""Whether runs that are over, or were stopped, were made by the code and from the data that are here now."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from losslab.record import Record, commit, versions
 
 
+def stamp(pairings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """What a checkpoint must agree in with those who go on from it: code, versions, and all that its runs are made of."""
+    return {"commit": commit(), "versions": versions(), "pairings": [dict(pairing) for pairing in pairings]}
+
+
+def is_of(checkpoint: Mapping[str, Any], wanted: Mapping[str, Any], what: object) -> bool:
+    """Whether a checkpoint bears this stamp; says so where it does not. Half a run by other code would be no run of either."""
+    if checkpoint.get("origin") == wanted:
+        return True
+    print(f"{what} was begun by other code or on other data, and begins anew.", file=sys.stderr, flush=True)
+    return False
+
+
 def changes(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
     """A sentence on each way in which runs that were over, among all `records` of a sweep, are not what would be trained now."""
-    return [*_of_code(over), *_of_data(over, records)]
+    return [*of_code(over), *_of_data(over, records)]
 
 
-def _of_code(over: Sequence[Record]) -> list[str]:
+def of_code(over: Sequence[Record]) -> list[str]:
+    """The sentence on runs that were over and are of other code."""
     now = versions() | {"commit": commit()}
     differing: dict[str, set[str]] = defaultdict(set)
     count = 0
@@ -31,17 +47,31 @@ def _of_code(over: Sequence[Record]) -> list[str]:
 
 
 def _of_data(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
-    """Data are known by the hash of their rows; what is here now shows in the runs that were trained now."""
+    """Data are known by the hash of their rows; what is here now shows in the runs that were trained now, else it is read."""
     old = {id(record) for record in over}
     here: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if id(record) not in old and record.pairing:
             here[_asked(record)].add(record.pairing["data"])
+    for asked, record in {_asked(record): record for record in over}.items():
+        if asked not in here:
+            here[asked] = _read(record.config["data"], record.seed)
     count = sum(
         bool(record.pairing and (now := here.get(_asked(record))) and record.pairing["data"] not in now)
         for record in over
     )
     return [f"{_runs(count)} on other data than are here now; overwrite=true trains them again."] if count else []
+
+
+def _read(asked: Mapping[str, Any], seed: int) -> set[str]:
+    """The hash of the rows that are here now; none where they are not here."""
+    from losslab.data import load  # imports torch
+
+    here = dict(asked) | ({"download": False} if "download" in asked else {})
+    try:
+        return {load(here, seed)[0].fingerprint}
+    except Exception:  # whatever keeps them from being read: nothing can be said of them
+        return set()
 
 
 def _asked(record: Record) -> str:

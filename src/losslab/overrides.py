@@ -43,7 +43,10 @@ def axes(overrides: Sequence[str]) -> dict[str, list[str]]:
         choices = _choices(text)
         for choice in choices:
             _check_choice(choice)
-        found[read(text).get_key_element()] = choices
+        key = read(text).get_key_element()
+        if len(choices) > 1 and key.startswith("hydra"):
+            raise BadRequest(f"'{key}' holds for all runs of a sweep; give it one value.")
+        found[key] = choices
     if (runs := math.prod(map(len, found.values()))) > MOST_RUNS:
         raise BadRequest(f"That would be {runs:,} runs; a sweep takes at most {MOST_RUNS:,}.")
     return found

@@ -20,6 +20,8 @@ def check(key: str, target: str) -> None:
         raise BadRequest(
             f"{key} must name a function or class as 'module:name', such as 'my_models:Net'; '{target}' does not."
         )
+    if module.split(".")[0] in sys.stdlib_module_names:
+        raise BadRequest(f"{key}='{target}': '{module}' is a module of Python itself; name one that holds a model.")
     with _from_here():
         try:
             found = find_spec(module)

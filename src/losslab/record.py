@@ -194,7 +194,10 @@ def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
     then, now = (
         {key: value for key, value in asked.items() if key not in WHERE_AND_HOW} for asked in (record.config, request)
     )
-    return record if then == now or run_id(record.config) == run_id(request) else None  # a run's id takes a millisecond
+    try:
+        return record if then == now or run_id(record.config) == run_id(request) else None  # an id takes a millisecond
+    except ValueError:  # its request is none of this version's
+        return None
 
 
 def read_records(folder: Path) -> list[Record]:

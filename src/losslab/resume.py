@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,10 @@ class Resumption:
     def clear(self) -> None:
         """Removes all that was kept; to be called when all runs are over."""
         if self.folder.exists():
-            shutil.rmtree(self.folder)
-            if not any(self.folder.parent.iterdir()):
+            shutil.rmtree(
+                self.folder, ignore_errors=True
+            )  # the same sweep, just over in another process, may do it as well
+            with suppress(OSError):  # another sweep keeps something there
                 self.folder.parent.rmdir()
 
     def _name(self, job: Job) -> str:

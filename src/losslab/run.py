@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from losslab import config, corruption, data, losses, models, tasks, torn, trainer
+from losslab import config, corruption, data, losses, models, origin, tasks, torn, trainer
 from losslab.claim import claimed
 from losslab.device import describe
 from losslab.events import mend_events
@@ -150,8 +150,9 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
     started = time.perf_counter()
     parts = prepare(request)
     pairing = parts.pairing()
+    made_by = origin.stamp([pairing])
 
-    resumed = open_folder(folder, request)
+    resumed = open_folder(folder, request, made_by)
     module = RunModule(
         parts.task,
         parts.model,
@@ -163,6 +164,7 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
         parts.steps,
         trainer.precision(request),
     )
+    module.origin = made_by
     rows = parts.rows
     seen = Snapshot(
         rows.inputs,
@@ -202,10 +204,10 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
     return record
 
 
-def open_folder(folder: Path, request: Mapping[str, Any]) -> Path | None:
+def open_folder(folder: Path, request: Mapping[str, Any], made_by: Mapping[str, Any]) -> Path | None:
     """Makes the folder of a run, with its config; returns the checkpoint that it is to go on from, if it was stopped before."""
     last = folder / "checkpoints" / "last.ckpt"
-    resumed = not request["overwrite"] and _can_go_on(folder)
+    resumed = not request["overwrite"] and _can_go_on(folder, made_by)
     if not resumed:
         clear_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -221,13 +223,15 @@ def outcome(diverged_in: int | None, epochs: int) -> dict[str, Any]:
     return {"status": "done", "reason": None, "epochs": epochs}
 
 
-def _can_go_on(folder: Path) -> bool:
-    """Whether a folder holds the checkpoints of a lone run that has not diverged. All others start anew, to the same end."""
+def _can_go_on(folder: Path, made_by: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the checkpoints of a lone run, `made_by` the same, that has not diverged. All others start anew."""
     checkpoints = folder / "checkpoints"
     last = torn.checkpoint(checkpoints / "last.ckpt")
     if last is None or not {"diverged_in", "curves"} <= last.keys() or last["diverged_in"] is not None:
         return False
     if torn.checkpoint(checkpoints / "best.ckpt", ("epoch", "state_dict")) is None:
+        return False
+    if not origin.is_of(last, made_by, folder):
         return False
     mend_events(folder, last)
     return True

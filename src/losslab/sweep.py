@@ -22,7 +22,8 @@ from losslab.events import write_events
 from losslab.folder import check_folder, check_writable, clear_folder
 from losslab.fused import FusedModule, StackedBatches
 from losslab.jobs import Job, Stack
-from losslab.machine import halting, is_out_of_memory, raise_if_ended
+from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if_ended
+from losslab.origin import is_of, stamp
 from losslab.pace import fastest_size
 from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, finished, hyperparameters
@@ -105,8 +106,8 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
 def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
     """Trains every job that is not over, and tells of each as it ends.
 
-    Raises BadRequest, before anything is trained, where a folder cannot be written, would hold two runs, or holds one that
-    another process is training; Halted where space or handles end.
+    Raises BadRequest, before anything is trained or removed, where a job is wrong in itself, or its folder cannot be written,
+    would hold two runs, or holds one that another process is training; Halted where space or handles end.
     """
     asked: dict[Path, Job] = {}
     for job in jobs:
@@ -114,18 +115,21 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
         if other is not job and config.run_id(other.request) != config.run_id(job.request):
             raise config.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
     over = {folder: record for folder, job in asked.items() if (record := finished(folder, job.request))}
+    over = {folder: record for folder, record in over.items() if not _moved(asked[folder], record)}
     left = [job for folder, job in asked.items() if folder not in over]
     for folder in {job.folder if job.folder.exists() else job.folder.parent: None for job in left}:
         check_writable(folder)
     for job in left:
         check_folder(job.folder, job.request)
+    misfits = {job.folder: why for job in left if (why := _misfit(job))}
     forget(over)
     with halting(), claimed(job.folder for job in left):
-        return replace(_train_all(jobs, over, tell), over=tuple(over.values()))
+        return _train_all(jobs, over, misfits, tell)
 
 
-def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], tell: Tell) -> Outcome:
+def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mapping[Path, str], tell: Tell) -> Outcome:
     records: dict[Path, Record] = {}
+    were_over: list[Record] = []
     open_jobs: list[Job] = []
     seen: set[Path] = set()
     for job in jobs:
@@ -133,12 +137,13 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], tell: Tell) -> 
             continue
         seen.add(job.folder)
         if record := over.get(job.folder) or finished(job.folder, job.request):
-            if job.part and record.study != job.part:  # trained for an earlier form of the study
+            if _moved(job, record):
                 record = replace(record, study=job.part)
                 record.write(job.folder)
             records[job.folder] = record
+            were_over.append(record)
             tell(job, record, True)
-        elif reason := _misfit(job):
+        elif reason := misfits.get(job.folder):
             records[job.folder] = _record(job, "skipped", reason)
             tell(job, records[job.folder], False)
         else:
@@ -156,7 +161,7 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], tell: Tell) -> 
                 bar.finish(job.request["trainer"]["max_epochs"])
                 tell(job, record, False)
     resumption.clear()
-    return Outcome([records[job.folder] for job in jobs], stacked, alone)
+    return Outcome([records[job.folder] for job in jobs], stacked, alone, were_over)
 
 
 def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator[tuple[Job, Record, str | None]]:
@@ -196,6 +201,11 @@ def train_alone(job: Job) -> Record:
         return _record(job, "failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
 
+def _moved(job: Job, record: Record) -> bool:
+    """Whether a run was trained for an earlier form of the study that it is now part of."""
+    return bool(job.part) and record.study != job.part
+
+
 def _misfit(job: Job) -> str | None:
     """Why the parts of a job do not fit one another, or None."""
     try:
@@ -208,8 +218,9 @@ def _misfit(job: Job) -> str | None:
 def _record(job: Job, status: str, reason: str, **rest: Any) -> Record:
     """Writes the record of a job that was not trained to an end."""
     record = Record.of(job.request, status, reason, study=job.part, **rest)
-    job.folder.mkdir(parents=True, exist_ok=True)
-    record.write(job.folder)
+    with must_be_written():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        record.write(job.folder)
     return record
 
 
@@ -232,10 +243,13 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
         raise Unstackable(why)
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
+    module.origin = stamp(pairings)
     fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
     ready = time.perf_counter()
-    whole = torn.checkpoint(checkpoint, onward="its stack begins anew") is not None
-    trainer.fit(fitter, module, batches, checkpoint if whole else None)
+    kept = torn.checkpoint(checkpoint, onward="its stack begins anew")
+    same = kept is not None and is_of(kept, module.origin, f"A stack of {len(runs)} runs")
+    del kept  # the weights of a whole stack
+    trainer.fit(fitter, module, batches, checkpoint if same else None)
     fit_seconds = module.fit_seconds
     trained = time.perf_counter()
     last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
@@ -264,7 +278,7 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
 
 def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, record: Record) -> None:
     """Leaves what a lone run would have left: config, checkpoints, events, and the record last."""
-    open_folder(folder, parts.request | {"overwrite": True})
+    open_folder(folder, parts.request | {"overwrite": True}, module.origin)
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     steps = parts.batches.steps

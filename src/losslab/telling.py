@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,19 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from losslab.values import one_line
+
 if TYPE_CHECKING:
     from losslab.record import Record
+
+
+def say(text: str) -> None:
+    """Prints a line at once. Where nobody reads any more, as after a lost connection, what trains goes on all the same."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def told(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
@@ -19,30 +32,24 @@ def told(record: Record, folder: Path, number: int | None, again: bool = False) 
     if number is None:
         _tell_whole(record, folder)
         if again:
-            from losslab.origin import changes
+            from losslab.origin import of_code
 
-            print("This run was over already and was not repeated; overwrite=true trains it again.")
-            for said in changes([record], []):
-                print(said)
+            say("This run was over already and was not repeated; overwrite=true trains it again.")
+            for said in of_code([record]):  # to read its data takes longer than all the rest
+                say(said)
     else:
         names = record.metric_names()
         result = f"best test {names[0]} {_number(record.metrics[f'best/test/{names[0]}'])}" if names else ""
-        words = (record.reason or result).partition("\n")[0]
-        print(
-            f"run {number}: {record.status:8} {folder.name}  {words}{'  (was over already)' * again}",
-            flush=True,
-        )
+        words = one_line((record.reason or result).partition("\n")[0])
+        say(f"run {number}: {record.status:8} {folder.name}  {words}{'  (was over already)' * again}")
     return int(record.status == "failed" or (record.status == "diverged" and number is None))
 
 
-def failures(records: Mapping[Path, Record]) -> None:
-    """Says where to look for what made runs fail."""
-    failed = [folder for folder, record in records.items() if record.status == "failed"]
+def failures(failed: Sequence[Path]) -> None:
+    """Says where to look for what made the runs in these folders fail."""
     if failed:
         of = "" if len(failed) == 1 else " of the first"
-        print(
-            f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again."
-        )
+        say(f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again.")
 
 
 def _tell_whole(record: Record, folder: Path) -> None:
@@ -56,9 +63,9 @@ def _tell_whole(record: Record, folder: Path) -> None:
     if record.metrics:
         Console().print(table)
     if record.reason:
-        print(f"{record.status}: {record.reason}")
-    print(f"Record:      {folder / 'record.json'}")
-    print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
+        say(f"{record.status}: {one_line(record.reason)}")
+    say(f"Record:      {folder / 'record.json'}")
+    say(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
 
 
 def _number(value: Any) -> str:

@@ -9,11 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from losslab.machine import is_out_of_memory
+
 
 def set_aside(path: Path, onward: str) -> None:
     """Renames a torn file to `<name>.torn`, in the place of one that lay there, and says so; `onward`: what comes of it."""
     name = path.name.replace(".tfevents", "") + ".torn"  # TensorBoard reads whatever has that word in its name
-    path.replace(path.with_name(name))
+    try:
+        path.replace(path.with_name(name))
+    except FileNotFoundError:  # another process has just done it, and said so
+        return
     print(f"{path} is torn: it is set aside as {name}, and {onward}.", file=sys.stderr, flush=True)
 
 
@@ -32,9 +37,9 @@ def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begi
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except MemoryError:
-        raise
     except Exception as error:  # what a reader meets in a torn file is without limit
+        if is_out_of_memory(error):  # says nothing of the file
+            raise
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # these come of what the file says
             raise
     if isinstance(found, dict) and found.keys() >= set(keys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from losslab.events import session
 from losslab.figures import Figures
@@ -157,12 +159,19 @@ def precision(request: Mapping[str, Any]) -> torch.dtype:
 
 
 def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: Path | None) -> None:
-    """Trains to the end, from the checkpoint `resumed` where there is one. Raises KeyboardInterrupt after Ctrl-C."""
+    """Trains to the end, from the checkpoint `resumed` where there is one. Raises KeyboardInterrupt after Ctrl-C and SIGTERM."""
     batches.device = fitter.strategy.root_device
+    ctrl_c = signal.getsignal(signal.SIGINT)
     with quiet():
         try:
             fitter.fit(module, batches, ckpt_path=resumed, weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C
+        except SystemExit as stop:
+            if isinstance(
+                stop.__context__, KeyboardInterrupt
+            ):  # Lightning ends the process, and has made it deaf to Ctrl-C
+                signal.signal(signal.SIGINT, ctrl_c)
+            elif not isinstance(stop, SIGTERMException):
+                raise RuntimeError("the loss or the model asked Python to exit") from stop
             raise KeyboardInterrupt from None
     module.to(batches.device)  # Lightning takes it off the GPU
 

@@ -12,8 +12,8 @@ class BadRequest(ValueError):
     """A request that cannot be met; its text is one sentence saying what was wrong and what would be right."""
 
 
-def one_line(error: Exception) -> str:
-    """What a refusal says, on one line that a terminal can show: no line breaks, no escapes, not more than a screen."""
+def one_line(error: Exception | str) -> str:
+    """What a refusal or a record says, on one line that a terminal can show: no line breaks, no escapes, not more than a screen."""
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(error))
     return text if len(text) <= 3000 else f"{text[:1500]} ... {text[-1500:]}"
 

@@ -17,6 +17,7 @@ from losslab.record import Record, commit, whole_records, write_whole
 from losslab.study import tuning
 from losslab.study.plan import NAME, Study, last_asked
 from losslab.sweep import train_all
+from losslab.telling import say
 
 
 def conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
@@ -47,13 +48,10 @@ def _conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record],
 
     choices = None
     if "tuned" in study.rates:
-        print(
-            f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each.",
-            flush=True,
-        )
+        say(f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each.")
         choices = tuning.tune(study, folder, train)
     jobs = comparison(study, folder, choices)
-    print(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.", flush=True)
+    say(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.")
     train(jobs)
     return records, over
 
