@@ -426,3 +426,17 @@ def test_a_stopped_run_in_a_folder_of_another_name_keeps_a_foreign_config(tmp_pa
 def test_a_thousand_records_are_no_load(tmp_path: Path) -> None:
     for tally in load.inject(1000, 0, tmp_path / "all"):
         assert (tally.lost, tally.doubled, tally.tracebacks) == (0, 0, 0)
+
+
+def test_where_no_file_can_be_opened_the_request_is_not_blamed(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_handles(*_: object, **__: object) -> None:
+        try:
+            raise OSError(errno.EMFILE, "Too many open files", "conf/config.yaml")
+        finally:
+            raise UnboundLocalError("cannot access local variable 'f'")  # as Hydra does
+
+    monkeypatch.setattr("losslab.request.hydra_compose", no_handles)
+    status, _, err = typed("seed=1")
+    assert status == 1
+    assert err.startswith("train.py: Stopped, as this process may open no more files (conf/config.yaml).")
+    assert err.count("\n") == 1

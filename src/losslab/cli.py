@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 
 from losslab import config, telling
+from losslab.machine import Halted, must_be_written, raise_if_ended
 from losslab.values import one_line
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def train(arguments: list[str]) -> int:
                 asked = check_command(given.overrides, given.multirun)
             elif not (given.hydra_help or given.shell_completion):
                 check_shown(given.overrides, given.package, given.resolve)
-        except config.BadRequest as error:
+        except (config.BadRequest, Halted) as error:
             print(f"train.py: {one_line(error)}", file=sys.stderr)
-            return 2
+            return 1 if isinstance(error, Halted) else 2
         if isinstance(asked, StudyRequest):
             many = True
             return _study(asked)
@@ -227,8 +228,6 @@ def _study(asked: StudyRequest) -> int:
     before_torch(
         asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
     )
-    from losslab.machine import Halted, must_be_written
-
     try:
         with must_be_written():
             from losslab.origin import changes
@@ -259,7 +258,6 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
     """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
     from losslab.claim import claimed, forget
     from losslab.folder import check_folder
-    from losslab.machine import Halted, must_be_written, raise_if_ended
     from losslab.record import Record, finished
 
     try:

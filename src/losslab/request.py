@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from losslab import config, jobs
 from losslab.config import BadRequest, Incompatible
 from losslab.folder import check_folder, check_writable
+from losslab.machine import raise_if_ended
 from losslab.overrides import axes, is_group, read, single
 from losslab.study import plan
 from losslab.study.plan import Study
@@ -186,7 +187,8 @@ def _chosen(
 def _composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
     try:
         return hydra_compose("config", overrides=list(overrides), return_hydra_config=with_hydra)
-    except Exception as error:  # whatever it is, the words did it: nothing else differs between two compositions
+    except Exception as error:
+        raise_if_ended(error)  # else the words did it, whatever it is: nothing else differs between two compositions
         raise BadRequest(_diagnosis(overrides, error)) from error
 
 

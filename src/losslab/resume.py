@@ -77,9 +77,8 @@ class Resumption:
     def clear(self) -> None:
         """Removes all that was kept; to be called when all runs are over."""
         if self.folder.exists():
-            shutil.rmtree(
-                self.folder, ignore_errors=True
-            )  # the same sweep, just over in another process, may do it as well
+            # the same sweep, just over in another process, may do it as well
+            shutil.rmtree(self.folder, ignore_errors=True)
             with suppress(OSError):  # another sweep keeps something there
                 self.folder.parent.rmdir()
 
