@@ -23,6 +23,7 @@ AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scr
     "imbalance": ["imbalance/figure.py experiments/imbalance"],
     "imbalance_long_tail": ["imbalance/figure.py experiments/imbalance_long_tail"],
     "label_noise": ["label_noise/figure.py"],
+    "leverage": ["leverage/figure.py"],
     "taught_claims": ["taught_claims/claims.py"],
 }
 
