@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faults import kills
+from faults import kills, scarce
 
 import losslab.fused
 import losslab.resume
@@ -107,6 +107,16 @@ def test_what_another_process_removes_as_well_is_no_error(
     kept = Resumption(jobs(2))
     monkeypatch.setattr(Path, "exists", lambda _: True)
     kept.clear()
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_where_a_real_disk_is_full(tmp_path: Path) -> None:
+    with scarce.small_disk(tmp_path / "disk") as disk:
+        if disk is None:
+            pytest.skip("only root may mount a small disk")
+        fault = scarce.FullDisk(np.random.default_rng(0), disk)
+        tally = kills.disturbed("stacks", [*kills.COMMANDS["stacks"], *SMALL], 1, disk, fault)
+    assert (tally.tried, tally.lost, tally.doubled, tally.tracebacks, tally.stray) == (1, 0, 0, 0, 0)
 
 
 Made = Callable[..., list[Job]]
