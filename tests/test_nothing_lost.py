@@ -440,3 +440,17 @@ def test_where_no_file_can_be_opened_the_request_is_not_blamed(typed: Typed, mon
     assert status == 1
     assert err.startswith("train.py: Stopped, as this process may open no more files (conf/config.yaml).")
     assert err.count("\n") == 1
+
+
+def test_a_writing_thread_that_fails_leaves_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", b"events")
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+    small = ["data.rows=200", "trainer.max_epochs=1", "trainer=cpu"]
+    assert cli.train([*small, "logger.figures=0", f"hydra.run.dir={tmp_path / 'one'}"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("train.py: Stopped, as the disk is full (events).")

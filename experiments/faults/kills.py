@@ -50,7 +50,7 @@ class Disturbance(Protocol):
 
 
 def inject(count: int, seed: int, folder: Path) -> list[Tally]:
-    """Kills processes at `count` random moments in all, and cuts each kind of command at `count` random changes of files.
+    """Kills processes at `count` random moments in all, and cuts each command at half as many random changes of files.
 
     A process is killed with SIGKILL, stopped with Ctrl-C or asked to end with SIGTERM. A change of a file is the making, writing,
     renaming or removing of one; there, in a process of our own, the power goes.
@@ -61,7 +61,7 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
     for kind, asked in COMMANDS.items():
         place = folder / kind.replace(" ", "_")
         found.append(disturbed(f"{kind}, killed at a random moment", asked, each, place / "killed", Killer(rng)))
-        found.append(disturbed(f"{kind}, cut at a change of a file", asked, count, place / "cut", Cutter(rng)))
+        found.append(disturbed(f"{kind}, cut at a change of a file", asked, -(-count // 2), place / "cut", Cutter(rng)))
     return found
 
 

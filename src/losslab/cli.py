@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 
 from losslab import config, telling
-from losslab.machine import Halted, must_be_written, raise_if_ended
+from losslab.machine import Halted, must_be_written, raise_if_ended, threads_say_no_more
 from losslab.values import one_line
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     return status
 
 
+@threads_say_no_more()
 def train(arguments: list[str]) -> int:
     """`python train.py`: checks the request, then runs it, a sweep through Hydra. Returns the exit status.
 

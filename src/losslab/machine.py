@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,8 +56,24 @@ def must_be_written() -> Iterator[None]:
         raise _halted(f"nothing can be written: {error.strerror}", error) from error
 
 
+@contextmanager
+def threads_say_no_more() -> Iterator[None]:
+    """No traceback of a thread that cannot write: TensorBoard's hands its error on to the main thread, which says what happened."""
+    before = threading.excepthook
+
+    def hook(given: threading.ExceptHookArgs) -> None:
+        if not isinstance(given.exc_value, OSError):
+            before(given)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
 def _halted(why: str, error: OSError) -> Halted:
-    where = f" ({error.filename})" if error.filename else ""
+    where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
     return Halted(
         f"Stopped, as {why}{where}. Once that is mended the same command, without overwrite=true, goes on; it repeats no run "
         "that is over."
