@@ -34,24 +34,33 @@ def main(names: Sequence[str]) -> int:
     if unknown := [name for name in names if name not in known]:
         print(f"There is no recipe '{unknown[0]}'; the recipes are: {', '.join(known)}.", file=sys.stderr)
         return 2
-    failed = []
-    for name in names or known:
+    trained = []
+    for name in (
+        names or known
+    ):  # all of them first: what is published changes files that git holds, and records would say so
         started = time.perf_counter()
-        if not rebuild(name):
-            failed.append(name)
+        if train(name):
+            trained.append(name)
         print(f"{name}: {(time.perf_counter() - started) / 60:.1f} minutes", flush=True)
-    if failed:
+    done = [name for name in trained if publish(name)]
+    if failed := [name for name in names or known if name not in done]:
         print(f"Not rebuilt, for the reasons above: {', '.join(failed)}.", file=sys.stderr)
     return int(bool(failed))
 
 
-def rebuild(name: str) -> bool:
-    """Trains one recipe, reports, and puts records and figures beside its page. Whether all of that went well."""
-    runs, page = ROOT / "runs" / name, HERE / name / "README.md"
+def train(name: str) -> bool:
+    """Trains one recipe and reports. Whether that went well."""
     losslab = Path(sys.executable).with_name("losslab")
-    commands = [[sys.executable, "train.py", f"experiment={name}"], [str(losslab), "report", str(runs)]]
-    if not all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands):
-        return False
+    commands = [
+        [sys.executable, "train.py", f"experiment={name}"],
+        [str(losslab), "report", str(ROOT / "runs" / name)],
+    ]
+    return all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands)
+
+
+def publish(name: str) -> bool:
+    """Puts records and figures of one recipe beside its page, and makes what the page shows beside them. Whether that went well."""
+    runs, page = ROOT / "runs" / name, HERE / name / "README.md"
     page.parent.joinpath("figures").mkdir(parents=True, exist_ok=True)
     shown = page.read_text(encoding="utf-8") if page.exists() else ""
     for figure in (runs / "figures").glob("*.png"):

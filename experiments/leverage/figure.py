@@ -1,4 +1,4 @@
-"""Draws figures/leverage.png beside itself: test MAE against the share of leverage points, by model and epoch, from records.parquet.
+"""Draws figures/leverage.png beside itself: test MAE against the share of leverage points, by model, last epoch, from records.parquet.
 
 The report's own figure leaves room for the best constant prediction, which here is far worse than all losses.
 """
@@ -17,26 +17,22 @@ from scipy.stats import t
 from losslab.study.looks import look
 
 HERE = Path(__file__).resolve().parent
-PANELS = {  # title -> model, epoch, height of the panel; what is beyond is said on the page
-    "linear, best epoch": ("linear", "best", (1.85, 2.85)),
-    "linear, last epoch": ("linear", "last", (1.85, 5.0)),
-    "MLP, best epoch": ("mlp", "best", (0.95, 1.5)),
-}
+PANELS = {"linear": "linear model", "mlp": "MLP"}
 
 
 def main() -> None:
     """Means over the seeds of the comparison with 95 % t intervals; trials are left out."""
     runs = pd.read_parquet(HERE / "records.parquet")
     runs = runs[runs["study.phase"] == "confirm"]
-    figure, axes = plt.subplots(1, 3, figsize=(14, 5.2), layout="constrained")
-    for ax, (title, (model, epoch, height)) in zip(axes, PANELS.items(), strict=True):
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5.0), layout="constrained")
+    for ax, (model, title) in zip(axes, PANELS.items(), strict=True):
         for place, (loss, part) in enumerate(runs[runs["model"] == model].groupby("study.loss", sort=False)):
-            each = part.groupby("corruption.fraction")[f"metrics.{epoch}/test/mae"]
+            each = part.groupby("corruption.fraction")["metrics.last/test/mae"]
             half = each.sem() * t.ppf(0.975, each.count() - 1)
             its = look(place)
             style = {"color": its.colour, "marker": its.marker[1], "linestyle": its.dash[1], "capsize": 2}
             ax.errorbar(each.mean().index, each.mean(), half, label=loss, **style)
-        ax.set(title=title, xlabel="share of leverage points", ylim=height)
+        ax.set(title=title, xlabel="share of leverage points")
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("test MAE (lower is better)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
