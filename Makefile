@@ -27,7 +27,7 @@ experiments: .venv/ready  ## every study again, from its recipe to the records a
 	$(BIN)/python experiments/rebuild.py
 
 faults: .venv/ready  ## harm done on purpose, and what came of it: the table of experiments/faults
-	$(BIN)/python experiments/inject_faults.py
+	$(BIN)/python experiments/inject_faults.py --page
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2

@@ -1,8 +1,8 @@
 """Injects faults and bad input by the thousand, and writes down what came of them: experiments/faults/README.md holds the table.
 
-    python experiments/inject_faults.py [--share 0.02] [--seed 1] [NAME ...]
+    python experiments/inject_faults.py [--share 0.02] [--seed 1] [--page] [NAME ...]
 
-With names, only those of INJECTORS. A share below 1 scales all counts down and leaves the page alone; else the tallies are kept in
+With names, only those of INJECTORS; a share below 1 scales all counts down. With --page the tallies are kept in
 experiments/faults/tallies.json, and the page shows all that are there. Exit status 1 where anything was lost or doubled, or a
 traceback seen.
 """
@@ -46,8 +46,8 @@ INJECTORS: dict[str, tuple[Injector, int]] = {  # with how many are injected at 
 }
 
 
-def main(names: list[str], share: float = 1.0, seed: int = 0) -> int:
-    """Injects these, all where none is named; prints the table and, at a share of 1, renews the page. Returns the exit status."""
+def main(names: list[str], share: float = 1.0, seed: int = 0, page: bool = False) -> int:
+    """Injects these, all where none is named; prints the table and, if asked, renews the page. Returns the exit status."""
     asked = [name for name in INJECTORS if name in names or not names]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         parts = {name: pool.submit(harm, name, share, seed) for name in asked if name != "load"}
@@ -59,7 +59,7 @@ def main(names: list[str], share: float = 1.0, seed: int = 0) -> int:
     for row in rows(tallies):
         table.add_row(*row)
     Console(width=140).print(table)
-    if share >= 1:
+    if page:
         keep(found, seed)
     return int(any(tally.lost or tally.doubled or tally.tracebacks or tally.stray for tally in tallies))
 
@@ -113,4 +113,5 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", choices=[*INJECTORS, []], metavar="NAME", help=", ".join(INJECTORS))
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", action="store_true")
     raise SystemExit(main(**vars(parser.parse_args())))

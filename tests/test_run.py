@@ -308,7 +308,7 @@ def test_a_diverged_run_that_lost_its_record_diverges_again(quick: Quick, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path, how: signal.Signals) -> None:
-    asked = ["trainer=cpu", "trainer.max_epochs=400", "logger=none", "data.rows=1000"]
+    asked = ["trainer=cpu", "trainer.max_epochs=1000", "logger=none", "data.rows=1000"]
 
     def command(into: str) -> list[str]:
         return [sys.executable, str(ROOT / "train.py"), *asked, f"hydra.run.dir={tmp_path / into}"]

@@ -35,14 +35,13 @@ def fused(count: int, seed: int, folder: Path) -> Tally:
     sweep = ["-m", f"loss={','.join(LOSSES)}", f"seed=range({seed},{seed + count // len(LOSSES)})", *SMALL]
     command = [sys.executable, "-W", "ignore", "train.py", *sweep, "trainer.max_epochs=5", f"hydra.sweep.dir={folder}"]
     seen: list[tuple[int, int]] = []
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
-    assert process.stdout
     said = []
-    for line in process.stdout:  # one for each run that is over
-        said.append(line)
-        if line.startswith("run "):
-            seen.append(usage(process.pid))
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout
+        for line in process.stdout:  # one for each run that is over
+            said.append(line)
+            if line.startswith("run "):
+                seen.append(usage(process.pid))
     trained = len(re.findall(r"^run \d+: done ", "".join(said), re.M))
     early, most = seen[len(seen) // 10], tuple(map(max, zip(*seen, strict=True)))
     grown = most[0] > early[0] + MORE_HANDLES or most[1] > early[1] + MORE_THREADS
@@ -51,7 +50,7 @@ def fused(count: int, seed: int, folder: Path) -> Tally:
         "runs in one fused command",
         count,
         count,
-        lost=count - trained + int(process.wait() != 0) + int(grown),
+        lost=count - trained + int(process.returncode != 0) + int(grown),
         tracebacks="".join(said).count("Traceback"),
         seconds=time.perf_counter() - started,
     )
