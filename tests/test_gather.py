@@ -135,6 +135,19 @@ def test_runs_of_an_earlier_form_are_left_out_and_counted(records: list[Record])
     assert (made.runs["status"] == "missing").sum() == 24
 
 
+def test_what_only_a_damaged_record_holds_is_left_out_or_refused(records: list[Record]) -> None:
+    first = records[0]
+    assert first.study
+    assert first.study["phase"] == "tune"
+    for odd in ({"loss": "l1.5"}, {"at": "nowhere"}):
+        made = results([replace(first, study=first.study | odd), *records[1:]])
+        assert any(note.startswith("1 runs below the folder belong to an earlier form") for note in made.notes)
+    tuned = conducted(asked("study.losses=[huber,l1]", "study.seeds=3"), bowl(huber=0.01, l1=0.001))
+    trial = next(record for record in tuned if record.loss == "huber")
+    odd = [replace(record, loss_params={"delta": []}) if record is trial else record for record in tuned]
+    assert refused(odd) == "The record of a trial of huber holds [] for 'delta', which cannot be."
+
+
 def test_an_unknown_metric_or_reference_is_refused(records: list[Record]) -> None:
     assert "There is no metric 'maee' of task 'regression' (did you mean 'mae'?)" in refused(
         records, Asked(metric="maee")

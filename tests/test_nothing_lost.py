@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from faults import files, load, processes
 
 from losslab import BadRequest, cli, compose, config, machine, origin, read_records, sweep, telling
 from losslab.claim import STUDY, claimed
+from losslab.folder import check_folder, check_writable, write_config
 from losslab.jobs import Job
 from losslab.losses.base import LOSSES
 from losslab.record import Record, finished, read_record, write_whole
@@ -153,10 +155,11 @@ def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
 
 def test_a_record_is_moved_into_a_study_only_by_who_holds_its_run(tmp_path: Path) -> None:
     request = compose(*SMALL.split())
-    job = Job(request, tmp_path / config.run_id(request), 0, {"study": {"name": "old"}, "phase": "confirm"})
+    part = {"phase": "confirm", "loss": "mse", "setting": "all equal", "arms": ["shared"]}
+    job = Job(request, tmp_path / config.run_id(request), 0, part | {"study": {"name": "old"}})
     job.folder.mkdir()
     Record.of(request, "done", study=job.part).write(job.folder)
-    new = replace(job, part={"study": {"name": "new"}, "phase": "confirm"})
+    new = replace(job, part=part | {"study": {"name": "new"}})
     with another_process_holds(job.folder), pytest.raises(BadRequest, match="in the hands of process"):
         sweep.train_all([new], lambda *_: None)
     again: list[bool] = []
@@ -255,8 +258,9 @@ def test_a_report_that_cannot_be_written_is_a_sentence(
     assert cli.main(["report", str(tmp_path)]) == 2
     said = "Nothing can be written to runs/report.html: Read-only file system."
     assert capsys.readouterr().err == f"losslab report: {said}\n"
-    study = SimpleNamespace(losses=["mse"], settings=list)
-    assert cli._study(StudyRequest(study, tmp_path, False)) == 1  # type: ignore[arg-type]
+    study = StudyRequest(SimpleNamespace(losses=["mse"], settings=list), tmp_path, False)  # type: ignore[arg-type]
+    monkeypatch.setattr("losslab.request.check_command", lambda *_: study)
+    assert cli.train([]) == 1
     err = capsys.readouterr().err
     assert err.startswith("train.py: Stopped, as the file system is read-only (runs/report.html).")
     assert err.count("\n") == 1
@@ -429,14 +433,49 @@ def test_a_thousand_records_are_no_load(tmp_path: Path) -> None:
 
 
 def test_where_no_file_can_be_opened_the_request_is_not_blamed(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_handles(*_: object, **__: object) -> None:
+    def hidden(*_: object, **__: object) -> None:
         try:
             raise OSError(errno.EMFILE, "Too many open files", "conf/config.yaml")
         finally:
             raise UnboundLocalError("cannot access local variable 'f'")  # as Hydra does
 
-    monkeypatch.setattr("losslab.request.hydra_compose", no_handles)
+    monkeypatch.setattr("losslab.request.hydra_compose", hidden)
     status, _, err = typed("seed=1")
+    assert status == 1
+    assert err.startswith("train.py: Stopped, as this process may open no more files (conf/config.yaml).")
+    assert err.count("\n") == 1
+
+
+@contextmanager
+def no_handles() -> Iterator[None]:
+    """A time in which this process can open no file."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_without_handles_no_folder_is_blamed_and_no_file_called_torn(tmp_path: Path) -> None:
+    request = compose(*SMALL.split())
+    folder = tmp_path / config.run_id(request)
+    folder.mkdir()
+    write_config(folder, request)
+    for look in (lambda: check_writable(folder), lambda: check_folder(folder, request), origin.commit.__wrapped__):
+        with no_handles(), pytest.raises(machine.Halted, match="this process may open no more files"):
+            look()
+    assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+    with no_handles(), pytest.raises(machine.Halted, match="this process may open no more files"):
+        machine.raise_if_ended(ValueError("of a library that hid why it could not read its file"))
+
+
+def test_without_handles_in_hydras_hands_there_is_one_sentence(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hides(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files", "conf/config.yaml")
+
+    monkeypatch.setattr("hydra._internal.hydra.Hydra.multirun", hides)
+    status, _, err = typed("-m seed=1,2")
     assert status == 1
     assert err.startswith("train.py: Stopped, as this process may open no more files (conf/config.yaml).")
     assert err.count("\n") == 1

@@ -1,5 +1,6 @@
 """The report of known records: what the terminal shows, which files there are, what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,13 @@ def test_torn_files_are_named_and_the_rest_is_reported(tmp_path: Path, capsys: p
     err = capsys.readouterr().err
     assert f"{len(KNOWN)} torn records were left out" in err
     assert err.count("\n") == 1
+
+
+def test_a_column_of_several_types_or_of_huge_numbers_is_text(tmp_path: Path) -> None:
+    (first,) = sweep(("l1", 0, 1.0, 0.0))
+    values = (3, "auto", None)
+    records = [replace(first, loss_params={"delta": value, "count": 10**30, "whole": 1}) for value in values]
+    made = pd.read_parquet(report.save(records, tmp_path / "records.parquet"))
+    assert made["loss_params.delta"].dropna().tolist() == ["3", "auto"]
+    assert made["loss_params.count"].tolist() == [str(10**30)] * 3
+    assert made["loss_params.whole"].tolist() == [1] * 3

@@ -76,9 +76,18 @@ def test_a_record_of_the_wrong_types_is_refused(quick, tmp_path: Path) -> None:
             path.write_text(json.dumps(whole | {key: odd}))
             with pytest.raises(ValueError, match="is torn"):
                 read_record(tmp_path / "run")
-    path.write_text("[" * 50_000)
-    with pytest.raises(ValueError, match="is torn"):
-        read_record(tmp_path / "run")
+    for text in (
+        "[" * 50_000,
+        json.dumps(whole | {"reason": "half a pair: \ud800"}),
+        json.dumps(whole | {"seed": 2**63}),
+        json.dumps(whole | {"metrics": {"best/test/mse": 10**400}}),
+        *(json.dumps(whole | {key: {"name": "x"}}) for key in ("optimizer", "selection", "study", "config")),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is torn"):
+            read_record(tmp_path / "run")
+    path.write_text(json.dumps(whole | {"seed": 2**63 - 1, "reason": "a pair: \N{ROCKET}"}))
+    assert read_record(tmp_path / "run")
 
 
 def test_a_study_that_is_none_is_refused() -> None:

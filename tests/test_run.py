@@ -323,7 +323,9 @@ def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path, how:
     assert not (tmp_path / "stopped/record.json").exists(), "the run must be longer than the time to stop it"
     if how == signal.SIGINT:
         assert stopped.returncode == 130
-        assert said.strip().startswith("Stopped. The same command goes on from the last checkpoint")
+        assert said.strip().startswith(
+            "Stopped. The same command repeats no run that is over and goes on from the last checkpoint"
+        )
     for into in ("stopped", "whole"):
         subprocess.run(command(into), check=True, capture_output=True)
     resumed, whole = read_record(tmp_path / "stopped"), read_record(tmp_path / "whole")

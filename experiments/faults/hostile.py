@@ -16,6 +16,13 @@ from faults.tally import Tally
 from losslab import cli
 
 SMALL = ["data.rows=100", "data.batch_size=16", "trainer.max_epochs=1", "trainer=cpu", "logger=none"]
+COMPARISONS = {  # by the folder of their runs
+    "sweep": ["-m", "loss=mse,l1", "seed=0,1", "hydra.sweep.dir=sweep"],
+    "study": [
+        *("study=fair", "study.losses=[mse,huber]", "+study.axes.corruption.fraction=[0,0.2]", "study.seeds=2"),
+        *("study.tuning.trials=2", "study.tuning.seeds=1", "study.tuning.widen=0", "hydra.sweep.dir=study"),
+    ],
+}
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{%x%}[bold]|`"
 ODD: list[Any] = [
     *(
@@ -75,8 +82,10 @@ def files(count: int, seed: int, folder: Path) -> Tally:
     """
     began = time.perf_counter()
     folder.mkdir(parents=True)
-    given = _sweep(folder)
-    seen = [("sweep", given, given.status == 0)]
+    seen = []
+    for asked in COMPARISONS.values():
+        given = _train(folder, asked)
+        seen.append(("comparison", given, given.status == 0))
     mark = folder / "mark"
     for name in ("last.ckpt", "best.ckpt"):
         place = folder / "lone" / name / "checkpoints"
@@ -89,15 +98,19 @@ def files(count: int, seed: int, folder: Path) -> Tally:
         (place / "config.yaml").write_text(text)
         given = _train(folder, [f"hydra.run.dir=lone/{number}"])
         seen.append(("config.yaml", given, given.status == 2 and not mark.exists()))
-    whole = {path: json.loads(path.read_text()) for path in (folder / "runs").rglob("record.json")}
+    whole = {
+        place: {path: json.loads(path.read_text()) for path in (folder / place).rglob("record.json")}
+        for place in COMPARISONS
+    }
     draw = random.Random(seed)
-    for _ in range(count):
-        for path, record in whole.items():
-            path.write_text(json.dumps(spoilt(record, draw)))
+    for number in range(count):
+        place = list(COMPARISONS)[number % len(COMPARISONS)]
+        for path, record in whole[place].items():
+            path.write_text(json.dumps(spoilt(record, draw) if draw.random() < 0.2 else record))
         if draw.random() < 0.1:
-            next(iter(whole)).write_text("[" * 50_000)
-        given = watched(lambda: cli.main(["report", "runs"]), folder)
-        page = folder / "runs" / "report.html"
+            next(iter(whole[place])).write_text("[" * 50_000)
+        given = watched(lambda place=place: cli.main(["report", place]), folder)
+        page = folder / place / "report.html"
         clean = not page.exists() or "<script>alert(1)" not in page.read_text(encoding="utf-8")
         seen.append(("record.json", given, given.status in (0, 2) and clean and not mark.exists()))
         page.unlink(missing_ok=True)
@@ -123,10 +136,6 @@ def spoilt(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
             node = node[key]
         node[key] = draw.choice(ODD)
     return made
-
-
-def _sweep(folder: Path) -> Answer:
-    return watched(lambda: cli.train(["-m", "loss=mse,l1", "seed=0,1", *SMALL]), folder)
 
 
 def _train(folder: Path, more: list[str]) -> Answer:

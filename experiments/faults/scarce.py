@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -77,9 +78,10 @@ class NoHandles(kills.Killer):
 
     def __call__(self, asked: list[str], folder: Path) -> tuple[bool, str]:
         """One process without handles."""
-        process = kills.start(asked)
+        started, process = time.perf_counter(), kills.start(asked)
         with suppress(subprocess.TimeoutExpired):
             process.wait(self.rng.uniform(self.ready, self.whole))
+            self.faster(started)
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (0, 0))
         return judged(process)
@@ -94,9 +96,9 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def judged(process: subprocess.Popen[str]) -> tuple[bool, str]:
-    """Whether a process came to its end, and what it said: a failure must be one sentence, which else is marked as a traceback."""
+    """Whether a process came to its end, and what it said: a failure must end in a sentence, which else is marked as a traceback."""
     _, said = process.communicate()
-    sentence = said.startswith("train.py: Stopped, as ") and said.count("\n") == 1
+    sentence = said.rstrip("\n").split("\n")[-1].startswith("train.py: Stopped, as ")  # libraries may warn before
     if process.returncode and not sentence and "Traceback" not in said:
         said = f"Traceback: no sentence: {said}"
     return process.returncode == 0, said

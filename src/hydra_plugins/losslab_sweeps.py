@@ -3,7 +3,6 @@
 Hydra imports this file at every start, so nothing heavy is imported before a sweep is launched.
 """
 
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,15 +20,11 @@ class LosslabSweeper(BasicSweeper):
     """Hydra's own sweeper, without composing each job once more: `train.py` has checked the sweep before Hydra saw it."""
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Hydra's own; but where space or handles end, or nothing can be written, there is a sentence and no traceback."""
-        from losslab.machine import Halted, must_be_written
+        """Hydra's own. Raises Halted where space or handles end, or nothing can be written."""
+        from losslab.machine import must_be_written
 
-        try:
-            with must_be_written():
-                return super().sweep(arguments)
-        except Halted as error:
-            print(f"train.py: {error}", file=sys.stderr)
-            raise SystemExit(1) from None
+        with must_be_written():
+            return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Any) -> None:
         """Checked before."""
@@ -51,9 +46,9 @@ class FusedLauncher(Launcher):
         try:
             jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
             values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
-        except BadRequest as error:
+        except BadRequest:
             self._forget()
-            self.task_function.refuse(error)  # type: ignore[attr-defined]
+            raise
         returns = []
         for overrides, job, value in zip(job_overrides, jobs, values, strict=True):
             done = JobReturn(

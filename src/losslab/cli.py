@@ -9,12 +9,12 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from losslab import config, telling
-from losslab.machine import Halted, must_be_written, raise_if_ended, threads_say_no_more
+from losslab.machine import Halted, halting, must_be_written, raise_if_ended, threads_say_no_more
 from losslab.values import one_line
 
 if TYPE_CHECKING:
@@ -80,41 +80,45 @@ def main(arguments: list[str] | None = None) -> int:
 def train(arguments: list[str]) -> int:
     """`python train.py`: checks the request, then runs it, a sweep through Hydra. Returns the exit status.
 
-    0: done. 1: a lone run failed or diverged, or a run of a sweep failed. 2: the request was wrong. 130: Ctrl-C.
+    0: done. 1: a lone run failed or diverged, a run of a sweep failed, or the machine had no more to give. 2: the request was
+    wrong. 130: Ctrl-C.
     """
+    try:
+        with halting():
+            return _train(arguments)
+    except (config.BadRequest, Halted) as error:
+        print(f"train.py: {one_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, Halted) else 2
+    except KeyboardInterrupt:
+        anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
+        same = "The same command without overwrite=true" if anew else "The same command"
+        onward = "repeats no run that is over and goes on from the last checkpoint (one is made every two seconds)"
+        print(f"\nStopped. {same} {onward}.", file=sys.stderr)
+        return 130
+
+
+def _train(arguments: list[str]) -> int:
     import hydra
 
     from losslab import flags
     from losslab.request import StudyRequest, check_command, check_shown
 
-    many = False
-    try:
-        try:
-            given = flags.read(arguments)
-            many, asked = given.multirun, None
-            if not flags.shows(given):
-                asked = check_command(given.overrides, given.multirun)
-            elif not (given.hydra_help or given.shell_completion):
-                check_shown(given.overrides, given.package, given.resolve)
-        except (config.BadRequest, Halted) as error:
-            print(f"train.py: {one_line(error)}", file=sys.stderr)
-            return 1 if isinstance(error, Halted) else 2
-        if isinstance(asked, StudyRequest):
-            many = True
-            return _study(asked)
-        if asked:  # composed and checked; Hydra would compose it twice more
-            return _run(*asked)
-        command = Command()
-        sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
-        hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
-        telling.failures(command.failed)
-        return command.status
-    except KeyboardInterrupt:
-        anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
-        same = "The same command without overwrite=true" if anew else "The same command"
-        onward = "repeats no run that is over and goes on" if many else "goes on"
-        print(f"\nStopped. {same} {onward} from the last checkpoint (one is made every two seconds).", file=sys.stderr)
-        return 130
+    given = flags.read(arguments)
+    asked = None
+    if not flags.shows(given):
+        asked = check_command(given.overrides, given.multirun)
+    elif not (given.hydra_help or given.shell_completion):
+        check_shown(given.overrides, given.package, given.resolve)
+    if isinstance(asked, StudyRequest):
+        return _study(asked)
+    if asked:  # composed and checked; Hydra would compose it twice more
+        return _run(*asked)
+    command = Command()
+    sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print a traceback of what is raised, and here a sentence is owed
+    hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+    telling.failures(command.failed)
+    return command.status
 
 
 class Command:
@@ -160,11 +164,6 @@ class Command:
             say(said)
         self.failed += [folder for folder, record in once.items() if record.status == "failed"]
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
-
-    def refuse(self, error: config.BadRequest) -> NoReturn:
-        """Answers a wrong request in one sentence; Hydra would print a traceback."""
-        print(f"train.py: {one_line(error)}", file=sys.stderr)
-        raise SystemExit(2)
 
     def _tell(self, job: Job, record: Record, again: bool) -> None:
         self.status = max(self.status, telling.told(record, job.folder, job.number, again))
@@ -229,23 +228,19 @@ def _study(asked: StudyRequest) -> int:
     before_torch(
         asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
     )
-    try:
-        with must_be_written():
-            from losslab.origin import changes
-            from losslab.study import report
-            from losslab.study.conduct import conduct
-            from losslab.study.gather import Asked
+    with must_be_written():
+        from losslab.origin import changes
+        from losslab.study import report
+        from losslab.study.conduct import conduct
+        from losslab.study.gather import Asked
 
-            records, over = conduct(*asked)
-            telling.say("")
-            report.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
-            for said in changes(over, records.values()):
-                telling.say(said)
-            failed = [folder for folder, record in records.items() if record.status == "failed"]
-            telling.failures(failed)
-    except (config.BadRequest, Halted) as error:
-        print(f"train.py: {one_line(error)}", file=sys.stderr)
-        return 1 if isinstance(error, Halted) else 2
+        records, over = conduct(*asked)
+        telling.say("")
+        report.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
+        for said in changes(over, records.values()):
+            telling.say(said)
+        failed = [folder for folder, record in records.items() if record.status == "failed"]
+        telling.failures(failed)
     return int(bool(failed))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from losslab import config, torn
+from losslab.machine import raise_if_ended, raise_if_without_handles
 from losslab.record import write_whole
 from losslab.values import BadRequest
 
@@ -20,12 +21,13 @@ RUN_FILES = ("config.yaml", "record.json", "checkpoints/*.ckpt", "checkpoints/*.
 
 
 def check_writable(folder: Path) -> None:
-    """Raises BadRequest where `folder` cannot be made or written in; leaves nothing behind."""
+    """Raises BadRequest where `folder` cannot be made or written in, Halted where no file can be opened; leaves nothing behind."""
     try:
         there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
         with tempfile.TemporaryFile(dir=there):  # has no name, so that nothing stays where this process is killed
             pass
     except OSError as error:
+        raise_if_without_handles(error)  # says nothing of the folder
         raise BadRequest(
             f"Nothing can be written to {folder}: {error.strerror}; choose another with hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR."
         ) from error
@@ -42,7 +44,8 @@ def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
         same = isinstance(found, dict) and config.run_id(found) == own
     except FileNotFoundError:
         return
-    except (yaml.YAMLError, ValueError, OSError, RecursionError):
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+        raise_if_ended(error)  # says nothing of the file
         same = False
     if not same and not request["overwrite"]:
         if folder.name != own:

@@ -30,13 +30,13 @@ def halting() -> Iterator[None]:
     """Raises Halted in the place of an error that says that no other run would fare better."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         raise_if_ended(error)
         raise
 
 
 def raise_if_ended(error: BaseException) -> None:
-    """Raises Halted where an error, or what led to it, says that no other run would fare better."""
+    """Raises Halted where an error, or what led to it, says that no other run would fare better, or no file can be opened now."""
     cause: BaseException | None = error
     seen: list[BaseException] = []
     while cause and cause not in seen:  # an error may name itself as its cause
@@ -44,6 +44,16 @@ def raise_if_ended(error: BaseException) -> None:
             raise _halted(_ENDED[cause.errno], cause) from error
         seen.append(cause)
         cause = cause.__cause__ or cause.__context__
+    raise_if_without_handles(error)
+
+
+def raise_if_without_handles(error: BaseException) -> None:
+    """Raises Halted where no file can be opened now: whoever met that first may have hidden it, as a search for plugins does."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as ended:
+        if ended.errno in (errno.EMFILE, errno.ENFILE):
+            raise _halted(_ENDED[ended.errno], ended) from error
 
 
 @contextmanager

@@ -16,9 +16,11 @@ from typing import Any
 
 from losslab import torn
 from losslab.config import WHERE_AND_HOW, run_id
+from losslab.machine import raise_if_ended
 from losslab.shapes import matches, misshapen
 
 NAME = "record.json"
+HASHES = ("data", "split", "corruption", "init", "order")  # by which runs prove that they saw the same
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Record:
     metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
         Also `constant/test/<name>`: what the best constant prediction gets, by the training targets.
     curves: what was measured after each epoch, by name: `train/loss`, `val/<name>`; None where not finite.
-    pairing: a hash each of data, split, corruption, init and order; equal hashes mean equal tensors.
+    pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained.
     study: of which study this is a run and which part of it; None outside a study.
     """
 
@@ -134,7 +136,12 @@ def read_record(folder: Path) -> Record | None:
     """The record in a folder, or None where there is none. Raises ValueError for a file that is not a whole record."""
     path = Path(folder) / NAME
     try:
-        content = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        content = json.loads(text)
+        if b"\\u" in text:
+            json.dumps(
+                content, ensure_ascii=False
+            ).encode()  # refuses half a surrogate pair, which no file can hold as text
         later = {"curves", "study"} - content.keys()  # earlier versions did not write them
         whole = {key: content[key] for key in (f.name for f in fields(Record)) if key not in later}
         _check_shape(whole)
@@ -147,25 +154,47 @@ def read_record(folder: Path) -> Record | None:
         ) from error
 
 
-_INNER: dict[str, dict[str, Any]] = {  # what reports read inside the settings of a record, where it is there
-    "data": {"name": str, "rows_in": dict[str, int]},
-    "model": {"name": str, "parameters": int},
+# what reports read inside the settings of a record: what is there wherever the setting is not empty, and what may be there
+_INNER: dict[str, dict[str, Any]] = {
+    "data": {"name": str},
+    "model": {"name": str},
     "optimizer": {"name": str, "lr": float},
-    "corruption": {"name": str, "rows_hit": dict[str, int], "splits": list[str]},
-    "study": {"study": dict[str, Any], "phase": str, "loss": str, "setting": str, "arms": list[str], "at": str},
+    "corruption": {"name": str},
+    "selection": {"metric": str, "better": str, "validation": str},
+    "pairing": dict.fromkeys(HASHES, str),
+    "study": {"study": dict[str, Any], "phase": str, "loss": str},
+    "config": {"data": dict[str, Any]},
 }
+_INNER_AT_TIMES: dict[str, dict[str, Any]] = {
+    "data": {"rows_in": dict[str, int]},
+    "model": {"parameters": int},
+    "corruption": {"rows_hit": dict[str, int], "splits": list[str]},
+}
+_IN_PHASE: dict[str, dict[str, Any]] = {
+    "tune": {"at": str, "trial": int},
+    "confirm": {"setting": str, "arms": list[str]},
+}
+_MAY_BE_EMPTY = ("selection", "pairing", "study")  # nothing was trained; outside a study
 
 
 def _check_shape(content: Mapping[str, Any]) -> None:
-    """Raises TypeError where a value is not of its type."""
+    """Raises TypeError where a value is not of its type, and KeyError where it is not there."""
     if wrong := misshapen(content, Record):
         raise TypeError(f"{wrong} is not of its type")
     for group, inner in _INNER.items():
-        for key, hint in inner.items():
-            if key in (content.get(group) or {}) and not matches(content[group][key], hint):
-                raise TypeError(f"{group}.{key} is not of its type")
-    if content.get("study") and not matches(content["study"].get("study", {}).get("name"), str):
-        raise TypeError("its study has no name")
+        if content.get(group) or group not in _MAY_BE_EMPTY:
+            _check_inner(content[group], inner)
+    for group, inner in _INNER_AT_TIMES.items():
+        _check_inner(content[group], {key: hint for key, hint in inner.items() if key in content[group]})
+    if part := content.get("study"):
+        _check_inner(part, _IN_PHASE[part["phase"]])
+        _check_inner(part["study"], {"name": str})
+
+
+def _check_inner(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    for key, hint in hints.items():
+        if not matches(values[key], hint):
+            raise TypeError(f"{key} is not of its type")
 
 
 def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
@@ -252,5 +281,6 @@ def commit() -> str | None:
     try:
         git("ls-files", "--error-unmatch", here.name)  # a package installed inside somebody's repository is not theirs
         return git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*") or None
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        raise_if_ended(error)  # else other code would seem to have begun what this code goes on with
         return None

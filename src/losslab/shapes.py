@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType, UnionType
@@ -18,7 +19,7 @@ _hints = cache(get_type_hints)  # thousands of records have one type
 
 
 def matches(value: Any, hint: Any) -> bool:
-    """Whether a plain value is of a type: of str, int, float, None, Any, dict, list, and unions of them."""
+    """Whether a plain value is of a type: of str, int (of 64 bits), float (finite), None, Any, dict, list, and unions of them."""
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
@@ -31,5 +32,7 @@ def matches(value: Any, hint: Any) -> bool:
     if origin is list:
         return isinstance(value, list) and all(matches(held, inner[0]) for held in value)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e309
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))

@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from losslab.record import Record
+from losslab.record import HASHES, Record
 from losslab.study.plan import Study
-from losslab.study.provenance import STREAMS
 
 _MANY = 4  # sentences of one kind that a reader takes in
 
@@ -43,7 +42,7 @@ def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
     return [
         f"Not paired: in '{setting}' the runs of seed {seed} differ in {name}."
         for (setting, seed), hashes in seen.items()
-        for name in STREAMS
+        for name in HASHES
         if len({each.get(name) for each in hashes}) > 1
     ]
 

@@ -92,8 +92,14 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
-    mark = study.mark()
-    kept = [record for record in records if record.study and record.study["study"] == mark]
+    mark, places = study.mark(), [study.label(place) for place in study.places()]
+    where = {"tune": places, "confirm": [study.label(setting) for setting in study.settings()]}
+    kept = [
+        record
+        for record in records
+        if (part := record.study) and part["study"] == mark and part["loss"] in study.losses
+        if part["at" if part["phase"] == "tune" else "setting"] in where[part["phase"]]
+    ]
     if left := len(records) - len(kept):
         notes.append(f"{left} runs below the folder belong to an earlier form of this study and were left out.")
     metric, epoch, reference = (
@@ -104,7 +110,6 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
     _check_metric(study.task, metric)
     _check_reference(reference, study.losses)
     phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
-    places = [study.label(place) for place in study.places()]
     phases["tune"].sort(key=lambda record: _in_order(record, study.losses, places))
     trials = tuning.rows(phases["tune"], metric, epoch)
     choices = tuning.choose(study, tuning.rows(phases["tune"], study.metric, study.epoch), trials)
@@ -113,7 +118,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
         notes.append(f"{len(old)} runs at rates that earlier trials had chosen were left out.")
     rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
     runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
-    settings = pd.DataFrame(study.settings(), index=[study.label(setting) for setting in study.settings()])
+    settings = pd.DataFrame(study.settings(), index=where["confirm"])
     notes += evidence.missing(runs)
     notes += evidence.unpaired(
         phases["confirm"], [record.study["setting"] for record in phases["confirm"] if record.study]

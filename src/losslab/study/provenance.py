@@ -7,11 +7,9 @@ from collections.abc import Sequence
 
 import yaml
 
-from losslab.record import Record
+from losslab.record import HASHES, Record
 from losslab.study.plan import Study
 from losslab.study.words import metric_name
-
-STREAMS = ("data", "split", "corruption", "init", "order")
 
 
 def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
@@ -80,7 +78,7 @@ def provenance(records: Sequence[Record], study: Study | None) -> dict[str, str]
         "Training time": f"{sum(record.seconds.get('total', 0.0) for record in records):.0f} s in all",
         "Seeds": _ranges(sorted({record.seed for record in records})),
     }
-    for stream in STREAMS:
+    for stream in HASHES:
         hashes = sorted({record.pairing[stream] for record in trained})
         told[f"Hash of {stream}"] = (
             f"{hashlib.sha256(' '.join(hashes).encode()).hexdigest()[:16]} over {len(hashes)} distinct"

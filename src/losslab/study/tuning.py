@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from losslab.jobs import Job
 from losslab.record import Record
+from losslab.shapes import matches
 from losslab.study import space
 from losslab.study.plan import Setting, Study, fixed, loss_setting
+from losslab.values import BadRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,14 +58,22 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
 
 
 def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
-    """One row a run of a trial: loss, at, trial, lr, params (a mapping of what was tuned), seed, status, value."""
+    """One row a run of a trial: loss, at, trial, lr, params (a mapping of what was tuned), seed, status, value.
+
+    Raises BadRequest for a record without a value of what was tuned.
+    """
     import pandas as pd
 
     columns = ("loss", "at", "trial", "lr", "params", "seed", "status", "value")
     found = []
     for record in records:
         part = record.study or {}
-        params = {dimension.key: record.loss_params[dimension.key] for dimension in dimensions(part["loss"])}
+        params = {dimension.key: record.loss_params.get(dimension.key) for dimension in dimensions(part["loss"])}
+        for key, tuned in params.items():
+            if not matches(tuned, float | str):
+                raise BadRequest(
+                    f"The record of a trial of {part['loss']} holds {tuned!r} for '{key}', which cannot be."
+                )
         value = record.metrics.get(f"{epoch}/val/{metric}") if record.status == "done" else None
         status = "diverged" if record.status == "done" and value is None else record.status
         lr = record.optimizer["lr"]
