@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from faults import files, load, processes
+from faults import files, kills, load, processes
 
 from losslab import BadRequest, cli, compose, config, machine, origin, read_records, sweep, telling
 from losslab.claim import STUDY, claimed
@@ -146,6 +146,38 @@ def test_a_lock_whose_folder_another_process_removes_is_tried_again(
     assert capsys.readouterr().err == "", "it is locked, and not gone without"
 
 
+def test_a_run_of_a_stack_whose_weights_were_cut_off_is_done_again(typed: Typed, tmp_path: Path) -> None:
+    line = "-m loss=mse,l1 hydra.sweep.dir=all"
+    assert typed(line)[0] == 0
+    before = kills.left_by(tmp_path / "all")
+    best, last = (sorted(tmp_path.rglob(f"{name}.ckpt")) for name in ("best", "last"))
+    best[0].write_bytes(b"")
+    last[1].write_bytes(last[1].read_bytes()[:-1])
+    status, out, err = typed(line)
+    assert (status, out.count("was over already")) == (0, 0)
+    assert err.count(" is torn: it is set aside as ") == 2
+    assert kills.left_by(tmp_path / "all") == before
+    assert typed(line)[1].count("was over already") == 2
+
+
+def test_an_error_that_cannot_say_what_it_is_stops_no_other_run(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def fails(*_: object) -> None:
+        raise Mute
+
+    monkeypatch.setitem(LOSSES, "l1", fails)
+    status, out, _ = typed("-m loss=l1,mse hydra.sweep.dir=all fused.size=1")
+    found = {record.loss: record for record in read_records(tmp_path / "all")}
+    assert (status, found["mse"].status, found["l1"].status) == (1, "done", "failed")
+    assert found["l1"].reason == "Mute, whose text cannot be had"
+    assert "1 failed: the traceback is in " in out
+
+
 def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -253,8 +285,8 @@ def test_a_report_that_cannot_be_written_is_a_sentence(
         raise OSError(errno.EROFS, "Read-only file system", "runs/report.html")
 
     monkeypatch.setattr("losslab.study.report.make", read_only)
-    monkeypatch.setattr("losslab.record.whole_records", lambda _: ([None], []))
     monkeypatch.setattr("losslab.study.conduct.conduct", lambda *_: ({}, []))
+    monkeypatch.setattr("losslab.record.whole_records", lambda _: ([None], []))
     assert cli.main(["report", str(tmp_path)]) == 2
     said = "Nothing can be written to runs/report.html: Read-only file system."
     assert capsys.readouterr().err == f"losslab report: {said}\n"

@@ -18,8 +18,15 @@ from losslab.folder import RUN_FILES
 from losslab.record import read_record
 from losslab.run import run
 
-KINDS = ("record.json", "config.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "events.out.tfevents.*")
-TEXT = KINDS[:2]  # of which a flipped bit may make another valid one
+KINDS = (  # of a run that is over, or was stopped; whether bits are flipped as well, which in a text may make another valid one
+    ("over", "record.json", False),
+    ("over", "checkpoints/last.ckpt", False),  # whoever loads it later meets flipped bits; a cut end is looked for
+    ("over", "checkpoints/best.ckpt", False),
+    ("stopped", "config.yaml", False),
+    ("stopped", "checkpoints/last.ckpt", True),
+    ("stopped", "checkpoints/best.ckpt", True),
+    ("stopped", "events.out.tfevents.*", True),
+)
 ASKED = ("data.rows=200", "trainer.max_epochs=6", "trainer=cpu", "model.hidden=[8]", "logger.figures=0")
 
 
@@ -33,10 +40,10 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
     _stop_after(3, lambda: run(request, folder / "stopped" / name, bar=False))
     lost = doubled = tracebacks = stray = 0
     for number in range(count):
-        kind = KINDS[number % len(KINDS)]
+        state, kind, garble = KINDS[number % len(KINDS)]
         copy = folder / "torn" / name
-        shutil.copytree(folder / ("over" if kind == "record.json" else "stopped") / name, copy)
-        cut = tear(next(copy.glob(kind)), draw, garble=kind not in TEXT)
+        shutil.copytree(folder / state / name, copy)
+        cut = tear(next(copy.glob(kind)), draw, garble)
         said = StringIO()
         with redirect_stderr(said):
             again = run(request, copy, bar=False)
@@ -51,7 +58,7 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
     return [Tally("files cut or garbled", count, count, lost, doubled, tracebacks, stray, seconds)]
 
 
-def tear(path: Path, draw: np.random.Generator, garble: bool = True) -> bool:
+def tear(path: Path, draw: np.random.Generator, garble: bool) -> bool:
     """Cuts a file at a random place or, if `garble`, in half of the cases flips bits of up to 64 bytes; whether it was cut."""
     content = bytearray(path.read_bytes())
     place = int(draw.integers(len(content) - 2))  # the end of the last line is no loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -15,12 +16,16 @@ from faults.tally import Tally
 
 from losslab import compose, config
 from losslab.folder import write_config
+from losslab.record import checkpoints
 from losslab.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("data.rows=200", "trainer.max_epochs=20", "trainer=cpu", "model.hidden=[8]", "logger=none")
 LOSSES = ("mse", "l1", "huber", "smoothl1")
 LIMIT = 60.0  # seconds
+MOST_MEMORY = (
+    1536  # MiB that a process may take; torch, Lightning and pandas take a third of it before a record is read
+)
 MORE_HANDLES, MORE_THREADS = 2, 1  # that a process may have at its busiest beyond what it had after a tenth of its time
 
 
@@ -83,20 +88,20 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
             [sys.executable, "-W", "ignore", *command], cwd=ROOT, capture_output=True, text=True, check=False
         )
         seconds = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10  # of this process and those before
+        print(f"{what}: memory at most {peak:.0f} MiB", file=sys.stderr)
         over = ended.stdout.count("(was over already)") if command[0] == "train.py" else seeds * len(LOSSES)
         rows.append(
             Tally(
                 what,
                 seeds * len(LOSSES),
                 seeds * len(LOSSES),
-                lost=int(ended.returncode != 0 or seconds > LIMIT),
+                lost=int(ended.returncode != 0 or seconds > LIMIT or peak > MOST_MEMORY),
                 doubled=seeds * len(LOSSES) - over,
                 tracebacks=ended.stderr.count("Traceback"),
                 seconds=seconds,
             )
         )
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    print(f"memory at most {peak:.0f} MiB", file=sys.stderr)
     return rows
 
 
@@ -107,11 +112,12 @@ def fill(folder: Path, seeds: int, first: int) -> None:
         made = folder / "made"
         run(request, made, bar=False)
         record = json.loads((made / "record.json").read_text(encoding="utf-8"))
-        shutil.rmtree(made)
         for seed in range(first, first + seeds):
             asked = request | {"seed": seed}
             place = folder / config.run_id(asked)
-            place.mkdir(parents=True)
+            (place / "checkpoints").mkdir(parents=True)
+            for path in checkpoints(made):
+                os.link(path, place / "checkpoints" / path.name)
             metrics = {
                 name: value * (1 + (seed * 7919 % 1000) / 5000) if value else value
                 for name, value in record["metrics"].items()
@@ -120,3 +126,4 @@ def fill(folder: Path, seeds: int, first: int) -> None:
             changed = record | {"seed": seed, "config": asked, "metrics": metrics, "pairing": pairing}
             (place / "record.json").write_text(json.dumps(changed, indent=2), encoding="utf-8")
             write_config(place, asked)
+        shutil.rmtree(made)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from losslab import config, telling
 from losslab.machine import Halted, halting, must_be_written, raise_if_ended, threads_say_no_more
-from losslab.values import one_line
+from losslab.values import one_line, told
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -277,7 +277,7 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
         try:
             raise_if_ended(error)
             plain = config.canonical(asked)
-            record = Record.of(plain, "failed", f"{type(error).__name__}: {error}", traceback=trace)
+            record = Record.of(plain, "failed", told(error), traceback=trace)
             # the run's own claim is over, and another process may have trained it since
             with must_be_written(), claimed([folder]):
                 folder.mkdir(parents=True, exist_ok=True)

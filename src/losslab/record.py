@@ -117,12 +117,12 @@ def _columns(epochs: Sequence[Mapping[str, float]]) -> dict[str, list[float | No
     }
 
 
-def write_whole(path: Path, text: str, lasting: bool = True) -> None:
+def write_whole(path: Path, content: str | bytes, lasting: bool = True) -> None:
     """Puts a file in its place only once it is complete; if it is to be `lasting`, on the disk."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with draft.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             if lasting:
                 file.flush()
                 os.fsync(file.fileno())  # some milliseconds
@@ -138,10 +138,8 @@ def read_record(folder: Path) -> Record | None:
     try:
         text = path.read_bytes()
         content = json.loads(text)
-        if b"\\u" in text:
-            json.dumps(
-                content, ensure_ascii=False
-            ).encode()  # refuses half a surrogate pair, which no file can hold as text
+        if b"\\u" in text:  # it may be half a surrogate pair, which no file can hold as text
+            json.dumps(content, ensure_ascii=False).encode()
         later = {"curves", "study"} - content.keys()  # earlier versions did not write them
         whole = {key: content[key] for key in (f.name for f in fields(Record)) if key not in later}
         _check_shape(whole)
@@ -212,7 +210,10 @@ def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
 
 
 def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
-    """The record of this request in a folder, if its run is over and need not be repeated: it trained to an end."""
+    """The record of this request in a folder, if its run is over and need not be repeated: it trained to an end.
+
+    A record is forced onto the disk and checkpoints are not, so after a power cut these may be cut off; then there is none.
+    """
     try:
         record = read_record(folder)
     except ValueError:
@@ -224,9 +225,20 @@ def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
         {key: value for key, value in asked.items() if key not in WHERE_AND_HOW} for asked in (record.config, request)
     )
     try:
-        return record if then == now or run_id(record.config) == run_id(request) else None  # an id takes a millisecond
+        same = then == now or run_id(record.config) == run_id(request)  # an id takes a millisecond
     except ValueError:  # its request is none of this version's
         return None
+    cut = [path for path in checkpoints(folder) if torn.is_cut(path)] if same else []
+    if cut:
+        (Path(folder) / NAME).unlink(missing_ok=True)
+    for path in cut:
+        torn.set_aside(path, "its run is done again")
+    return record if same and not cut else None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Where a run leaves the weights of its best and of its last epoch."""
+    return [Path(folder) / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
 
 
 def read_records(folder: Path) -> list[Record]:

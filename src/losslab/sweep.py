@@ -26,11 +26,12 @@ from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if
 from losslab.origin import is_of, stamp
 from losslab.pace import fastest_size
 from losslab.progress import StackEpochs, SweepBar
-from losslab.record import Record, finished, hyperparameters
+from losslab.record import Record, checkpoints, finished, hyperparameters, write_whole
 from losslab.resume import Resumption
 from losslab.run import Prepared, open_folder, outcome, prepare, train
 from losslab.stacked import unflatten_parameters, why_alone
 from losslab.stacked_losses import loss_key
+from losslab.values import told
 
 Tell = Callable[[Job, Record, bool], None]  # a run is over; True where it was over before
 _LEAST = 2  # runs that are worth a stack
@@ -181,7 +182,7 @@ def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator
         except Exception as error:
             raise_if_ended(error)
             short = is_out_of_memory(error)
-            why = f"its stack failed with {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            why = f"its stack failed with {told(error).splitlines()[0]}"
     if short:  # not where the error is caught, as it holds the memory of the stack
         gc.collect()
         over = frozenset(job.folder for job in stack.jobs) - left.keys()
@@ -198,7 +199,7 @@ def train_alone(job: Job) -> Record:
         return train(config.check(job.request), job.folder, study=job.part)
     except Exception as error:
         raise_if_ended(error)
-        return _record(job, "failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+        return _record(job, "failed", told(error), traceback=traceback.format_exc())
 
 
 def _moved(job: Job, record: Record) -> bool:
@@ -279,16 +280,16 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
 def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, record: Record) -> None:
     """Leaves what a lone run would have left: config, checkpoints, events, and the record last."""
     open_folder(folder, parts.request | {"overwrite": True}, module.origin)
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
     steps = parts.batches.steps
-    for name, flat, epoch in (("best", module.best, module.best_epoch[number]), ("last", module.flat, record.epochs)):
+    states = ((module.best, module.best_epoch[number]), (module.flat, record.epochs))
+    for path, (flat, epoch) in zip(checkpoints(folder), states, strict=True):
         named = unflatten_parameters(parts.model, flat[number].detach().cpu())
         state = {f"task.{key}": value.cpu() for key, value in parts.task.state_dict().items()}
         state |= {f"model.{key}": value.clone() for key, value in named.items()}
         content = BytesIO()  # to a path torch writes itself, and does not say what went wrong
         torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)
-        (checkpoints / f"{name}.ckpt").write_bytes(content.getvalue())
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, content.getvalue(), lasting=False)
     if parts.request["logger"]["name"] == "tensorboard":
         write_events(folder, module.curves[number], *hyperparameters(record))
     record.write(folder)

@@ -46,3 +46,12 @@ def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begi
         return found
     set_aside(path, onward)
     return None
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a checkpoint is there that lacks its end, where torch keeps its table of contents; all else is not read."""
+    try:
+        with path.open("rb") as file:
+            return not zipfile.is_zipfile(file)
+    except FileNotFoundError:
+        return False

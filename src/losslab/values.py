@@ -18,6 +18,14 @@ def one_line(error: Exception | str) -> str:
     return text if len(text) <= 3000 else f"{text[:1500]} ... {text[-1500:]}"
 
 
+def told(error: Exception) -> str:
+    """Kind and text of an error; of a user's own, whose text may itself fail, at least the kind."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be had"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """' (did you mean 'X'?)', or nothing where no known name is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
