@@ -160,6 +160,25 @@ def test_a_run_of_a_stack_whose_weights_were_cut_off_is_done_again(typed: Typed,
     assert typed(line)[1].count("was over already") == 2
 
 
+def test_runs_that_fail_in_processes_of_another_launcher_are_told(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("mine")
+
+    there = cli.Command.__call__
+    monkeypatch.setattr(
+        cli.Command, "__call__", lambda _, cfg: there(cli.Command(), cfg)
+    )  # what it notes, it notes there
+    line = "-m loss=mse,l1 hydra/launcher=basic hydra.sweep.dir=all"
+    with monkeypatch.context() as broken:
+        broken.setitem(LOSSES, "l1", fails)
+        status, out, _ = typed(line)
+    assert status == 1
+    assert out.splitlines()[-1].startswith("1 failed: the traceback is in ")
+    assert typed(line)[0] == 0
+
+
 def test_an_error_that_cannot_say_what_it_is_stops_no_other_run(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,12 +19,22 @@ from omegaconf import DictConfig
 class LosslabSweeper(BasicSweeper):
     """Hydra's own sweeper, without composing each job once more: `train.py` has checked the sweep before Hydra saw it."""
 
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hydra's own."""
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.task_function = task_function
+
     def sweep(self, arguments: list[str]) -> Any:
         """Hydra's own. Raises Halted where space or handles end, or nothing can be written."""
         from losslab.machine import must_be_written
 
         with must_be_written():
-            return super().sweep(arguments)
+            returned = super().sweep(arguments)
+        jobs = [
+            job for batch in returned for job in batch if job.hydra_cfg is not None
+        ]  # the fused launcher gives none
+        self.task_function.over([Path(job.hydra_cfg.hydra.runtime.output_dir) for job in jobs])  # type: ignore[attr-defined]
+        return returned
 
     def validate_batch_is_legal(self, batch: Any) -> None:
         """Checked before."""

@@ -117,7 +117,7 @@ def _train(arguments: list[str]) -> int:
     sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print a traceback of what is raised, and here a sentence is owed
     hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
-    telling.failures(command.failed)
+    telling.failures(list(command.failed))
     return command.status
 
 
@@ -126,7 +126,7 @@ class Command:
 
     def __init__(self) -> None:
         self.status = 0
-        self.failed: list[Path] = []
+        self.failed: dict[Path, None] = {}  # folders, in their order
 
     def __call__(self, cfg: DictConfig) -> None:
         """One run of a sweep under another launcher."""
@@ -135,8 +135,17 @@ class Command:
         settings = HydraConfig.get()
         folder = Path(settings.runtime.output_dir)
         status = _run(cfg, folder, settings.job.num)
-        self.failed += [folder] * (status == 1)
+        self.failed |= {folder: None} if status == 1 else {}
         self.status = max(self.status, status)
+
+    def over(self, folders: Iterable[Path]) -> None:
+        """Notes which runs failed, by their records, under a launcher whose jobs were processes of their own."""
+        from losslab.record import read_record
+
+        records = {folder: read_record(folder) for folder in folders}
+        self.failed |= {folder: None for folder, record in records.items() if record and record.status == "failed"}
+        if self.failed or None in records.values():
+            self.status = max(self.status, 1)
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
         """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none.
@@ -162,7 +171,7 @@ class Command:
             say(audit(jobs, records, checked))
         for said in changes(outcome.over, once.values()):
             say(said)
-        self.failed += [folder for folder, record in once.items() if record.status == "failed"]
+        self.failed |= {folder: None for folder, record in once.items() if record.status == "failed"}
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def _tell(self, job: Job, record: Record, again: bool) -> None:
