@@ -20,10 +20,10 @@ HERE = ROOT / "experiments"
 AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scripts of its own
     "bbox_losses": ["bbox_losses/simulator.py"],
     "bce_saturation": ["bce_saturation/saturation.py", "bce_saturation/runs.py"],
-    "imbalance": ["imbalance/figure.py experiments/imbalance"],
-    "imbalance_long_tail": ["imbalance/figure.py experiments/imbalance_long_tail"],
-    "label_noise": ["label_noise/figure.py"],
-    "leverage": ["leverage/figure.py"],
+    "imbalance": ["figures.py imbalance"],
+    "imbalance_long_tail": ["figures.py imbalance_long_tail"],
+    "label_noise": ["figures.py label_noise"],
+    "leverage": ["figures.py leverage"],
     "taught_claims": ["taught_claims/claims.py"],
 }
 
@@ -35,9 +35,7 @@ def main(names: Sequence[str]) -> int:
         print(f"There is no recipe '{unknown[0]}'; the recipes are: {', '.join(known)}.", file=sys.stderr)
         return 2
     trained = []
-    for name in (
-        names or known
-    ):  # all of them first: what is published changes files that git holds, and records would say so
+    for name in names or known:  # all first: what is published changes files that git holds, and records would say so
         started = time.perf_counter()
         if train(name):
             trained.append(name)
