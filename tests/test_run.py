@@ -306,30 +306,23 @@ def test_a_diverged_run_that_lost_its_record_diverges_again(quick: Quick, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path, how: signal.Signals) -> None:
-    asked = ["trainer=cpu", "trainer.max_epochs=1000", "logger=none", "data.rows=1000"]
-
-    def command(into: str) -> list[str]:
-        return [sys.executable, str(ROOT / "train.py"), *asked, f"hydra.run.dir={tmp_path / into}"]
-
-    stopped = subprocess.Popen(command("stopped"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    last = tmp_path / "stopped/checkpoints/last.ckpt"
-    deadline = time.monotonic() + 120
-    while not last.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    stopped.send_signal(how)
-    _, said = stopped.communicate(timeout=60)
-    assert not (tmp_path / "stopped/record.json").exists(), "the run must be longer than the time to stop it"
-    if how == signal.SIGINT:
-        assert stopped.returncode == 130
-        assert said.strip().startswith(
-            "Stopped. The same command repeats no run that is over and goes on from the last checkpoint"
-        )
-    for into in ("stopped", "whole"):
-        subprocess.run(command(into), check=True, capture_output=True)
-    resumed, whole = read_record(tmp_path / "stopped"), read_record(tmp_path / "whole")
-    assert resumed.metrics == whole.metrics
+def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path) -> None:
+    asked = ["trainer=cpu", "trainer.max_epochs=700", "logger=none", "data.rows=1000"]
+    for how, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        folder = tmp_path / how.name
+        command = [sys.executable, str(ROOT / "train.py"), *asked, f"hydra.run.dir={folder}"]
+        stopped = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not (folder / "checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        stopped.send_signal(how)
+        _, said = stopped.communicate(timeout=60)
+        assert not (folder / "record.json").exists(), "the run must be longer than the time to stop it"
+        assert stopped.returncode == status
+        advice = "Stopped. The same command repeats no run that is over and goes on from the last checkpoint"
+        assert said.strip().startswith(advice if how == signal.SIGINT else "")
+    whole, *resumed = (run(compose(*asked), tmp_path / name) for name in ("whole", "SIGINT", "SIGKILL"))
+    assert [record.metrics for record in resumed] == [whole.metrics] * 2
 
 
 @pytest.mark.slow

@@ -5,22 +5,20 @@ R runs in the stack, r of them under one loss, B rows of a batch, n rows of the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from losslab.module import STEPS
+from losslab.resumable import Resumable
 from losslab.run import Prepared
 from losslab.stacked import Gradient, StackedOptimizer, flatten_parameters, forward_for, gradient_of, is_weight
 from losslab.stacked_losses import Group, loss_key, stack_tasks
 
-_KEPT = ("diverged_in", "best_epoch", "best_value", "curves")  # in a checkpoint, beside weights and optimizer
 _EVALUATION_VALUES = 2**24  # numbers that a forward without gradient takes in at once
 
 
@@ -48,13 +46,14 @@ class StackedBatches:
             yield torch.stack(batches[start : start + STEPS])
 
 
-class FusedModule(pl.LightningModule):
+class FusedModule(Resumable):
     """Trains R runs that share model, data, batch size and epochs, sorted so that runs under one loss lie side by side.
 
     The sum of their losses is minimised: the gradient of a sum is, run by run, the gradient of that run. A run whose loss
     or prediction is not finite is frozen at the end of that epoch, as a lone run stops there.
     """
 
+    kept = ("diverged_in", "best_epoch", "best_value", "curves")
     inputs: Tensor
     weights: Tensor
     offsets: Tensor
@@ -84,8 +83,6 @@ class FusedModule(pl.LightningModule):
         self.best_epoch = [1] * len(runs)
         self.best_value: list[float | None] = [None] * len(runs)
         self.curves: list[list[tuple[int, dict[str, float]]]] = [[] for _ in runs]
-        self.origin: dict[str, Any] = {}  # for checkpoints
-        self._earlier_seconds, self._started = 0.0, 0.0
         self._gradient: Gradient | None = None
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
@@ -200,31 +197,6 @@ class FusedModule(pl.LightningModule):
         most = _EVALUATION_VALUES // (len(flat) * self.inputs[0].numel())
         piece = max(1, min(most, self.runs[0].batches.batch_size) if on_cpu else most)
         return torch.cat([self.forward_all(flat, self.inputs_of(some)) for some in rows.split(piece, 1)], 1)
-
-    def on_fit_start(self) -> None:
-        """Starts the clock."""
-        self._started = time.perf_counter()
-
-    @property
-    def fit_seconds(self) -> float:
-        """Seconds of training, those before an interruption counted in."""
-        return self._earlier_seconds + time.perf_counter() - self._started
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what weights and optimizer do not tell."""
-        checkpoint |= {"fit_seconds": self.fit_seconds, "origin": self.origin} | {
-            name: getattr(self, name) for name in _KEPT
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on from there."""
-        self._earlier_seconds = checkpoint["fit_seconds"]
-        for name in _KEPT:
-            setattr(self, name, checkpoint[name])
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Batches are made on the device."""
-        return batch
 
     def _has(self, number: int, name: str) -> bool:
         penalty = self.runs[number].request["penalty"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -16,6 +14,7 @@ from losslab import optim, pairing
 from losslab.corruption import Corrupted
 from losslab.data import Split
 from losslab.losses import Sum
+from losslab.resumable import Resumable
 from losslab.tasks import Task
 
 _EVALUATION_ROWS = 4096  # at once, where no gradient is kept
@@ -58,13 +57,14 @@ class Batches:
         return self.rows[torch.randperm(len(self.rows), generator=pairing.generator(self.seed, "order", epoch))]
 
 
-class RunModule(pl.LightningModule):
+class RunModule(Resumable):
     """Trains `model` under `loss` on rows that lie on the device whole; batches are row numbers.
 
     Losses are kept as tensors and read once an epoch, since each reading waits for the device. A loss or a prediction that
     is not finite ends the training: `diverged_in` then names the epoch, from 1. `curves` holds what each epoch gave.
     """
 
+    kept = ("diverged_in", "curves")
     inputs: Tensor
     targets: Tensor
 
@@ -91,8 +91,6 @@ class RunModule(pl.LightningModule):
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
         self.diverged_in: int | None = None
         self.curves: list[dict[str, float]] = []
-        self.origin: dict[str, Any] = {}  # for checkpoints
-        self._earlier_seconds, self._started = 0.0, 0.0
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
 
@@ -165,25 +163,3 @@ class RunModule(pl.LightningModule):
             for part in ("val", "test")
             for name, value in self.task.evaluate(self.raw(self.split[part]), self.targets[self.split[part]]).items()
         }
-
-    def on_fit_start(self) -> None:
-        """Starts the clock."""
-        self._started = time.perf_counter()
-
-    @property
-    def fit_seconds(self) -> float:
-        """Seconds of training, those before an interruption counted in."""
-        return self._earlier_seconds + time.perf_counter() - self._started
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what the weights do not tell."""
-        checkpoint |= {"fit_seconds": self.fit_seconds, "diverged_in": self.diverged_in, "curves": self.curves}
-        checkpoint["origin"] = self.origin
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting, and drawing the curves."""
-        self._earlier_seconds, self.curves = checkpoint["fit_seconds"], checkpoint["curves"]
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Batches are made on the device."""
-        return batch
