@@ -24,7 +24,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # several processes at once; read when torch is imported
 
 import torch
-from faults import files, kills, load, processes, requests, scarce
+from faults import files, hostile, kills, load, processes, requests, scarce
 from faults.tally import Tally
 from rich.console import Console
 from rich.table import Table
@@ -39,6 +39,7 @@ Injector = Callable[[int, int, Path], list[Tally]]
 INJECTORS: dict[str, tuple[Injector, int]] = {  # with how many are injected at a share of 1; what takes longest first
     "kills": (kills.inject, 50),
     "requests": (requests.inject, 10_000),
+    "hostile": (hostile.inject, 200),
     "processes": (processes.inject, 25),
     "scarce": (scarce.inject, 3),
     "files": (files.inject, 250),

@@ -102,7 +102,7 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("--cfg job loss=zzz", ["no loss 'zzz'"]),
     ("--cfg job --package zzz", ["no part 'zzz'"]),
     ("--experimental-rerun x.pickle", ["pickle"]),
-    ("-m hydra.launcher._target_=os.system", ["'_target_: os.system' is built by nothing"]),
+    ("-m hydra.launcher._target_=os.system", ["'hydra.launcher._target_' cannot be typed"]),
     ("-m hydra.sweeper={_target_:os.system}", ["is built by nothing"]),
     ("-m hydra.sweeper.max_batch_size=x", ["max_batch_size must be a whole number"]),
     ("-m +hydra.callbacks.x._target_=os.system", ["cannot be set here"]),

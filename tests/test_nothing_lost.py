@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from faults import files, kills, load, processes
+from hydra.errors import HydraException
 
 from losslab import BadRequest, cli, compose, config, machine, origin, read_records, sweep, telling
 from losslab.claim import STUDY, claimed
@@ -25,7 +27,7 @@ from losslab.losses.base import LOSSES
 from losslab.record import Record, finished, read_record, write_whole
 from losslab.request import StudyRequest
 from losslab.run import run
-from losslab.torn import checkpoint, set_aside
+from losslab.torn import checkpoint, is_cut, set_aside
 
 SMALL = "data.rows=200 trainer.max_epochs=1 logger=none trainer=cpu"
 Typed = Callable[[str], tuple[int, str, str]]
@@ -69,7 +71,7 @@ def same(one: Record | None, other: Record | None) -> bool:
 
 
 def test_torn_files_lose_nothing(tmp_path: Path) -> None:
-    (tally,) = files.inject(5, 0, tmp_path)
+    (tally,) = files.inject(len(files.KINDS), 0, tmp_path)
     assert (tally.lost, tally.tracebacks, tally.stray) == (0, 0, 0)
 
 
@@ -179,8 +181,9 @@ def test_runs_that_fail_in_processes_of_another_launcher_are_told(
     assert typed(line)[0] == 0
 
 
+@pytest.mark.parametrize("size", [0, 1], ids=["stacks", "alone"])
 def test_an_error_that_cannot_say_what_it_is_stops_no_other_run(
-    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    size: int, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Mute(Exception):
         def __str__(self) -> str:
@@ -190,11 +193,75 @@ def test_an_error_that_cannot_say_what_it_is_stops_no_other_run(
         raise Mute
 
     monkeypatch.setitem(LOSSES, "l1", fails)
-    status, out, _ = typed("-m loss=l1,mse hydra.sweep.dir=all fused.size=1")
+    status, out, _ = typed(f"-m loss=l1,mse hydra.sweep.dir=all fused.size={size}")
     found = {record.loss: record for record in read_records(tmp_path / "all")}
     assert (status, found["mse"].status, found["l1"].status) == (1, "done", "failed")
     assert found["l1"].reason == "Mute, whose text cannot be had"
     assert "1 failed: the traceback is in " in out
+
+
+def test_what_is_refused_removes_nothing_of_a_run_whose_weights_were_cut_off(typed: Typed, tmp_path: Path) -> None:
+    assert typed("-m loss=mse hydra.sweep.dir=all")[0] == 0
+    (cut,) = tmp_path.rglob("best.ckpt")
+    cut.write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    other = config.run_id(compose("loss=l1", *SMALL.split()))
+    with another_process_holds(tmp_path / "all" / other):
+        assert typed("-m loss=mse,l1 hydra.sweep.dir=all")[0] == 2
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.name != ".losslab-runs"] == before
+
+
+def test_a_disk_that_does_not_answer_is_no_cut_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", lambda *_: Broken(bytes(100)))
+    with pytest.raises(OSError, match="Input/output"):
+        is_cut(tmp_path / "best.ckpt")
+
+
+def test_a_full_or_read_only_folder_is_refused_with_what_would_be_right(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("losslab.folder.tempfile.TemporaryFile", read_only)
+    status, _, err = typed("hydra.run.dir=there")
+    assert status == 2
+    assert err.endswith(
+        "Read-only file system; choose another with hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR.\n"
+    )
+
+
+@pytest.mark.parametrize("launcher", ["fused", "basic"])
+def test_an_error_with_half_a_letter_in_it_leaves_a_whole_record(
+    launcher: str, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such file: \udcff")
+
+    monkeypatch.setitem(LOSSES, "l1", fails)
+    status, out, _ = typed(f"-m loss=l1 hydra/launcher={launcher} hydra.sweep.dir=all")
+    assert status == 1
+    assert out.splitlines()[-1].startswith("1 failed: the traceback is in ")
+    (record,) = read_records(tmp_path / "all")
+    assert record.reason == "RuntimeError: no such file: \\udcff"
+    assert record.traceback
+    assert "no such file" in record.traceback
+
+
+def test_what_hydra_cannot_do_is_one_sentence(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise HydraException("Error instantiating 'a.Launcher'\nin two lines")
+
+    full = os.environ.get("HYDRA_FULL_ERROR")
+    monkeypatch.setattr("hydra_plugins.losslab_sweeps.FusedLauncher.launch", fails)
+    status, out, err = typed("-m seed=1,2")
+    assert (status, out) == (2, "")
+    assert err == "train.py: Hydra cannot do this: Error instantiating 'a.Launcher'.\n"
+    assert os.environ.get("HYDRA_FULL_ERROR") == full
 
 
 def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
@@ -519,6 +586,17 @@ def test_without_handles_no_folder_is_blamed_and_no_file_called_torn(tmp_path: P
     assert [path.name for path in folder.iterdir()] == ["config.yaml"]
     with no_handles(), pytest.raises(machine.Halted, match="this process may open no more files"):
         machine.raise_if_ended(ValueError("of a library that hid why it could not read its file"))
+
+
+def test_without_handles_from_the_first_line_on_there_is_one_sentence() -> None:
+    code = (
+        "import resource; code = compile(open('train.py').read(), 'train.py', 'exec')\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)); exec(code, {'__name__': '__main__'})"
+    )
+    root = Path(__file__).resolve().parents[1]
+    ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert ended.stderr.startswith("train.py: Stopped, as nothing can be read: [Errno 24] Too many open files: ")
 
 
 def test_without_handles_in_hydras_hands_there_is_one_sentence(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Real data sets are what was published, and each trains; those that are not there are refused in words."""
 
+import errno
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from losslab import compose, config, data, shipped, tasks
 from losslab.data import base
 from losslab.data.downloads import fashion_mnist, mnist
 from losslab.data.pedestrians import FILMS, match, pedestrians, read
+from losslab.machine import Halted
 from losslab.run import run
 from losslab.tasks import Snapshot
 
@@ -266,6 +268,13 @@ def test_more_pictures_than_there_are_and_a_failed_download_are_refused(
 
     monkeypatch.setattr(datasets.FashionMNIST, "download", fails)
     with pytest.raises(config.BadRequest, match=r"FashionMNIST could not be fetched .* no network"):
+        fashion_mnist(rows=20, root=str(tmp_path), download=True)
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(datasets.FashionMNIST, "download", full)
+    with pytest.raises(Halted, match="the disk is full"):
         fashion_mnist(rows=20, root=str(tmp_path), download=True)
 
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from losslab import cli, compose, config
 from losslab.record import read_record
 from losslab.run import run
 from losslab.study.plan import from_mark
+from test_study import asked
 
 
 def faults(words: list[str], folder: Path) -> str:
@@ -35,7 +37,7 @@ def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_pat
 
 @pytest.mark.slow
 def test_many_random_command_lines_and_hostile_files_do_no_harm(tmp_path: Path) -> None:
-    for tally in inject(80, 1, tmp_path):
+    for tally in [*inject(80, 1, tmp_path), *hostile.inject(8, 1, tmp_path)]:
         assert (tally.lost, tally.tracebacks, tally.stray) == (0, 0, 0), tally
 
 
@@ -91,9 +93,14 @@ def test_a_record_of_the_wrong_types_is_refused(quick, tmp_path: Path) -> None:
 
 
 def test_a_study_that_is_none_is_refused() -> None:
-    for mark in (None, [], {}, {"name": "x"}, {"name": 3, "axes": []}):
+    mark = asked("study.seeds=3").mark()
+    assert from_mark(mark).mark() == mark
+    odd: list[dict[str, Any]] = [{"tuning": {}}, {"tuning": mark["tuning"] | {"search": "x"}}, {"axes": {"a": []}}]
+    odd += [{"rates": ["x"]}, {"rates": []}, {"rates": ["tuned", "tuned"]}, {"seeds": 0}, {"seeds": 2**62}]
+    odd += [{"epoch": "zz"}, {"metric": "zz"}, {"reference": "zz"}]
+    for wrong in (None, [], {}, {"name": "x"}, {"name": 3, "axes": []}, *(mark | change for change in odd)):
         with pytest.raises(config.BadRequest, match="does not describe a study"):
-            from_mark(mark)
+            from_mark(wrong)
 
 
 def test_what_torch_must_find_at_its_import_is_set_before(monkeypatch: pytest.MonkeyPatch) -> None:

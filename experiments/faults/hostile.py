@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from faults.answers import Answer, watched
+from faults.answers import Answer, answer, watched
+from faults.requests import tallied
 from faults.tally import Tally
 
 from losslab import cli
@@ -36,6 +37,8 @@ ODD: list[Any] = [
         None,
         True,
         -1,
+        0,
+        7.5,
         10**400,
         1e308,
     ),
@@ -75,6 +78,13 @@ def words(folder: Path) -> list[list[str]]:
     ]
 
 
+def inject(count: int, seed: int, folder: Path) -> list[Tally]:
+    """Each hostile command line and file once, and `count` reports on hostile records."""
+    folder.mkdir(parents=True, exist_ok=True)
+    refused = tallied("hostile words", words(folder), lambda asked: answer(asked, folder), lambda _, a: a.status == 2)
+    return [refused, files(count, seed, folder / "files")]
+
+
 def files(count: int, seed: int, folder: Path) -> Tally:
     """Hostile checkpoints and settings in the folder of a run, and `count` reports on records with odd values in them.
 
@@ -105,10 +115,11 @@ def files(count: int, seed: int, folder: Path) -> Tally:
     draw = random.Random(seed)
     for number in range(count):
         place = list(COMPARISONS)[number % len(COMPARISONS)]
-        for path, record in whole[place].items():
-            path.write_text(json.dumps(spoilt(record, draw) if draw.random() < 0.2 else record))
-        if draw.random() < 0.1:
-            next(iter(whole[place])).write_text("[" * 50_000)
+        made = _some_spoilt(whole[place], draw) if number % 4 < 3 else _mark_spoilt(whole[place], draw)
+        for path, text in made.items():
+            path.write_text(text)
+        if number % 4 == 3:
+            (folder / place / "study.yaml").unlink(missing_ok=True)
         given = watched(lambda place=place: cli.main(["report", place]), folder)
         page = folder / place / "report.html"
         clean = not page.exists() or "<script>alert(1)" not in page.read_text(encoding="utf-8")
@@ -124,8 +135,24 @@ def files(count: int, seed: int, folder: Path) -> Tally:
     )
 
 
+def _some_spoilt(records: dict[Path, dict[str, Any]], draw: random.Random) -> dict[Path, str]:
+    """The records as texts, a fifth of them with odd values; at times one that goes on without end."""
+    made = {
+        path: json.dumps(spoilt(record, draw) if draw.random() < 0.2 else record) for path, record in records.items()
+    }
+    if draw.random() < 0.1:
+        made[next(iter(made))] = "[" * 50_000
+    return made
+
+
+def _mark_spoilt(records: dict[Path, dict[str, Any]], draw: random.Random) -> dict[Path, str]:
+    """The records as texts, whose study is odd, and in all of them the same."""
+    mark = spoilt(next(iter(records.values()))["study"]["study"], draw)
+    return {path: json.dumps(record | {"study": record["study"] | {"study": mark}}) for path, record in records.items()}
+
+
 def spoilt(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
-    """A record in which some values, anywhere in it, are odd ones."""
+    """A record, or a part of one, in which some values, anywhere in it, are odd ones."""
     made = copy.deepcopy(record)
     for _ in range(draw.randint(1, 2)):
         node: Any = made

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from faults.tally import Tally
 
@@ -84,11 +84,8 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
         ),
     ):
         started = time.perf_counter()
-        ended = subprocess.run(
-            [sys.executable, "-W", "ignore", *command], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        ended, peak = _ended([sys.executable, "-W", "ignore", *command])
         seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10  # of this process and those before
         print(f"{what}: memory at most {peak:.0f} MiB", file=sys.stderr)
         over = ended.stdout.count("(was over already)") if command[0] == "train.py" else seeds * len(LOSSES)
         rows.append(
@@ -103,6 +100,18 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
             )
         )
     return rows
+
+
+def _ended(command: list[str]) -> tuple[subprocess.CompletedProcess[str], float]:
+    """What a command gave, and the most memory that it took, in MiB."""
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        ended = subprocess.CompletedProcess(command, process.returncode, out.read(), err.read())
+    return ended, used.ru_maxrss / 2**10
 
 
 def fill(folder: Path, seeds: int, first: int) -> None:

@@ -1,4 +1,4 @@
-"""Random command lines, mistyped keys and hostile files: each gets a run or one sentence, and nothing in them is executed."""
+"""Random command lines and mistyped keys: each gets a run or one sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from faults.answers import Answer, answer
-from faults.hostile import files, words
 from faults.lines import KEYS, lines, mistyped
 from faults.tally import Tally
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,15 +18,13 @@ from losslab import config
 
 
 def inject(count: int, seed: int, folder: Path) -> list[Tally]:
-    """`count` random command lines, a tenth as many mistyped keys, and each hostile file once."""
+    """`count` random command lines, and a tenth as many mistyped keys."""
     folder.mkdir(parents=True, exist_ok=True)
     asked = drawn(lines(), count, seed)
     wrong = drawn(typos(), count // 10, seed)
     return [
-        _tally("random command lines", asked, lambda words: answer(words, folder)),
-        _tally("mistyped keys", wrong, lambda typo: answer([typo[1]], folder), lambda typo, a: names_the_key(typo, a)),
-        _tally("hostile words", words(folder), lambda asked: answer(asked, folder), lambda _, a: a.status == 2),
-        files(max(count // 100, 1), seed, folder / "hostile"),
+        tallied("random command lines", asked, lambda words: answer(words, folder)),
+        tallied("mistyped keys", wrong, lambda typo: answer([typo[1]], folder), lambda typo, a: names_the_key(typo, a)),
     ]
 
 
@@ -82,12 +79,13 @@ def _of_the_defaults(key: str) -> bool:
     return group in usual and inner != "name" and inner in config.card(group, usual[group]).values
 
 
-def _tally(
+def tallied(
     what: str,
     cases: Sequence[Any],
     ask: Callable[[Any], Answer],
     right: Callable[[Any, Answer], bool] = lambda *_: True,
 ) -> Tally:
+    """What came of asking for these cases; lost are those whose answer was not as it must be, or not `right`."""
     began = time.perf_counter()
     given = [(case, ask(case)) for case in cases]
     return Tally(

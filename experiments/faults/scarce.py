@@ -80,7 +80,7 @@ class NoHandles(kills.Killer):
         """One process without handles."""
         started, process = time.perf_counter(), kills.start(asked)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(self.rng.uniform(self.ready, self.whole))
+            process.wait(self.rng.uniform(self.ready / 2, self.whole))
             self.faster(started)
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (0, 0))

@@ -25,7 +25,10 @@ class LosslabSweeper(BasicSweeper):
         self.task_function = task_function
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Hydra's own. Raises Halted where space or handles end, or nothing can be written."""
+        """Hydra's own. Raises Halted where space or handles end, or nothing can be written.
+
+        Here it is noted what failed under a launcher of other processes; another sweeper with such a launcher does not say it.
+        """
         from losslab.machine import must_be_written
 
         with must_be_written():

@@ -99,6 +99,7 @@ def train(arguments: list[str]) -> int:
 
 def _train(arguments: list[str]) -> int:
     import hydra
+    from hydra.errors import HydraException
 
     from losslab import flags
     from losslab.request import StudyRequest, check_command, check_shown
@@ -115,8 +116,17 @@ def _train(arguments: list[str]) -> int:
         return _run(*asked)
     command = Command()
     sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print a traceback of what is raised, and here a sentence is owed
-    hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # without, Hydra prints a traceback of what is raised, and here a sentence is owed
+    )
+    try:
+        hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+    except HydraException as error:  # a launcher or sweeper that cannot be built
+        raise config.BadRequest(f"Hydra cannot do this: {str(error).splitlines()[0].rstrip('.')}.") from error
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
     telling.failures(list(command.failed))
     return command.status
 
@@ -140,12 +150,14 @@ class Command:
 
     def over(self, folders: Iterable[Path]) -> None:
         """Notes which runs failed, by their records, under a launcher whose jobs were processes of their own."""
-        from losslab.record import read_record
+        from losslab.record import whole_records
 
-        records = {folder: read_record(folder) for folder in folders}
-        self.failed |= {folder: None for folder, record in records.items() if record and record.status == "failed"}
-        if self.failed or None in records.values():
-            self.status = max(self.status, 1)
+        for folder in folders:
+            records, _ = whole_records(folder)
+            failed = any(record.status == "failed" for record in records)
+            self.failed |= {folder: None} if failed else {}
+            if failed or not records:
+                self.status = max(self.status, 1)
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
         """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none.

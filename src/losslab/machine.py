@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from losslab.values import BadRequest, told
+
 _ENDED = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota on the disk is used up",
@@ -30,6 +32,9 @@ def halting() -> Iterator[None]:
     """Raises Halted in the place of an error that says that no other run would fare better."""
     try:
         yield
+    except BadRequest as error:  # of a folder on a full disk, too: another folder would do
+        raise_if_without_handles(error)
+        raise
     except Exception as error:
         raise_if_ended(error)
         raise
@@ -96,4 +101,4 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in str(error) for said in _SAYS_TORCH)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in told(error) for said in _SAYS_TORCH)

@@ -18,6 +18,7 @@ from losslab import torn
 from losslab.config import WHERE_AND_HOW, run_id
 from losslab.machine import raise_if_ended
 from losslab.shapes import matches, misshapen
+from losslab.values import as_text
 
 NAME = "record.json"
 HASHES = ("data", "split", "corruption", "init", "order")  # by which runs prove that they saw the same
@@ -64,7 +65,9 @@ class Record:
     study: dict[str, Any] | None = None
 
     @staticmethod
-    def of(request: Mapping[str, Any], status: str, reason: str | None = None, **rest: Any) -> Record:
+    def of(
+        request: Mapping[str, Any], status: str, reason: str | None = None, traceback: str | None = None, **rest: Any
+    ) -> Record:
         """A record of a request, with where and by what it was run filled in."""
         loss = dict(request["loss"])
         rest["curves"] = _columns(rest.get("curves", []))
@@ -76,7 +79,8 @@ class Record:
         }
         return Record(
             status=status,
-            reason=reason,
+            reason=reason and as_text(reason),
+            traceback=traceback and as_text(traceback),
             task=request["task"]["name"],
             loss=loss.pop("name"),
             loss_params=loss,
@@ -228,12 +232,16 @@ def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
         same = then == now or run_id(record.config) == run_id(request)  # an id takes a millisecond
     except ValueError:  # its request is none of this version's
         return None
-    cut = [path for path in checkpoints(folder) if torn.is_cut(path)] if same else []
+    return record if same and not any(map(torn.is_cut, checkpoints(folder))) else None
+
+
+def set_cut_aside(folder: Path) -> None:
+    """Sets checkpoints aside that were cut off. The record that lies beside them goes first: its run is done again."""
+    cut = [path for path in checkpoints(folder) if torn.is_cut(path)]
     if cut:
         (Path(folder) / NAME).unlink(missing_ok=True)
     for path in cut:
-        torn.set_aside(path, "its run is done again")
-    return record if same and not cut else None
+        torn.set_aside(path, "its run begins anew")
 
 
 def checkpoints(folder: Path) -> list[Path]:

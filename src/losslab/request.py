@@ -55,6 +55,10 @@ def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, A
     """
     with _hydra():
         given = axes(overrides)
+        if typed := [key for key in given if key.split(".")[-1] == "_target_"]:
+            raise BadRequest(
+                f"'{typed[0]}' cannot be typed: losslab builds from names alone, such as hydra/launcher=basic."
+            )
         whole = _composed([choices[0] for choices in given.values()], with_hydra=True)
         _check_hydra(whole)
         if "study" in whole:

@@ -18,7 +18,7 @@ from losslab.events import mend_events
 from losslab.folder import check_folder, check_writable, clear_folder, write_config
 from losslab.module import Batches, RunModule
 from losslab.pairing import fingerprint
-from losslab.record import Record, finished
+from losslab.record import Record, finished, set_cut_aside
 from losslab.tasks import Snapshot
 
 
@@ -148,6 +148,7 @@ def run(
 def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mapping[str, Any] | None = None) -> Record:
     """What `run` does for a checked request whose run is not over, and whose folder is in the hands of this process."""
     started = time.perf_counter()
+    set_cut_aside(folder)
     parts = prepare(request)
     pairing = parts.pairing()
     made_by = origin.stamp([pairing])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from losslab import optim
+from losslab.values import told
 
 Forward = Callable[[Tensor, Tensor], Tensor]  # parameters [R, P], inputs [R, B, ...] -> raw outputs [R, B, outputs]
 Gradient = Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]
@@ -62,9 +63,7 @@ def why_alone(model: nn.Module, inputs: Tensor) -> str | None:
         with torch.no_grad():
             found, expected = forward_for(model)(flat, inputs.expand(2, *inputs.shape)), model(inputs)
     except Exception as error:  # whatever a user's module may do, vmap may refuse
-        return (
-            f"its model cannot be stacked by torch.vmap: {(str(error).splitlines() or [type(error).__name__])[0][:150]}"
-        )
+        return f"its model cannot be stacked by torch.vmap: {told(error).splitlines()[0][:150]}"
     if found.shape[1:] != expected.shape or not torch.allclose(found[1], expected, rtol=1e-3, atol=1e-5):
         return "its model gives other outputs when it is stacked; it may keep state between calls"
     return None

@@ -26,7 +26,7 @@ from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if
 from losslab.origin import is_of, stamp
 from losslab.pace import fastest_size
 from losslab.progress import StackEpochs, SweepBar
-from losslab.record import Record, checkpoints, finished, hyperparameters, write_whole
+from losslab.record import Record, checkpoints, finished, hyperparameters, set_cut_aside, write_whole
 from losslab.resume import Resumption
 from losslab.run import Prepared, open_folder, outcome, prepare, train
 from losslab.stacked import unflatten_parameters, why_alone
@@ -149,6 +149,7 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mappin
             tell(job, records[job.folder], False)
         else:
             open_jobs.append(job)
+            set_cut_aside(job.folder)
             if job.request["overwrite"]:  # all at once: if this is stopped, the command without it knows what is left
                 clear_folder(job.folder)
     keep_freed_memory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import zipfile
 from collections.abc import Iterable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from losslab.machine import is_out_of_memory
+
+_END = 22  # bytes at the end of a zip file, which torch's checkpoints are, that say where its table of contents is
 
 
 def set_aside(path: Path, onward: str) -> None:
@@ -49,9 +52,10 @@ def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begi
 
 
 def is_cut(path: Path) -> bool:
-    """Whether a checkpoint is there that lacks its end, where torch keeps its table of contents; all else is not read."""
+    """Whether a checkpoint is there that lacks its end, where the table of contents is; all else is not read."""
     try:
         with path.open("rb") as file:
-            return not zipfile.is_zipfile(file)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
+            return file.read(4) != b"PK\5\6"  # not zipfile.is_zipfile, for which what cannot be read is no zip file
     except FileNotFoundError:
         return False

@@ -18,12 +18,17 @@ def one_line(error: Exception | str) -> str:
     return text if len(text) <= 3000 else f"{text[:1500]} ... {text[-1500:]}"
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """Kind and text of an error; of a user's own, whose text may itself fail, at least the kind."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
         return f"{type(error).__name__}, whose text cannot be had"
+
+
+def as_text(said: str) -> str:
+    """What may hold half a surrogate pair, as names of files do, in letters that every file can hold."""
+    return said.encode("utf-8", "backslashreplace").decode()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import torch
 from torchvision import datasets
 
 from losslab.data.base import Data, register
+from losslab.machine import raise_if_ended
 from losslab.values import BadRequest
 
 _CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -31,6 +32,7 @@ def _read(kind: type[datasets.MNIST], rows: int, root: str, download: bool, name
         Path(root).mkdir(parents=True, exist_ok=True)
         parts = [kind(root, train=train, download=download) for train in (True, False)]
     except (OSError, RuntimeError, ValueError) as error:
+        raise_if_ended(error)
         raise BadRequest(f"The files of {kind.__name__} could not be fetched or read below {root}: {error}") from error
     pictures, labels = (torch.cat([getattr(part, of) for part in parts]) for of in ("data", "targets"))
     if rows > len(pictures):

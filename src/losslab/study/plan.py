@@ -136,7 +136,18 @@ def from_mark(mark: Any) -> Study:
         raise BadRequest("What was read does not describe a study: its base is not as it should be.")
     if not matches(base.get("seed"), int):
         raise BadRequest("What was read does not describe a study: its seed is not as it should be.")
-    config.metrics(study.task)  # refuses one that is not there
+    card = config.card("study", "fair")
+    words = ("epoch", "seeds", "rates", "tuning")
+    try:
+        typed(
+            "study", {key: mark[key] for key in words}, {key: card.values[key] for key in words}, card.about["ranges"]
+        )
+    except BadRequest as error:
+        raise BadRequest(f"What was read does not describe a study: {error}") from error
+    if study.metric not in config.metrics(study.task) or study.reference not in study.losses:  # of no task: refused
+        raise BadRequest("What was read does not describe a study: its metric or its reference is none of its own.")
+    if not all(study.axes.values()) or len(set(study.rates)) < len(study.rates):
+        raise BadRequest("What was read does not describe a study: an axis is empty, or a rate is there twice.")
     return study
 
 
