@@ -257,7 +257,7 @@ def test_what_hydra_cannot_do_is_one_sentence(typed: Typed, monkeypatch: pytest.
         raise HydraException("Error instantiating 'a.Launcher'\nin two lines")
 
     full = os.environ.get("HYDRA_FULL_ERROR")
-    monkeypatch.setattr("hydra_plugins.losslab_sweeps.FusedLauncher.launch", fails)
+    monkeypatch.setattr("losslab.sweep.train_all", fails)
     status, out, err = typed("-m seed=1,2")
     assert (status, out) == (2, "")
     assert err == "train.py: Hydra cannot do this: Error instantiating 'a.Launcher'.\n"
