@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from losslab import cli, config, read_records
+from losslab.pairing import STREAMS
 from losslab.request import StudyRequest, check_command
 from losslab.study.plan import Study
-from losslab.study.provenance import STREAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = config.names("experiment")
