@@ -69,6 +69,18 @@ def test_a_stack_goes_on_from_its_checkpoint(epoch: int, tmp_path: Path, monkeyp
     assert not list(stopped.glob(".*"))
 
 
+def test_a_folder_that_was_just_not_removed_is_removed_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        cut_at(patched, Path, "rmdir", 1)
+        with pytest.raises(PowerCut):
+            train(tmp_path)
+    assert [path.name for path in tmp_path.glob(".s*")] == [".stacks"]
+    assert train(tmp_path) == 0
+    assert not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(kills.COMMANDS))
 def test_nothing_is_lost_where_the_power_goes_at_a_change_of_a_file(kind: str, tmp_path: Path) -> None:

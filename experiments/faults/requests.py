@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,6 +89,9 @@ def tallied(
     """What came of asking for these cases; lost are those whose answer was not as it must be, or not `right`."""
     began = time.perf_counter()
     given = [(case, ask(case)) for case in cases]
+    for case, a in given:
+        if a.fault or not right(case, a):
+            print(f"{what}: {case!r} got {a.fault or a.err!r}", file=sys.stderr, flush=True)
     return Tally(
         what,
         tried=len(cases),

@@ -5,7 +5,6 @@ Nothing here imports torch, so that a wrong request is answered at once.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -290,9 +289,8 @@ def no_such_key(group: str, name: str, key: str) -> str:
     word = {"data": "data set", "trainer": "trainer choice"}.get(group, group)
     if why := card(group, name).about.get("instead", {}).get(key):
         return f"There is no key '{group}.{key}': {why}."
-    close = difflib.get_close_matches(key, own, n=1, cutoff=0.5)
-    if others and not close:
+    hint = nearest(key, own, f"{group}.")
+    if others and not hint:
         return f"The {word} '{name}' has no key '{group}.{key}'; these have: {', '.join(others)}."
     valid = f"Valid: {', '.join(f'{group}.{known}' for known in own)}." if own else "It has none to set."
-    hint = f" (did you mean '{group}.{close[0]}'?)" if close else ""
     return f"The {word} '{name}' has no key '{group}.{key}'{hint}. {valid}"

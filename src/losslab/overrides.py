@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 
 from losslab import config
-from losslab.values import BadRequest
+from losslab.values import BadRequest, nearest
 
 MOST_RUNS = (
     100_000  # of one sweep: more is a slip of the keyboard, and would fill the memory before anything is trained
@@ -121,6 +121,21 @@ def _check_choice(text: str) -> None:
 
 
 def _unreadable(text: str) -> BadRequest:
+    key = text.partition("=")[0].lstrip("+~")
+    known = _known_keys()
+    hint = "" if key in known else nearest(key, known, cutoff=0.7)
     return BadRequest(
-        f"'{text}' cannot be read; write KEY=VALUE, and put quotes around a value with spaces, commas or brackets."
+        f"'{text}' cannot be read{hint}; write KEY=VALUE, and put quotes around a value with spaces, commas or brackets."
     )
+
+
+@cache
+def _known_keys() -> list[str]:
+    """All groups, and the dotted names of the settings of all their files."""
+    found = [*config.GROUPS, "study", "experiment"]
+    for key, value in config.card("", "config").values.items():
+        found += [key, *(f"{key}.{inner}" for inner in value)] if isinstance(value, dict) else [key]
+    for group in (*config.GROUPS, "study"):
+        for name in config.names(group):
+            found += [f"{group}.{key}" for key in config.card(group, name).values]
+    return list(dict.fromkeys(found))

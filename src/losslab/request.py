@@ -225,7 +225,9 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
             return config.no_such_key("study", "fair", inner)
         if inner and group in config.GROUPS:
             return config.no_such_key(group, plain[group].name, inner)
-        return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(k for k in known if '.' not in k)}."
+        beside = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+        valid = beside or [k for k in known if "." not in k]
+        return f"There is no key '{key}'{config.nearest(key, known)}. Valid: {', '.join(valid)}."
     return unknown
 
 

@@ -79,8 +79,8 @@ class Resumption:
         if self.folder.exists():
             # the same sweep, just over in another process, may do it as well
             shutil.rmtree(self.folder, ignore_errors=True)
-            with suppress(OSError):  # another sweep keeps something there
-                self.folder.parent.rmdir()
+        with suppress(OSError):  # another sweep keeps something there; or a process ended just before this
+            self.folder.parent.rmdir()
 
     def _name(self, job: Job) -> str:
         return job.folder.absolute().relative_to(self.root).as_posix()

@@ -31,10 +31,15 @@ def as_text(said: str) -> str:
     return said.encode("utf-8", "backslashreplace").decode()
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean 'X'?)', or nothing where no known name is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+def nearest(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:
+    """' (did you mean 'X'?)', or 'X' or 'Y' where two are equally near, or nothing where no known name is near.
+
+    prefix is written before each; cutoff is the least share of letters in common, in [0, 1].
+    """
+    close = difflib.get_close_matches(name, list(known), n=4, cutoff=cutoff)
+    share = [difflib.SequenceMatcher(None, one, name).ratio() for one in close]
+    best = [f"'{prefix}{one}'" for one, it in zip(close, share, strict=True) if it == share[0]]
+    return f" (did you mean {' or '.join(sorted(best))}?)" if best else ""
 
 
 def same_keys(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
