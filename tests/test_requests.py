@@ -35,6 +35,31 @@ def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_pat
     assert "Run 0 of the sweep cannot be composed" in given.err
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "task=counts -h penalty.l2=1 --info",
+        "seed=3 --cfg=job task=counts",
+        "-h seed=3 -m task=counts",
+        "-sc install=bash",
+        "uninstall=fish -sc",
+    ],
+)
+def test_flags_and_settings_may_stand_in_any_order(line: str, tmp_path: Path) -> None:
+    assert faults(line.split(), tmp_path) == ""
+
+
+def test_a_shell_is_told_how_a_line_may_go_on_and_nothing_where_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMP_LINE", "python train.py loss=hu")
+    assert answer(["-sc", "query=bash"], tmp_path).out == "loss=huber\n"
+    for typed in ("", "python train.py a b", "python train.py --cfg jo", "python train.py ../../../x"):
+        monkeypatch.setenv("COMP_LINE", typed)
+        given = answer(["-sc", "query=bash"], tmp_path)
+        assert (given.status, given.err, given.crash, given.out.strip()) == (0, "", "", ""), typed
+
+
 @pytest.mark.slow
 def test_many_random_command_lines_and_hostile_files_do_no_harm(tmp_path: Path) -> None:
     for tally in [*inject(80, 1, tmp_path), *hostile.inject(8, 1, tmp_path)]:

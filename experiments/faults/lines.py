@@ -51,7 +51,27 @@ FLAGS = [
     "-h",
     "--version",
     "-sc",
+    "install=bash",
 ]
+SHOWN = (
+    "--help",
+    "--cfg=job",
+    "--cfg=all --resolve",
+    "--cfg=job --package=loss",
+    "--info=defaults",
+    "--info",
+    "--hydra-help",
+)
+COMPLETIONS = (
+    "install=bash",
+    "uninstall=fish",
+    "query=zsh",
+    "install=x",
+    "query=",
+    "bash",
+    "install=bash query=bash",
+    "",
+)
 _WITHOUT_SPACES = r"""
 null true false nan inf -inf 1e999 -0.0 0 -1 1 0.5 2 1e-3 10 9223372036854775807 9223372036854775808 1_000 0x10 0b1 1. .5 5e-324
 [] [1] [0.9,0.999] [1,2,3] [[1,2],[3]] [null] [true] [a,b] [1 1] {} {a:1} {a:{b:2}} {a } ' " '' "" "a,b" a,b 0,1 1,,2 , a=b = ==
@@ -228,4 +248,9 @@ def lines(draw: st.DrawFn) -> list[str]:
     words = [*words, *draw(st.lists(overrides(), max_size=4))]
     if draw(st.integers(0, 2)) == 0:
         words = ["-m", *words]
+    if draw(st.integers(0, 20)) == 0:  # what is shown and not run, wherever in the line
+        for flag in draw(st.sampled_from(SHOWN)).split():
+            words.insert(draw(st.integers(0, len(words))), flag)
+    if draw(st.integers(0, 50)) == 0:
+        words = ["-sc", *draw(st.sampled_from(COMPLETIONS)).split()]
     return words

@@ -97,6 +97,6 @@ def tallied(
         tried=len(cases),
         lost=sum((bool(a.fault) and not a.crash and not a.stray) or not right(case, a) for case, a in given),
         tracebacks=sum(bool(a.crash) or "Traceback" in a.out + a.err for _, a in given),
-        stray=sum(len(a.stray) for _, a in given if not a.starts),
+        stray=sum(len(a.stray) for _, a in given),
         seconds=time.perf_counter() - began,
     )

@@ -115,13 +115,14 @@ def _train(arguments: list[str]) -> int:
     if asked:  # composed and checked; Hydra would compose it twice more
         return _run(*asked)
     command = Command()
-    sys.argv = ["train.py", *(arguments if flags.shows(given) else ["-m", *given.overrides])]
+    sys.argv = ["train.py", *(flags.words(given) if flags.shows(given) else ["-m", *given.overrides])]
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = (
         "1"  # without, Hydra prints a traceback of what is raised, and here a sentence is owed
     )
     try:
-        hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
+        with flags.discreet(given):
+            hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
     except HydraException as error:  # a launcher or sweeper that cannot be built
         raise config.BadRequest(f"Hydra cannot do this: {str(error).splitlines()[0].rstrip('.')}.") from error
     finally:

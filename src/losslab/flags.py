@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
+from io import StringIO
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
 from losslab.values import BadRequest
-
-_COMPLETION = ("install=", "uninstall=", "query=")
 
 
 def read(arguments: Sequence[str]) -> Namespace:
@@ -30,9 +32,15 @@ def read(arguments: Sequence[str]) -> Namespace:
         raise BadRequest(
             "Only one of --run, --multirun, --cfg, --info and --shell-completion can be asked for at a time."
         )
-    if given.shell_completion and not (len(given.overrides) == 1 and given.overrides[0].startswith(_COMPLETION)):
+    asked = " ".join(given.overrides)
+    if given.shell_completion and not re.fullmatch("(install|uninstall|query)=(bash|zsh|fish)", asked):
         raise BadRequest(
-            "--shell-completion takes one of install=bash, uninstall=bash and query=bash, or another shell's name."
+            f"--shell-completion takes one of install=bash, uninstall=bash and query=bash, or zsh or fish for bash, not '{asked}'."
+        )
+    if _completes(given) and "COMP_LINE" not in os.environ:
+        raise BadRequest(
+            "--shell-completion query=SHELL is what a shell itself asks, with the line typed so far in COMP_LINE; "
+            "install=SHELL prints what to run so that it does."
         )
     return given
 
@@ -40,6 +48,29 @@ def read(arguments: Sequence[str]) -> Namespace:
 def shows(given: Namespace) -> bool:
     """Whether something is to be shown and nothing to be trained."""
     return bool(given.help or given.hydra_help or given.cfg or given.info or given.shell_completion)
+
+
+def words(given: Namespace) -> list[str]:
+    """The same command line in the one order that Hydra can read: its own parser takes no overrides on both sides of a flag."""
+    switches = ("help", "hydra_help", "resolve", "run", "multirun", "shell_completion")
+    valued = ("cfg", "info", "package")
+    found = [f"--{name.replace('_', '-')}" for name in switches if getattr(given, name)]
+    found += [f"--{name}={value}" for name in valued if (value := getattr(given, name))]
+    return [*given.overrides, *found]
+
+
+@contextmanager
+def discreet(given: Namespace) -> Iterator[None]:
+    """Where a shell asks how a line may go on, nothing is said of one that cannot: it would stand in the midst of what is typed."""
+    if _completes(given):
+        with redirect_stderr(StringIO()), suppress(Exception, SystemExit):
+            yield
+    else:
+        yield
+
+
+def _completes(given: Namespace) -> bool:
+    return bool(given.shell_completion and given.overrides[0].startswith("query="))
 
 
 def _refuse(message: str) -> NoReturn:
