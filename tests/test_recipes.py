@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from losslab import cli, config, read_records
-from losslab.pairing import STREAMS
+from losslab.record import HASHES
 from losslab.request import StudyRequest, check_command
 from losslab.study.plan import Study
 
@@ -93,5 +93,5 @@ def test_published_runs_are_paired_and_name_the_commit(recipe: str) -> None:
         settings = ["study.setting", "seed"]
     else:
         settings = ["corruption", "corruption.fraction", "seed"]
-    for stream in STREAMS:
+    for stream in HASHES:
         assert (records.groupby(settings)[f"pairing.{stream}"].nunique() == 1).all(), stream
