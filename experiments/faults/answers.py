@@ -68,7 +68,8 @@ def answer(words: Sequence[str], folder: Path) -> Answer:
         mock.patch.object(cli.Command, "sweep", sweep),
     ):
         given = watched(lambda: cli.train(list(words)), folder)
-    if starts and not any(path.is_file() for path in folder.rglob("*")):  # the folder that its runs would have filled
+    files = {path.name for path in folder.rglob("*") if path.is_file()}
+    if starts and files <= {"multirun.yaml"}:  # Hydra's own, in the folder that the runs would have filled
         given = replace(given, stray=[])
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from faults.answers import Answer, answer
 from faults.lines import KEYS, lines, mistyped
 from faults.tally import Tally
@@ -30,10 +31,9 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
 
 
 def drawn(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:
-    """So many examples of a strategy, the same for the same seed."""
-    found: list[Any] = []
+    """So many different examples of a strategy, which must have them; the same for the same seed."""
+    found: dict[str, Any] = {}
 
-    @seeded(seed)
     @settings(
         max_examples=count,
         database=None,
@@ -43,10 +43,12 @@ def drawn(strategy: st.SearchStrategy[Any], count: int, seed: int) -> list[Any]:
     )
     @given(strategy)
     def keep(example: Any) -> None:
-        found.append(example)
+        found.setdefault(repr(example), example)
 
-    keep()
-    return found
+    draws = np.random.default_rng(seed)
+    while len(found) < count:  # hypothesis repeats itself
+        seeded(int(draws.integers(2**32)))(keep)()
+    return list(found.values())[:count]
 
 
 def typos() -> st.SearchStrategy[tuple[str, str]]:
