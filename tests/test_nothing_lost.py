@@ -309,7 +309,7 @@ def test_a_record_whose_request_this_version_does_not_know_is_none_of_its_own(tm
 
 @pytest.mark.slow
 def test_processes_on_the_same_runs_lose_and_double_nothing(tmp_path: Path) -> None:
-    (tally,) = processes.inject(5, 0, tmp_path)
+    (tally,) = processes.inject(3, 0, tmp_path)
     assert (tally.lost, tally.doubled, tally.tracebacks, tally.stray) == (0, 0, 0, 0)
 
 
@@ -545,8 +545,8 @@ def test_a_stopped_run_in_a_folder_of_another_name_keeps_a_foreign_config(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_thousand_records_are_no_load(tmp_path: Path) -> None:
-    for tally in load.inject(1000, 0, tmp_path / "all"):
+def test_hundreds_of_records_are_no_load(tmp_path: Path) -> None:
+    for tally in load.inject(200, 0, tmp_path / "all"):
         assert (tally.lost, tally.doubled, tally.tracebacks) == (0, 0, 0)
 
 

@@ -62,7 +62,7 @@ def test_a_shell_is_told_how_a_line_may_go_on_and_nothing_where_it_cannot(
 
 @pytest.mark.slow
 def test_many_random_command_lines_and_hostile_files_do_no_harm(tmp_path: Path) -> None:
-    for tally in [*inject(80, 1, tmp_path), *hostile.inject(8, 1, tmp_path)]:
+    for tally in [*inject(40, 1, tmp_path), *hostile.inject(4, 1, tmp_path)]:
         assert (tally.lost, tally.tracebacks, tally.stray) == (0, 0, 0), tally
 
 

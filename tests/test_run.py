@@ -4,8 +4,6 @@ import itertools
 import json
 import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from faults import kills
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import losslab.trainer
@@ -307,11 +306,10 @@ def test_a_diverged_run_that_lost_its_record_diverges_again(quick: Quick, tmp_pa
 
 @pytest.mark.slow
 def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path) -> None:
-    asked = ["trainer=cpu", "trainer.max_epochs=700", "logger=none", "data.rows=1000"]
+    asked = ["trainer=cpu", "trainer.max_epochs=400", "logger=none", "data.rows=1000"]
     for how, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         folder = tmp_path / how.name
-        command = [sys.executable, str(ROOT / "train.py"), *asked, f"hydra.run.dir={folder}"]
-        stopped = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        stopped = kills.start([*asked, f"hydra.run.dir={folder}"])
         deadline = time.monotonic() + 120
         while not (folder / "checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

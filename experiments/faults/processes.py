@@ -17,18 +17,19 @@ from losslab import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = "data.rows=200 trainer.max_epochs=4 trainer=cpu model.hidden=[8] logger=none hydra.sweep.dir=all"
-SWEEPS = (  # what some process asks for: runs that others ask for, too, stacked or not, and other runs
-    "-m loss=mse,l1 seed=0,1,2",
-    "-m loss=mse,l1 seed=0,1,2",
-    "-m loss=l1,huber seed=2,3 fused.size=1",
-    "-m loss=huber seed=7,8",
-    "seed=1 hydra.run.dir=all/ID",
+# what each process asks for: runs that others ask for, too, stacked or not, and other runs; as losses and their seeds
+SWEEPS = (
+    ("-m loss=mse,l1 seed=0,1,2", {"mse": (0, 1, 2), "l1": (0, 1, 2)}),
+    ("-m loss=mse,l1 seed=0,1,2", {"mse": (0, 1, 2), "l1": (0, 1, 2)}),
+    ("-m loss=l1,huber seed=2,3 fused.size=1", {"l1": (2, 3), "huber": (2, 3)}),
+    ("-m loss=huber seed=7,8", {"huber": (7, 8)}),
+    ("seed=1 hydra.run.dir=all/ID", {"mse": (1,)}),
 )
 STATEMENT = re.compile(r"^train\.py: .* is in the hands of process \d+ on \S+; wait for its end, .*\.$")
 
 
 def inject(count: int, seed: int, folder: Path) -> list[Tally]:
-    """Starts `count` processes in fives, some killed, until all is done; each run must be trained once."""
+    """Starts `count` processes, five at a time, and kills one of them; again, until all is done. Each run must be trained once."""
     started = time.perf_counter()
     draw = np.random.default_rng(seed)
     lost = doubled = tracebacks = stray = runs = 0
@@ -36,8 +37,9 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         place = folder / str(number)
         place.mkdir(parents=True)
         said: list[tuple[str, str, int]] = []
-        victim = int(draw.integers(len(SWEEPS)))
-        pending = list(SWEEPS)
+        sweeps = SWEEPS[:count]
+        victim = int(draw.integers(len(sweeps)))
+        pending = [line for line, _ in sweeps]
         for attempt in range(20):
             processes = [_start(line, place) for line in pending]
             if not attempt:
@@ -51,9 +53,7 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
             pending = [line for line, *_, status in ended if status]
             if not pending:
                 break
-        wanted = (
-            {(loss, s) for loss in ("mse", "l1") for s in range(3)} | {("huber", s) for s in (2, 3, 7, 8)} | {("l1", 3)}
-        )
+        wanted = {(loss, s) for _, asked in sweeps for loss, seeds in asked.items() for s in seeds}
         records = read_records(place / "all")
         runs += len(wanted)
         lost += len(pending) + len(wanted ^ {(record.loss, record.seed) for record in records})
