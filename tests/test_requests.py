@@ -41,6 +41,7 @@ def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_pat
         "task=counts -h penalty.l2=1 --info",
         "seed=3 --cfg=job task=counts",
         "-h seed=3 -m task=counts",
+        "study=fair --hydra-help task=1 seed=3",
         "-sc install=bash",
         "uninstall=fish -sc",
     ],

@@ -56,7 +56,7 @@ def words(given: Namespace) -> list[str]:
     valued = ("cfg", "info", "package")
     found = [f"--{name.replace('_', '-')}" for name in switches if getattr(given, name)]
     found += [f"--{name}={value}" for name in valued if (value := getattr(given, name))]
-    return [*given.overrides, *found]
+    return found if given.hydra_help else [*given.overrides, *found]  # of Hydra's own help, no setting changes a word
 
 
 @contextmanager
