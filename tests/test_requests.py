@@ -41,6 +41,8 @@ def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_pat
         "task=counts -h penalty.l2=1 --info",
         "seed=3 --cfg=job task=counts",
         "-h seed=3 -m task=counts",
+        "--cfg=all seed=3 --resolve",
+        "--cfg=hydra seed=3 --package=hydra.run",
         "study=fair --hydra-help task=1 seed=3",
         "-sc install=bash",
         "uninstall=fish -sc",

@@ -54,13 +54,9 @@ FLAGS = [
     "install=bash",
 ]
 SHOWN = (
-    "--help",
-    "--cfg=job",
-    "--cfg=all --resolve",
-    "--cfg=job --package=loss",
-    "--info=defaults",
-    "--info",
-    "--hydra-help",
+    *("--help", "-h --info", "--hydra-help", "--info", "--info=defaults", "--info=config", "--info=defaults-tree"),
+    *("--info=searchpath", "--info=plugins", "--cfg=job", "--cfg=job --resolve", "--cfg=all --resolve", "--cfg=hydra"),
+    *("--cfg=job --package=loss", "--cfg=all --resolve --package=hydra.run", "--cfg=all --package=loss..name"),
 )
 COMPLETIONS = (
     "install=bash",

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from losslab import config, telling
 from losslab.machine import Halted, halting, must_be_written, raise_if_ended, threads_say_no_more
-from losslab.values import one_line, told
+from losslab.values import first_line, one_line, told
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -109,7 +109,7 @@ def _train(arguments: list[str]) -> int:
     if not flags.shows(given):
         asked = check_command(given.overrides, given.multirun)
     elif not (given.hydra_help or given.shell_completion):
-        check_shown(given.overrides, given.package, given.resolve)
+        check_shown(given.overrides, given.cfg, given.package, given.resolve)
     if isinstance(asked, StudyRequest):
         return _study(asked)
     if asked:  # composed and checked; Hydra would compose it twice more
@@ -124,7 +124,7 @@ def _train(arguments: list[str]) -> int:
         with flags.discreet(given):
             hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
     except HydraException as error:  # a launcher or sweeper that cannot be built
-        raise config.BadRequest(f"Hydra cannot do this: {str(error).splitlines()[0].rstrip('.')}.") from error
+        raise config.BadRequest(f"Hydra cannot do this: {first_line(error)}.") from error
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]

@@ -19,8 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from losslab import device, own, shipped, sums
 from losslab.values import BadRequest as BadRequest
+from losslab.values import first_line, same_keys, typed
 from losslab.values import nearest as nearest
-from losslab.values import same_keys, typed
 
 _HERE = Path(__file__).resolve().parent
 # Inside the package where it was installed as a wheel, at the top of the repository where it is being worked on.
@@ -159,7 +159,7 @@ def resolved(whole: DictConfig) -> dict[str, Any]:
         kept = OmegaConf.masked_copy(whole, [str(key) for key in whole if key not in ("about", "hydra")])
         plain = OmegaConf.to_container(kept, resolve=True)
     except (OmegaConfBaseException, ValueError, RecursionError) as error:
-        raise BadRequest(f"The config cannot be resolved: {str(error).splitlines()[0].rstrip('.')}.") from error
+        raise BadRequest(f"The config cannot be resolved: {first_line(error)}.") from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

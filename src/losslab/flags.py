@@ -28,6 +28,10 @@ def read(arguments: Sequence[str]) -> Namespace:
         )
     if (given.resolve or given.package) and not given.cfg:
         raise BadRequest("--resolve and --package say how a config is shown; add --cfg job.")
+    if given.resolve and given.cfg == "hydra":
+        raise BadRequest(
+            "Hydra's own settings refer to the others, so they are resolved together: --cfg all --resolve."
+        )
     if sum(map(bool, (given.run, given.multirun, given.cfg, given.info, given.shell_completion))) > 1:
         raise BadRequest(
             "Only one of --run, --multirun, --cfg, --info and --shell-completion can be asked for at a time."

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from losslab import config
+from losslab.values import first_line
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,7 @@ def _composed(
             whole.hydra.job.num = whole.hydra.job.id = number
         return config.resolved(whole) | {"subdir": None if plain_folders else str(whole.hydra.sweep.subdir)}
     except (HydraException, OmegaConfBaseException) as error:
-        said = str(error).splitlines()[0].rstrip(".")
-        raise config.BadRequest(f"Run {number} of the sweep cannot be composed: {said}.") from error
+        raise config.BadRequest(f"Run {number} of the sweep cannot be composed: {first_line(error)}.") from error
 
 
 @cache

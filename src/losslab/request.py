@@ -24,6 +24,7 @@ from losslab.machine import raise_if_ended
 from losslab.overrides import axes, is_group, read, single
 from losslab.study import plan
 from losslab.study.plan import Study
+from losslab.values import first_line
 
 _BUILT = ("hydra_plugins.", "hydra._internal.core_plugins.")  # sweepers and launchers, installed by the user
 OmegaConf.register_new_resolver("run_id", lambda _root_: config.run_id(_root_), replace=True)
@@ -79,13 +80,27 @@ def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, A
         return request, folder
 
 
-def check_shown(overrides: Sequence[str], package: str | None, resolve: bool) -> None:
-    """Raises BadRequest where a config that is only to be shown cannot be composed, resolved, or has no such part."""
+def check_shown(
+    overrides: Sequence[str], cfg: str | None = None, package: str | None = None, resolve: bool = False
+) -> None:
+    """Raises BadRequest where a config that is only to be shown cannot be composed or resolved, or has no such part.
+
+    cfg: which part is shown, "job", "hydra" or "all"; None where help is asked for.
+    """
     with _hydra():
         whole = _composed(single(axes(overrides)), with_hydra=True)
         _check_hydra(whole)
-        plain = config.resolved(whole) if resolve else {str(key): None for key in whole}
-        if package and package.split(".")[0] not in plain:
+        if not cfg:
+            return
+        parts = {"job": [str(key) for key in whole if key != "hydra"], "hydra": ["hydra"]}
+        shown = OmegaConf.masked_copy(whole, parts.get(cfg, [str(key) for key in whole]))
+        try:
+            part = shown if package in (None, "_global_") else OmegaConf.select(shown, str(package))
+            if resolve and OmegaConf.is_config(part):
+                OmegaConf.to_container(part, resolve=True)
+        except (OmegaConfBaseException, RecursionError, ValueError) as error:
+            raise BadRequest(f"This cannot be shown: {first_line(error)}.") from error
+        if part is None:
             raise BadRequest(f"There is no part '{package}' of the config to be shown.")
 
 
@@ -108,7 +123,7 @@ def _folder(whole: DictConfig, which: str) -> Path:
     try:
         return Path(str(whole.hydra[which].dir))
     except (OmegaConfBaseException, RecursionError) as error:
-        raise BadRequest(f"hydra.{which}.dir names no folder: {str(error).splitlines()[0].rstrip('.')}.") from error
+        raise BadRequest(f"hydra.{which}.dir names no folder: {first_line(error)}.") from error
 
 
 def _check_hydra(whole: DictConfig) -> None:
@@ -201,8 +216,7 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
     chosen = {read(text).key_or_group: str(read(text).value()) for text in overrides}
     choosing = (*config.GROUPS, "study", "experiment")
     groups = [f"{group}={name}" for group, name in chosen.items() if group in choosing and name in config.names(group)]
-    said = (str(error).splitlines() or [type(error).__name__])[0]
-    unknown = f"The request cannot be composed: {said.rstrip('.')}."
+    unknown = f"The request cannot be composed: {first_line(error)}."
     try:
         plain = hydra_compose("config", overrides=groups)
     except Exception:  # a recipe that is wrong in itself

@@ -26,6 +26,12 @@ def told(error: BaseException) -> str:
         return f"{type(error).__name__}, whose text cannot be had"
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, without its end, or its kind; of our own, without what OmegaConf puts before it."""
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    return said.removeprefix("BadRequest raised while resolving interpolation: ").rstrip(".")
+
+
 def as_text(said: str) -> str:
     """What may hold half a surrogate pair, as names of files do, in letters that every file can hold."""
     return said.encode("utf-8", "backslashreplace").decode()
