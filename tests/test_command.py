@@ -1,6 +1,7 @@
 """The commands as a user types them: answers, refusals and exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,6 +102,7 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("-m hydra.sweep.dir=${nothing}", ["hydra.sweep.dir names no folder"]),
     (f"hydra.run.dir={'a' * 300}", ["Nothing can be written to"]),
     ("data.rows=${data}", ["cannot be resolved"]),
+    ("loss=huber loss.delta=${oc.deprecated:logger.name}", ["loss.delta must be a number", "'tensorboard' is neither"]),
     ("--foo", ["unrecognized arguments: --foo", "--help"]),
     ("--cfg job loss=zzz", ["no loss 'zzz'"]),
     ("--cfg job --package zzz", ["no part 'zzz'"]),
@@ -183,6 +185,19 @@ def test_help_and_refusals_do_not_import_torch(line: str, tmp_path: Path) -> Non
     expected = "0 False" if line == "--help" else "2 False"
     assert done.stdout.splitlines()[-1] == expected
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", ["--help", "--info", "data.rows=100 data.batch_size=16 trainer.max_epochs=1 logger=none"]
+)
+def test_who_reads_no_further_breaks_nothing(line: str, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        command = [sys.executable, str(ROOT / "train.py"), *line.split()]
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_names_every_choice(tmp_path: Path) -> None:
@@ -360,7 +375,6 @@ def test_a_record_of_another_request_is_never_taken_for_this_one(typed, tmp_path
 
 @pytest.mark.slow
 def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(tmp_path: Path) -> None:
-    import os
     import pty
 
     pid, screen = pty.fork()

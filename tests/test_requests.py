@@ -42,6 +42,7 @@ def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_pat
         "seed=3 --cfg=job task=counts",
         "-h seed=3 -m task=counts",
         "--cfg=all seed=3 --resolve",
+        "--cfg=job model=glob(m*)",
         "--cfg=hydra seed=3 --package=hydra.run",
         "study=fair --hydra-help task=1 seed=3",
         "-sc install=bash",

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def _train(arguments: list[str]) -> int:
     if not flags.shows(given):
         asked = check_command(given.overrides, given.multirun)
     elif not (given.hydra_help or given.shell_completion):
-        check_shown(given.overrides, given.cfg, given.package, given.resolve)
+        given.overrides = check_shown(given.overrides, given.cfg, given.package, given.resolve)
     if isinstance(asked, StudyRequest):
         return _study(asked)
     if asked:  # composed and checked; Hydra would compose it twice more
@@ -121,7 +122,7 @@ def _train(arguments: list[str]) -> int:
         "1"  # without, Hydra prints a traceback of what is raised, and here a sentence is owed
     )
     try:
-        with flags.discreet(given):
+        with flags.discreet(given), telling.at_once() if flags.shows(given) else nullcontext():
             hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")(command)()
     except HydraException as error:  # a launcher or sweeper that cannot be built
         raise config.BadRequest(f"Hydra cannot do this: {first_line(error)}.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -82,18 +83,18 @@ def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, A
 
 def check_shown(
     overrides: Sequence[str], cfg: str | None = None, package: str | None = None, resolve: bool = False
-) -> None:
-    """Raises BadRequest where a config that is only to be shown cannot be composed or resolved, or has no such part.
+) -> list[str]:
+    """The overrides of a config that is only to be shown, as Hydra can read them: each names one value.
 
     cfg: which part is shown, "job", "hydra" or "all"; None where help is asked for.
+    Raises BadRequest where the config cannot be composed or resolved, or has no such part.
     """
     with _hydra():
-        whole = _composed(single(axes(overrides)), with_hydra=True)
+        words = single(axes(overrides))
+        whole = _composed(words, with_hydra=True)
         _check_hydra(whole)
-        if not cfg:
-            return
         parts = {"job": [str(key) for key in whole if key != "hydra"], "hydra": ["hydra"]}
-        shown = OmegaConf.masked_copy(whole, parts.get(cfg, [str(key) for key in whole]))
+        shown = OmegaConf.masked_copy(whole, parts.get(cfg or "", [str(key) for key in whole]))
         try:
             part = shown if package in (None, "_global_") else OmegaConf.select(shown, str(package))
             if resolve and OmegaConf.is_config(part):
@@ -102,6 +103,7 @@ def check_shown(
             raise BadRequest(f"This cannot be shown: {first_line(error)}.") from error
         if part is None:
             raise BadRequest(f"There is no part '{package}' of the config to be shown.")
+        return words
 
 
 def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
@@ -257,5 +259,6 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 @contextmanager
 def _hydra() -> Iterator[None]:
     """Hydra set to conf/, for the time of a composition."""
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(config.CONF), version_base="1.3"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of ${oc.deprecated:KEY}, which whoever types it knows
         yield

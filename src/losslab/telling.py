@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,18 @@ def say(text: str) -> None:
     except OSError:
         with Path(os.devnull).open("wb") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Keeps what is printed until its end: whoever reads no further, as in `train.py --help | head`, breaks nothing."""
+    shown = StringIO()
+    try:
+        with redirect_stdout(shown):
+            yield
+    finally:
+        if text := shown.getvalue().rstrip("\n"):
+            say(text)
 
 
 def told(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
@@ -61,7 +75,10 @@ def _tell_whole(record: Record, folder: Path) -> None:
     for name in record.metric_names():
         table.add_row(name, *(_number(record.metrics[f"{which}/test/{name}"]) for which in ("best", "last")))
     if record.metrics:
-        Console().print(table)
+        console = Console()
+        with console.capture() as captured:  # where nobody reads any more, rich would end the process
+            console.print(table)
+        say(captured.get().rstrip("\n"))
     if record.reason:
         say(f"{record.status}: {one_line(record.reason)}")
     say(f"Record:      {folder / 'record.json'}")
