@@ -281,5 +281,5 @@ def _stamps(folder: Path) -> dict[Path, tuple[int, str]]:
 
 
 def _names(folder: Path) -> set[str]:
-    """All files and folders but those that TensorBoard reads, of which a run that was stopped leaves several."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if "tfevents" not in path.name}
+    """All files and folders but TensorBoard's, of which a run that was stopped leaves several, torn ones set aside."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.name.startswith("events.out.")}
