@@ -41,12 +41,12 @@ class Resumption:
     def stacks(self, left: Sequence[Job], plan: Callable[[Sequence[Job]], list[Stack]]) -> list[Stack]:
         """The stacks that hold the runs that are left, as they were first planned; what was never planned is planned now."""
         if any(job.request["overwrite"] for job in left):
-            self.clear()
+            self._forget()
         if not left:
             return []
         self.planned = self._read()
         if not self.planned:
-            self.clear()  # checkpoints of a plan that does not apply
+            self._forget()  # checkpoints of a plan that does not apply
         known = {job.folder for stack in self.planned for job in stack.jobs}
         missing = [job for job in left if job.folder not in known]
         self.planned += plan(missing) if missing else []
@@ -76,11 +76,13 @@ class Resumption:
 
     def clear(self) -> None:
         """Removes all that was kept; to be called when all runs are over."""
-        if self.folder.exists():
-            # the same sweep, just over in another process, may do it as well
-            shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):  # another sweep keeps something there; or a process ended just before this
+        self._forget()
+        with suppress(OSError):  # another sweep keeps something there
             self.folder.parent.rmdir()
+
+    def _forget(self) -> None:
+        # the same sweep, just over in another process, may do it as well
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _name(self, job: Job) -> str:
         return job.folder.absolute().relative_to(self.root).as_posix()
