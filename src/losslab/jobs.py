@@ -120,12 +120,15 @@ def _names_a_file(override: Override) -> bool:
 
 
 def _reaches_further(override: Override) -> bool:
-    return override.is_add() or override.is_delete() or bool(override.package) or "$" in str(override.input_line)
+    changes = override.is_add() or override.is_force_add() or override.is_delete()
+    return changes or bool(override.package) or "$" in str(override.input_line)
 
 
 def set_value(plain: dict[str, Any], key: str, value: Any) -> None:
-    """Sets a dotted key in nested values."""
+    """Sets a dotted key in nested values. Raises BadRequest where it leads into a value that holds no others."""
     *path, last = key.split(".")
-    for part in path:
+    for depth, part in enumerate(path, 1):
         plain = plain.setdefault(part, {})
+        if not isinstance(plain, dict):
+            raise config.BadRequest(f"There is no key '{key}': '{'.'.join(path[:depth])}' is a single value.")
     plain[last] = value

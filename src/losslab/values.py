@@ -79,6 +79,8 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     fits = isinstance(value, (int, float) if type(default) is float else type(default))
     if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
         raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadRequest(f"{key} must be a number that fits into 64 bits, and {value} does not.")
     value = type(default)(value)
     if key in ranges and not inside(value, ranges[key]):
         raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
