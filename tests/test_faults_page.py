@@ -11,6 +11,18 @@ from faults.tally import Tally
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 
+LEAST = {  # times that the project promises
+    "killed at a random moment": 50,
+    "random command lines": 10_000,
+    "mistyped keys": 1000,
+    "files cut or garbled": 250,
+    "processes on the same runs at once": 25,
+    "runs in one fused command": 2000,
+    "records that a sweep finds done": 10_000,
+    "records that a report reads": 10_000,
+}
+
+
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("inject_faults", EXPERIMENTS / "inject_faults.py")
@@ -41,3 +53,15 @@ def test_a_table_has_a_row_a_tally_and_the_sums(script: ModuleType) -> None:
         ["torn", "1,000", "0", "0", "2", "3", "4", "0"],
         ["all", "1,050", "200", "1", "2", "3", "4", "3"],
     ]
+
+
+def test_the_page_shows_what_was_promised_and_no_fault() -> None:
+    page = (EXPERIMENTS / "faults" / "README.md").read_text().split("<!-- table -->")[1]
+    rows = {
+        row[0]: [int(cell.replace(",", "")) for cell in row[1:]] for row in map(cells, page.splitlines()[3:]) if row[1:]
+    }
+    for what, least in LEAST.items():
+        times = sum(row[0] for name, row in rows.items() if name.endswith(what))
+        assert times >= least, what
+    assert all(row[2:6] == [0, 0, 0, 0] for row in rows.values())
+    assert max(row[6] for name, row in rows.items() if name.startswith("records")) <= 60
