@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from losslab import cli, config, read_records
+from losslab import cli, compose, config, read_records
 from losslab.losses.base import LOSSES
 from losslab.request import check_command
 
@@ -103,6 +103,7 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     (f"hydra.run.dir={'a' * 300}", ["Nothing can be written to"]),
     (f"trainer.max_epochs=1{'0' * 400}", ["trainer.max_epochs must be a number that fits into 64 bits"]),
     (f"-m optimizer.lr=0.1,-1{'0' * 400}", ["optimizer.lr must be a number that fits into 64 bits"]),
+    ("trainer.max_epochs=9223372036854775808", ["trainer.max_epochs must be a number that fits into 64 bits"]),
     ("-m trainer=auto ++trainer.max_epochs.x=1", ["trainer.max_epochs must be a whole number"]),
     ("study=fair study.losses=[mse,l1] +study.axes.data.rows.x=[1]", ["'data.rows' is a single value"]),
     ("data.rows=${data}", ["cannot be resolved"]),
@@ -166,6 +167,10 @@ def test_a_wrong_request_gets_one_sentence_and_leaves_nothing(
     for word in words:
         assert word in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_may_be_as_large_as_its_type_holds() -> None:
+    assert compose("loss=huber", "loss.delta=10000000000000000000")["loss"]["delta"] == 1e19
 
 
 def test_a_gpu_that_is_not_there_is_refused(typed, monkeypatch: pytest.MonkeyPatch) -> None:

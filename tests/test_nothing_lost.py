@@ -546,7 +546,7 @@ def test_a_stopped_run_in_a_folder_of_another_name_keeps_a_foreign_config(tmp_pa
 
 @pytest.mark.slow
 def test_hundreds_of_records_are_no_load(tmp_path: Path) -> None:
-    for tally in load.inject(200, 0, tmp_path / "all"):
+    for tally in [load.fused(200, 0, tmp_path / "fused"), *load.records(200, 0, tmp_path / "records")]:
         assert (tally.lost, tally.doubled, tally.tracebacks) == (0, 0, 0)
 
 

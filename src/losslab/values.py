@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     fits = isinstance(value, (int, float) if type(default) is float else type(default))
     if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
         raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and abs(value) > (sys.float_info.max if type(default) is float else 2**63 - 1):
         raise BadRequest(f"{key} must be a number that fits into 64 bits, and {value} does not.")
     value = type(default)(value)
     if key in ranges and not inside(value, ranges[key]):
