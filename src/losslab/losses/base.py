@@ -11,12 +11,17 @@ from torch import Tensor, nn
 
 from losslab import config
 from losslab.losses import spaces
+from losslab.losses.precision import computed_wide, wide
 from losslab.registry import Registry
 
 LossFunction = Callable[..., Tensor]
 LOSSES: Registry[LossFunction] = Registry()
-register = LOSSES.register
 UNCOUNTED = [0.0]  # the value of a hyperparameter `counts` that is to be counted in the training targets
+
+
+def register(function: LossFunction) -> LossFunction:
+    """Enters a loss under its own name; in half precision it is computed in float32."""
+    return LOSSES.register(computed_wide(function))
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,12 @@ class Loss(nn.Module):
         if not self._target_checked:
             spaces.check_shapes(self.space, pred, target)
             self.check_target(target, pred.shape[-1])
+        dtype, pred, target = pred.dtype, wide(pred), wide(target)  # a mean may fit where one sample's loss does not
         if self.training and self._state.update:
             with torch.no_grad():
                 for key, value in self._state.update(pred.detach(), target, **self.keywords(pred)).items():
                     self.get_buffer(key).copy_(value)
-        return self.per_sample(pred, target).mean()
+        return self.per_sample(pred, target).mean().to(dtype)
 
     def per_sample(self, pred: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, [N]; changes no state. Raises ValueError where shapes do not fit."""
@@ -100,11 +106,11 @@ class Loss(nn.Module):
         return self.params | tensors | {key: getattr(self, key) for key in self._others if key not in tensors}
 
     def _as(self, key: str, like: Tensor) -> Tensor:
-        """A list in the precision and on the device of the prediction, from its own numbers where the buffer has another."""
-        kept = self.get_buffer(key)
-        if kept.dtype == like.dtype and kept.device == like.device:
+        """A list in the precision of the loss and on the device of the prediction, from its own numbers where the buffer has another."""
+        kept, dtype = self.get_buffer(key), torch.promote_types(like.dtype, torch.float32)
+        if kept.dtype == dtype and kept.device == like.device:
             return kept
-        return torch.tensor(self.params[key], dtype=like.dtype, device=like.device)
+        return torch.tensor(self.params[key], dtype=dtype, device=like.device)
 
     def check_target(self, target: Tensor, classes: int | None = None) -> None:
         """Raises ValueError for a target outside the loss's domain, and for class counts that nobody gave or counted."""

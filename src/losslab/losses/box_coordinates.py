@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.boxes import computed_wide, overlap
+from losslab.losses.boxes import overlap
 from losslab.losses.boxes_apart import misshape
 from losslab.losses.regression import mean_over_outputs, smoothl1
 
@@ -43,7 +43,6 @@ def balanced_l1(
 
 
 @register
-@computed_wide
 def bounded_iou(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
     """`smoothl1` on what each of x, y, width and height by itself costs in IoU: an IoU loss that pulls the four one by one.
 

@@ -6,9 +6,6 @@ swapped overlaps with nothing, so it is never a perfect match.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-
 import torch
 from torch import Tensor
 
@@ -48,7 +45,7 @@ class Overlap:
 
 def overlap(pred: Tensor, target: Tensor) -> Overlap:
     """How boxes [N, 4] lie to one another; a box whose corners are swapped counts as one without area."""
-    return Overlap(wide(pred), wide(target))
+    return Overlap(pred, target)
 
 
 def area(sides: Tensor) -> Tensor:
@@ -68,23 +65,7 @@ def above_zero(number: Tensor) -> Tensor:
     return number.clamp(min=torch.finfo(number.dtype).tiny)
 
 
-def wide(boxes: Tensor) -> Tensor:
-    """Half precision as float32: in float16 the area of a box of 256 pixels a side would be infinite, that of a small one nothing."""
-    return boxes if boxes.dtype in (torch.float32, torch.float64) else boxes.float()
-
-
-def computed_wide(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A loss on boxes that computes half precision in float32, and gives back the precision it got."""
-
-    @wraps(loss)
-    def widened(pred: Tensor, target: Tensor, **hyperparameters: object) -> Tensor:
-        return loss(wide(pred), wide(target), **hyperparameters).to(pred.dtype)
-
-    return widened
-
-
 @register
-@computed_wide
 def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
     """Share of the boxes' union that is not common: what detectors are judged by, but blind to boxes that are apart.
 
@@ -109,7 +90,6 @@ def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
 
 
 @register
-@computed_wide
 def giou(pred: Tensor, target: Tensor) -> Tensor:
     """Share of the boxes' union that is not common, plus how much empty room the box around both has: pulls even when they are apart.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.boxes import Overlap, above_zero, computed_wide, overlap, squared_length
+from losslab.losses.boxes import Overlap, above_zero, overlap, squared_length
 
 
 def distance(found: Overlap) -> Tensor:
@@ -23,7 +23,6 @@ def distance(found: Overlap) -> Tensor:
 
 
 @register
-@computed_wide
 def diou(pred: Tensor, target: Tensor) -> Tensor:
     """Share of the union that is not common, plus the squared distance of the centres: pulls far boxes straight at the target.
 
@@ -43,7 +42,6 @@ def diou(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
-@computed_wide
 def ciou(pred: Tensor, target: Tensor) -> Tensor:
     """As `diou`, plus how much the ratio of width to height differs: the loss of many detectors of the YOLO kind.
 
@@ -75,7 +73,6 @@ def _angle(sides: Tensor) -> Tensor:
 
 
 @register
-@computed_wide
 def efficient_iou(pred: Tensor, target: Tensor) -> Tensor:
     """As `diou`, plus the squared errors of width and of height: all four numbers of a box are pulled, overlap or not.
 
@@ -102,7 +99,6 @@ def misshape(found: Overlap) -> Tensor:
 
 
 @register
-@computed_wide
 def siou(pred: Tensor, target: Tensor, *, theta: float | Tensor) -> Tensor:
     """As `diou`, but a way along an axis costs more than one of the same length aslant, and each side's error saturates.
 
@@ -129,7 +125,6 @@ def siou(pred: Tensor, target: Tensor, *, theta: float | Tensor) -> Tensor:
 
 
 @register
-@computed_wide
 def mpdiou(pred: Tensor, target: Tensor, *, width: float | Tensor, height: float | Tensor) -> Tensor:
     """Share of the union that is not common, plus the squared distances of both corners: one term for place and size together.
 

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.boxes import computed_wide, overlap
+from losslab.losses.boxes import overlap
 
 
 @register
-@computed_wide
 def nwd(pred: Tensor, target: Tensor, *, constant: float | Tensor) -> Tensor:
     """How far the normal distributions of two boxes are from one another: kind to tiny boxes, which a pixel can rob of all overlap.
 
@@ -40,7 +39,6 @@ def nwd(pred: Tensor, target: Tensor, *, constant: float | Tensor) -> Tensor:
 
 
 @register
-@computed_wide
 def gaussian_kld(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
     """How badly the normal distribution of one box describes the other's: each error counts in the target's own width or height.
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from losslab.losses.base import keeps, register
-from losslab.losses.boxes import above_zero, computed_wide, overlap, squared_length
+from losslab.losses.boxes import above_zero, overlap, squared_length
 from losslab.losses.boxes_apart import efficient_iou
 
 
 @register
-@computed_wide
 def alpha_iou(pred: Tensor, target: Tensor, *, alpha: float | Tensor) -> Tensor:
     """A power of the IoU: with alpha above 1 boxes that overlap well pull hardest, which asks for accuracy and shrugs at bad labels.
 
@@ -39,7 +38,6 @@ def alpha_iou(pred: Tensor, target: Tensor, *, alpha: float | Tensor) -> Tensor:
 
 
 @register
-@computed_wide
 def focal_eiou(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
     """`efficient_iou` times a power of the IoU: boxes that hardly overlap, of which there may be many, count for little.
 
@@ -65,7 +63,6 @@ def _next_mean(pred: Tensor, target: Tensor, *, mean: Tensor, momentum: float, *
 
 @register
 @keeps(running={"mean": 1.0}, update=_next_mean)
-@computed_wide
 def wise_iou(
     pred: Tensor,
     target: Tensor,
