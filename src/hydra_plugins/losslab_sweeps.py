@@ -3,6 +3,7 @@
 Hydra imports this file at every start, so nothing heavy is imported before a sweep is launched.
 """
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -23,6 +25,16 @@ class LosslabSweeper(BasicSweeper):
         """Hydra's own."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.task_function = task_function
+
+    @staticmethod
+    def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
+        """The overrides of each run, in batches; a sweep's values are those that `train.py` has checked."""
+        from losslab.overrides import axes
+
+        words = [str(override.input_line) for override in overrides]
+        runs = [list(run) for run in itertools.product(*axes(words).values())]
+        size = max_batch_size or len(runs)
+        return [runs[start : start + size] for start in range(0, len(runs), size)]
 
     def sweep(self, arguments: list[str]) -> Any:
         """Hydra's own. Raises Halted where space or handles end, or nothing can be written.
@@ -83,6 +95,7 @@ class FusedLauncher(Launcher):
 store = ConfigStore.instance().store
 here = "hydra_plugins.losslab_sweeps"
 sweeper = {"_target_": f"{here}.LosslabSweeper", "max_batch_size": None, "params": None}
-store(group="hydra/sweeper", name="losslab", node=sweeper, provider="losslab")
+for name in ("losslab", "basic"):  # Hydra's own, too: its ranges would hold other numbers
+    store(group="hydra/sweeper", name=name, node=sweeper, provider="losslab")
 # its settings belong to the request: fused.size and fused.audit
 store(group="hydra/launcher", name="fused", node={"_target_": f"{here}.FusedLauncher"}, provider="losslab")

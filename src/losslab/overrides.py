@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, OverrideParseException
 
-from losslab import config
+from losslab import config, ranges
 from losslab.values import BadRequest, nearest
 
-MOST_RUNS = (
-    100_000  # of one sweep: more is a slip of the keyboard, and would fill the memory before anything is trained
-)
+MOST_RUNS = ranges.MOST  # of one sweep
 HYDRA_KEYS = ("run.dir", "sweep.dir", "sweep.subdir", "mode", "launcher", "sweeper")
 
 
@@ -25,9 +21,9 @@ HYDRA_KEYS = ("run.dir", "sweep.dir", "sweep.subdir", "mode", "launcher", "sweep
 def read(text: str) -> Override:
     """One word. Raises BadRequest for what cannot be read."""
     try:
-        found = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides([text])
+        found = ranges.parser(GlobalHydra.instance().config_loader()).parse_overrides([text])
     except (OverrideParseException, HydraException, ValueError, RecursionError) as error:
-        raise _unreadable(text) from error
+        raise ranges.refusal(error) or _unreadable(text) from error
     if len(found) != 1:
         raise _unreadable(text)
     return found[0]
@@ -75,28 +71,15 @@ def _choices(text: str) -> list[str]:
         raise BadRequest(
             f"'{text}' names a range without steps, which needs a sweeper that draws from it; list the values instead."
         )
-    values, given = [], parsed.value()
-    if isinstance(given, RangeSweep) and not _countable(given):
-        raise BadRequest(
-            f"'{text}' must name a range of at most {MOST_RUNS:,} steps that lead from its start to its end."
-        )
     try:
-        values = list(itertools.islice(parsed.sweep_string_iterator(), MOST_RUNS + 1))
+        found = ranges.choices(parsed)
     except (HydraException, ValueError, TypeError) as error:
         raise _unreadable(text) from error
-    if not values:
+    if not found:
         raise BadRequest(f"'{text}' stands for no value at all, so there is nothing to run.")
-    return [f"{parsed.get_key_element()}={value}" for value in values]
-
-
-def _countable(given: RangeSweep) -> bool:
-    if given.start is None or given.stop is None or not given.step:
-        return False
-    try:
-        steps = (given.stop - given.start) / given.step
-    except OverflowError:
-        return False
-    return 0 < steps <= MOST_RUNS
+    if parsed.key_or_group.startswith("study.axes."):
+        return [f"{parsed.get_key_element()}=[{','.join(choice.partition('=')[2] for choice in found)}]"]
+    return found
 
 
 def _check_choice(text: str) -> None:

@@ -82,7 +82,7 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
         raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
     if isinstance(value, int) and abs(value) > (sys.float_info.max if type(default) is float else 2**63 - 1):
         raise BadRequest(f"{key} must be a number that fits into 64 bits, and {value} does not.")
-    value = type(default)(value)
+    value = float(value) + 0.0 if type(default) is float else type(default)(value)  # -0.0 and 0.0 are one setting
     if key in ranges and not inside(value, ranges[key]):
         raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
     return value

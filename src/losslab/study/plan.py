@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from losslab import config, sums
+from losslab import config, ranges, sums
 from losslab.config import BadRequest
 from losslab.jobs import Job, set_value
 from losslab.shapes import matches, misshapen
@@ -233,6 +233,7 @@ def _losses(given: Any) -> list[str]:
         raise BadRequest(
             f"study.losses must be a list of losses such as [mse, 'huber(delta=0.5)'], and {given!r} is not."
         )
+    given = [loss for label in given for loss in ranges.spread(label)]
     if len(given) < 2:
         raise BadRequest(f"A study compares two losses or more, and study.losses is {list(given)}.")
     for number, loss in enumerate(given):
@@ -269,6 +270,8 @@ def _axes(given: Any, rates: Sequence[str], prefix: str = "") -> Iterator[tuple[
             yield from _axes(values, rates, f"{key}.")
             continue
         _check_axis(key, rates)
+        if isinstance(values, str):
+            values = ranges.listed(values) or values
         if not isinstance(values, list):
             raise BadRequest(f"study.axes.{key} must be a list of values, and {values!r} is not.")
         if not values:
