@@ -46,9 +46,14 @@ def cut_at(patched: pytest.MonkeyPatch, owner: object, name: str, call: int) -> 
     patched.setattr(owner, name, cut)
 
 
-@pytest.mark.parametrize("epoch", [pytest.param(3, marks=pytest.mark.slow), 8])
-def test_a_stack_goes_on_from_its_checkpoint(epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("epoch", "traced"), [pytest.param(3, False, marks=pytest.mark.slow), (8, False), (3, True), (8, True)]
+)
+def test_a_stack_goes_on_from_its_checkpoint(
+    epoch: int, traced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    monkeypatch.setattr("losslab.stacked._WORTH_TRACING", 1 if traced else 10**6)  # as a long stack is
     assert train(whole) == 0
     trained: list[int] = []
     original = losslab.fused.FusedModule.training_step

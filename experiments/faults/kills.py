@@ -28,6 +28,8 @@ COMMANDS = {  # what is disturbed, and what is typed
     "one run": ["loss=huber", "trainer.max_epochs=150", *_SMALL],
     "runs one after another": ["-m", "loss=mse,huber", "fused.size=1", "trainer.max_epochs=40", *_SMALL],
     "stacks": ["-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=3", "trainer.max_epochs=60", *_SMALL],
+    # 200 steps, so that they are traced
+    "long stacks": ["-m", "loss=mse,huber,welsch", "seed=0,1", "fused.size=3", "trainer.max_epochs=200", *_SMALL],
     "a study": [*_STUDY, "trainer.max_epochs=10", *_SMALL],
 }
 # train.py, but with checkpoints ten times as often, so that more moments fall into the writing of one

@@ -82,7 +82,7 @@ def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ..
     traced = make_fx(lambda flat, inputs, targets, alive: gradient(flat, inputs, targets, alive))(*example)
     traced.graph.eliminate_dead_code()
     traced.recompile()
-    return cast(Gradient, traced)
+    return cast(Gradient, traced.forward)  # no module, whose constants would become part of checkpoints
 
 
 def _layers(model: nn.Sequential) -> Forward:
