@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from losslab import device, own, shipped, sums
 from losslab.values import BadRequest as BadRequest
-from losslab.values import first_line, same_keys, typed
+from losslab.values import computable, first_line, same_keys, typed
 from losslab.values import nearest as nearest
 
 _HERE = Path(__file__).resolve().parent
@@ -256,6 +256,9 @@ def _group(group: str, given: Any, shared_ranges: Mapping[str, str]) -> dict[str
         key: _preset(f"{group}.{key}", value, own.about.get("presets", {}).get(key)) for key, value in given.items()
     }
     made = {key: typed(f"{group}.{key}", given[key], default, ranges) for key, default in own.values.items()}
+    if group == "loss":
+        for key, value in made.items():
+            computable(f"loss.{key}", value)
     if "terms" in made:
         made["terms"] = _canonical_sum(made["terms"])
     return made
@@ -274,6 +277,7 @@ def _canonical_sum(text: str) -> str:
     """A sum in its one notation, hyperparameters that equal their defaults left out."""
     each = []
     for weight, name, params in sums.parse(text):
+        computable(f"The weight of '{name}' in the sum '{text}'", weight)
         checked = check_hyperparameters(name, params)
         if "terms" in checked:
             raise BadRequest(f"The terms of a sum are plain losses, and '{name}' is a sum; write its terms out.")

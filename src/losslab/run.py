@@ -114,7 +114,7 @@ def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.
             {space: task.prediction(space, raw) for space in loss.spaces},
             {space: task.target_as(space, rows.targets[:2], dtype) for space in loss.spaces},
         )
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise config.BadRequest(f"The loss cannot be used here: {error}") from error
 
 

@@ -17,15 +17,35 @@ from losslab.losses import LOSSES, Loss
 from losslab.run import Prepared
 from losslab.tasks import Task
 
+_WHOLE = 2**24  # whole numbers below it are exact in 32 bits
+_LEAST, _MOST = (
+    0.9e-3,
+    1e4,
+)  # other numbers between them, as far from whole ones, keep four digits of their squares' inverses
+
 
 def loss_key(run: Prepared) -> str:
-    """What runs must share to be served by one call of a loss: names, spaces, all that is not a plain number, lengths of lists."""
+    """What runs must share to be served by one call of a loss: names, spaces, all that is not mapped, lengths of lists."""
 
     def fixed(value: Any) -> Any:
-        return "number" if isinstance(value, float) else len(value) if isinstance(value, list) else value
+        return value if not is_mapped(value) else len(value) if isinstance(value, list) else "number"
 
     terms = [(t.name, t.space, {key: fixed(value) for key, value in t.params.items()}) for t in run.loss.each()]
     return json.dumps(terms)
+
+
+def is_mapped(value: Any) -> bool:
+    """Whether a hyperparameter may differ from run to run: a list, or a number that rounding to 32 bits does not harm.
+
+    A lone run computes with a hyperparameter in 64 bits. In 32 bits its square or its inverse may overflow, as of 1e-30, and
+    what is left of it beside a whole number may vanish, as of 1 - 1e-9; runs with such a number share it, in 64 bits.
+    """
+    if not isinstance(value, float):
+        return isinstance(value, list)  # whose numbers are of 32 bits in a lone run, too
+    size = abs(value)
+    if size % 1 == 0:
+        return size < _WHOLE
+    return size < _MOST and min(size, abs(size - round(size))) > _LEAST
 
 
 class Group(nn.Module):
@@ -63,7 +83,7 @@ class StackedTerm(nn.Module):
         super().__init__()
         self.function = LOSSES[each[0].name]
         self.space = each[0].space
-        self.shared = {key: value for key, value in each[0].params.items() if not isinstance(value, float | list)}
+        self.shared = {key: value for key, value in each[0].params.items() if not is_mapped(value)}
         self.mapped = [key for key in each[0].params if key not in self.shared]
         for key in self.mapped:
             values = torch.tensor([loss.params[key] for loss in each], dtype=torch.float64)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_SMALL, _LARGE = 1e-18, 1e19  # what losses compute with
+
 
 class BadRequest(ValueError):
     """A request that cannot be met; its text is one sentence saying what was wrong and what would be right."""
@@ -86,6 +88,14 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     if key in ranges and not inside(value, ranges[key]):
         raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
     return value
+
+
+def computable(key: str, value: Any) -> None:
+    """Raises BadRequest for a float, not 0, whose square or the inverse of it does not fit into the 32 bits that losses compute in."""
+    if isinstance(value, float) and value and not _SMALL <= abs(value) <= _LARGE:
+        raise BadRequest(
+            f"{key} must be of a size from {_SMALL:g} to {_LARGE:g}, as losses compute in 32 bits, and {value!r} is not."
+        )
 
 
 def inside(value: Any, text: str) -> bool:

@@ -25,7 +25,7 @@ def balanced_l1(
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
-        alpha: > 0; the smaller, the more small errors pull. gamma / alpha must stay below 88, or b is no float32.
+        alpha: > 0; the smaller, the more small errors pull. gamma / alpha must lie between 0.001 and 88, or b is no float32.
         gamma: > 0; the pull of every error beyond beta.
         beta: > 0, in the unit of the target.
 
@@ -37,7 +37,10 @@ def balanced_l1(
     """
     error = (pred - target).abs()
     inner = error.clamp(max=beta)
-    steepness = math.e ** (gamma / alpha) - 1
+    shape = gamma / alpha
+    if isinstance(shape, float) and not 1e-3 < shape < 88:
+        raise ValueError(f"gamma / alpha of balanced_l1 must lie between 0.001 and 88, and {shape:g} does not.")
+    steepness = math.e**shape - 1
     curve = (inner + beta / steepness) * (steepness / beta * inner).log1p() - inner
     return mean_over_outputs(alpha * curve + gamma * (error - inner))
 
