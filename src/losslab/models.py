@@ -23,13 +23,14 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     """The model of a config for inputs of `shape` (without the samples' axis); its weights come from the stream `init`.
 
     `rows`, how many samples there are, matters to a model that has parameters for each of them.
-    torch's initialisers draw from the global generator, so it is seeded for them and put back.
+    torch's initialisers draw from the global generator, and a user's may draw from NumPy's or Python's, so these are seeded for
+    them and put back.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
     if config.card("model", model["name"]).about.get("per_row"):
         settings["rows"] = rows
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(pairing.derive(seed, "init"))
+    with pairing.globals_restored():
+        pairing.seed_globals(seed, "init")
         return MODELS[model["name"]](shape, outputs, **settings)
 
 

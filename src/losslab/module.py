@@ -17,6 +17,7 @@ from losslab.losses import Sum
 from losslab.resumable import Resumable
 from losslab.tasks import Task
 
+_EVALUATION = -1  # the step of the stream `dropout` for every evaluation
 _EVALUATION_ROWS = 4096  # at once, where no gradient is kept
 STEPS = 32  # that Lightning sees as one batch: its own work is done once for all of them
 
@@ -79,8 +80,10 @@ class RunModule(Resumable):
         penalty: Mapping[str, float],
         steps: int,
         precision: torch.dtype | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        self.seed = seed
         precision = precision or data.inputs.dtype
         self.automatic_optimization = False  # a chunk holds several steps
         self.task, self.model, self.loss = task, model.to(precision), loss
@@ -105,6 +108,7 @@ class RunModule(Resumable):
         """A few steps, each on one batch of rows: loss, penalty where there is one, backward, optimizer, schedule."""
         optimizer = cast(LightningOptimizer, self.optimizers())
         schedule = cast(LRScheduler | None, self.lr_schedulers())
+        pairing.seed_globals(self.seed, "dropout", self.global_step)  # ten microseconds, once a chunk
         for rows in chunk:
             loss = self.loss(*self.in_spaces(self.model(self.inputs[rows]), rows))
             self._losses.append(loss.detach())
@@ -149,6 +153,7 @@ class RunModule(Resumable):
 
     def raw(self, rows: Tensor) -> Tensor:
         """Raw outputs of the model for these rows, as in use: no gradient, no dropout. Of 32 bits or more, to be judged in them."""
+        pairing.seed_globals(self.seed, "dropout", _EVALUATION)  # for a model that draws in use as well
         training = self.model.training
         self.model.eval()
         with torch.no_grad():

@@ -17,7 +17,7 @@ from losslab.device import describe
 from losslab.events import mend_events
 from losslab.folder import check_folder, check_writable, clear_folder, write_config
 from losslab.module import Batches, RunModule
-from losslab.pairing import fingerprint
+from losslab.pairing import fingerprint, globals_restored, seed_globals
 from losslab.record import Record, finished, set_cut_aside
 from losslab.tasks import Snapshot
 
@@ -82,9 +82,11 @@ class Prepared:
         }
 
 
+@globals_restored()
 def prepare(request: dict[str, Any]) -> Prepared:
     """Data, corruption, task, model and loss of a checked request, in the order in which data flow."""
     seed = request["seed"]
+    seed_globals(seed, "loss")  # for code of the user's that draws; what is losslab's has generators of its own
     source, split = data.load(request["data"], seed)
     rows = corruption.corrupt(request["corruption"], source, split, seed)
     task = tasks.build(request["task"], source)
@@ -145,6 +147,7 @@ def run(
         return finished(folder, request) or train(request, folder, bar, study)
 
 
+@globals_restored()
 def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mapping[str, Any] | None = None) -> Record:
     """What `run` does for a checked request whose run is not over, and whose folder is in the hands of this process."""
     started = time.perf_counter()
@@ -164,6 +167,7 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
         request["penalty"],
         parts.steps,
         trainer.precision(request),
+        request["seed"],
     )
     module.origin = made_by
     rows = parts.rows

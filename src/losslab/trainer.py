@@ -21,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from losslab.events import session
 from losslab.figures import Figures
+from losslab.pairing import globals_restored
 from losslab.progress import EpochBar
 from losslab.record import Record, hyperparameters
 from losslab.tasks import Snapshot, Task
@@ -195,10 +196,11 @@ def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
 
 @contextmanager
 def determinism_restored() -> Iterator[None]:
-    """Leaves torch as it was found: Lightning asks it for algorithms that repeat, for good, where a run does."""
+    """Leaves torch and the shared generators as they were: Lightning asks for algorithms that repeat, for good, where a run does."""
     before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     try:
-        yield
+        with globals_restored():
+            yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warned)
 
