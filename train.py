@@ -5,6 +5,7 @@ import sys
 if __name__ == "__main__":
     try:
         from losslab.cli import train  # takes a moment, in which Ctrl-C may come
+        from losslab.interrupts import exit_with
     except KeyboardInterrupt:
         print("\nStopped before anything had begun.", file=sys.stderr)
         sys.exit(130)
@@ -12,6 +13,6 @@ if __name__ == "__main__":
         print(f"train.py: Stopped, as nothing can be read: {error}.", file=sys.stderr)
         sys.exit(1)
     try:
-        sys.exit(train(sys.argv[1:]))
+        exit_with(train(sys.argv[1:]))
     except KeyboardInterrupt:  # just before or after what is trained
         sys.exit(130)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from losslab import config, telling
+from losslab.interrupts import exit_with, noted
 from losslab.machine import Halted, halting, must_be_written, raise_if_ended, threads_say_no_more
 from losslab.values import first_line, one_line, told
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from losslab.jobs import Job
     from losslab.record import Record
     from losslab.request import StudyRequest
+
+
+def command() -> None:
+    """The command `losslab` as a process: ends it with the exit status."""
+    exit_with(main())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,8 +69,12 @@ def main(arguments: list[str] | None = None) -> int:
         "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
     }
     try:
-        status = answers[given.command]()
-        sys.stdout.flush()
+        with noted():
+            status = answers[given.command]()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
     except config.BadRequest as error:
         print(f"losslab {given.command}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -85,7 +95,7 @@ def train(arguments: list[str]) -> int:
     wrong. 130: Ctrl-C.
     """
     try:
-        with halting():
+        with noted(), halting():
             return _train(arguments)
     except (config.BadRequest, Halted) as error:
         print(f"train.py: {one_line(error)}", file=sys.stderr)

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from losslab.interrupts import check
 from losslab.module import STEPS
 from losslab.resumable import Resumable
 from losslab.run import Prepared
@@ -118,6 +119,7 @@ class FusedModule(Resumable):
         alive = cast(StackedOptimizer, optimizer.optimizer).alive
         with torch.no_grad():
             for rows in chunk:
+                check()
                 given = (self.flat.detach(), self.inputs_of(rows), self.targets_of(rows), alive)
                 if self._gradient is None:
                     self._gradient = gradient_of(self.total, given, self.runs[0].steps)

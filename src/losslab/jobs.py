@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from losslab import config
+from losslab.interrupts import check
 from losslab.values import first_line
 
 
@@ -57,6 +58,7 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
     composed: dict[tuple[str, ...], dict[str, Any]] = {}
     made = []
     for number, overrides in enumerate(jobs, first):
+        check()
         chosen = files([parse(text) for text in overrides])
         fixed = tuple(text for text in overrides if not (is_plain_value(parse(text)) or parse(text) in chosen))
         if not plain_folders:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from losslab import optim, pairing
 from losslab.corruption import Corrupted
 from losslab.data import Split
+from losslab.interrupts import check
 from losslab.losses import Sum
 from losslab.resumable import Resumable
 from losslab.tasks import Task
@@ -55,6 +56,7 @@ class Batches:
 
     def order(self, epoch: int) -> Tensor:
         """The training rows in the order of one epoch."""
+        check()
         return self.rows[torch.randperm(len(self.rows), generator=pairing.generator(self.seed, "order", epoch))]
 
 
@@ -110,6 +112,7 @@ class RunModule(Resumable):
         schedule = cast(LRScheduler | None, self.lr_schedulers())
         pairing.seed_globals(self.seed, "dropout", self.global_step)  # ten microseconds, once a chunk
         for rows in chunk:
+            check()
             loss = self.loss(*self.in_spaces(self.model(self.inputs[rows]), rows))
             self._losses.append(loss.detach())
             penalty = optim.weight_penalty(self.model, **self.penalty_config)

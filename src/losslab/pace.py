@@ -9,6 +9,7 @@ import torch
 
 from losslab import optim
 from losslab.fused import FusedModule
+from losslab.interrupts import check
 from losslab.run import Prepared
 
 _STEPS = 3  # that are timed; the fastest counts
@@ -80,6 +81,7 @@ def _stacked(run: Prepared, size: int, device: torch.device) -> float:
 def _fastest(step: Callable[[], None], device: torch.device) -> float:
     seconds = []
     for _ in range(_STEPS + 1):  # the first finds everything cold
+        check()
         started = time.perf_counter()
         step()
         if device.type == "cuda":

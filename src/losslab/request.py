@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from losslab import config, jobs
 from losslab.config import BadRequest, Incompatible
 from losslab.folder import check_folder, check_writable
+from losslab.interrupts import check
 from losslab.machine import raise_if_ended
 from losslab.overrides import axes, is_group, read, single
 from losslab.study import plan
@@ -163,6 +164,7 @@ def _check_sweep(given: Mapping[str, list[str]]) -> None:
     combinations = list(itertools.product(*groups.values()))
     whole = cache(lambda overrides: config.resolved(_composed(overrides)))
     for combination in combinations:
+        check()
         base = _chosen(whole, combination, [choices[0] for choices in values.values()])
         try:
             config.check(base)

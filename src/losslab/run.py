@@ -16,6 +16,7 @@ from losslab.claim import claimed
 from losslab.device import describe
 from losslab.events import mend_events
 from losslab.folder import check_folder, check_writable, clear_folder, write_config
+from losslab.interrupts import check
 from losslab.module import Batches, RunModule
 from losslab.pairing import fingerprint, globals_restored, seed_globals
 from losslab.record import Record, finished, set_cut_aside
@@ -85,6 +86,7 @@ class Prepared:
 @globals_restored()
 def prepare(request: dict[str, Any]) -> Prepared:
     """Data, corruption, task, model and loss of a checked request, in the order in which data flow."""
+    check()
     seed = request["seed"]
     seed_globals(seed, "loss")  # for code of the user's that draws; what is losslab's has generators of its own
     source, split = data.load(request["data"], seed)
@@ -101,6 +103,7 @@ def prepare(request: dict[str, Any]) -> Prepared:
         term.calibrate(targets[split["train"]], task.outputs)
         term.check_target(targets, task.outputs)
     _try(task, model, loss, rows)
+    check()
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
     return Prepared(request, source, split, rows, task, model, init, loss, batches)
 
@@ -185,6 +188,7 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
     trained = time.perf_counter()
     fit_seconds = module.fit_seconds
 
+    check()
     trainer.draw_figures(fitter)
     metrics = module.evaluate("last")
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location=module.device, weights_only=True)

@@ -21,6 +21,7 @@ from losslab.device import describe, keep_freed_memory
 from losslab.events import write_events
 from losslab.folder import check_folder, check_writable, clear_folder
 from losslab.fused import FusedModule, StackedBatches
+from losslab.interrupts import check
 from losslab.jobs import Job, Stack
 from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.origin import is_of, stamp
@@ -134,6 +135,7 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mappin
     open_jobs: list[Job] = []
     seen: set[Path] = set()
     for job in jobs:
+        check()
         if job.folder in seen:  # the same run asked for twice
             continue
         seen.add(job.folder)
@@ -260,6 +262,7 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     share = {name: value / len(runs) for name, value in seconds.items()}
     device = describe(module.device)
     for number, (parts, job) in enumerate(pairs):
+        check()
         if job.folder in stack.over:
             continue
         record = parts.record(

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from losslab import config, sums
+from losslab.interrupts import check
+from losslab.machine import Halted
 from losslab.values import BadRequest, ends, inside
 
 Kind = Literal["log", "uniform", "int", "log int", "choice"]
@@ -184,7 +186,8 @@ def points(count: int, dimensions: int, seed: int) -> list[list[float]]:
 
     More points, or more dimensions, leave the points and the columns that there were as they are: all losses get the same
     learning rates, whatever else each of them tunes. Every sixteen points in a row, counted from the first, have one in each
-    sixteenth of every dimension. Raises BadRequest for no points, and for more than 16 dimensions.
+    sixteenth of every dimension. Raises BadRequest for no points, and for more than 16 dimensions;
+    Halted where what SciPy gives does not keep that.
     """
     if count < 1 or not 0 <= dimensions <= MOST:
         raise BadRequest(
@@ -195,5 +198,9 @@ def points(count: int, dimensions: int, seed: int) -> list[list[float]]:
 
     # The scrambling of a column depends on how many there are, so all are drawn; and half a power of two is no good set.
     sobol = qmc.Sobol(MOST, rng=np.random.default_rng(seed))
-    drawn: list[list[float]] = sobol.random_base2((count - 1).bit_length())[:count, :dimensions].tolist()
+    whole = sobol.random_base2(max(4, (count - 1).bit_length()))
+    check()  # SciPy fills its tables in Cython, which loses a KeyboardInterrupt and leaves them half filled
+    if not (np.sort(np.floor(whole * len(whole)), 0) == np.arange(len(whole))[:, None]).all():
+        raise Halted("SciPy gave points that are no Sobol points, so nothing was trained; give the same command again.")
+    drawn: list[list[float]] = whole[:count, :dimensions].tolist()
     return drawn

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from losslab.interrupts import check
 from losslab.jobs import Job
 from losslab.record import Record
 from losslab.shapes import matches
@@ -47,6 +48,7 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
     places = {study.label(place): place for place in study.places()}
     seen = pd.DataFrame()
     while trials := search.ask(seen):
+        check()
         jobs: list[Job] = []
         for trial in trials:
             part = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
