@@ -557,3 +557,50 @@ def test_a_stack_without_memory_is_halved(tmp_path: Path, monkeypatch: pytest.Mo
     assert [r.status for r in records] == ["done"] * 5
     assert sorted(r.fused for r in records) == [1, 2, 2, 2, 2]
     assert all(math.isfinite(r.metrics["last/test/mae"]) for r in records)
+
+
+@pytest.mark.parametrize(
+    ("task", "losses_of_runs"),
+    [
+        ("binary", ["savage", "focal", "bce_with_logits"]),
+        ("multiclass", ["poly1", "cross_entropy", "brier"]),
+    ],
+)
+def test_weights_of_rows_and_classes_and_smoothing_act_in_a_stack_as_alone(
+    task: str, losses_of_runs: list[str]
+) -> None:
+    classes = 2 if task == "binary" else 10
+    weights = [0.5 + number / classes for number in range(classes)]
+    options = [
+        {},
+        {"class_weights": weights},
+        {"class_weights": weights[::-1], "label_smoothing": 0.2},
+        {"label_smoothing": 0.1},
+    ]
+    base = compose(f"task={task}", *SMALL[task], "model=linear", "trainer=cpu", "logger=none", "data.weight=balanced")
+    asked = [
+        config.check(
+            base | {"loss": config.card("loss", name).values | more, "trainer": base["trainer"] | {"max_epochs": 2}}
+        )
+        for name in losses_of_runs
+        for more in options
+    ]
+    asked.sort(key=lambda request: loss_key(prepare(request)))
+    runs = doubled([prepare(request) for request in asked])
+    module = FusedModule(runs)
+    fit(module, StackedBatches(runs), 2)
+    lone = [alone_weighted(request) for request in asked]
+    torch.testing.assert_close(module.flat.detach(), torch.stack(lone), rtol=1e-9, atol=1e-9)
+    plain = alone(asked[0] | {"data": {key: value for key, value in asked[0]["data"].items() if key != "weight"}})[0]
+    assert not torch.allclose(plain, lone[0]), "weights of rows must matter"
+    assert len({tuple(weights.tolist()) for weights in lone}) == len(lone)
+
+
+def alone_weighted(request: dict) -> Tensor:
+    run = doubled([prepare(request)])[0]
+    module = RunModule(
+        *(run.task, run.model, run.loss, run.rows, run.split, request["optimizer"], request["penalty"], run.steps),
+        weights=run.weights,
+    )
+    fit(module, run.batches, run.epochs)
+    return flatten_parameters([module.model])[0]

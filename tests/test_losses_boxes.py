@@ -504,9 +504,11 @@ def test_balanced_l1_has_the_slope_of_the_paper_and_no_jump_in_it(beta: float) -
 def test_limits_of_balanced_l1() -> None:
     pred, target = sample("values", n=50)
     l1, smooth = (losses.get(name).per_sample(pred, target) for name in ("l1", "smoothl1"))
-    low, high = (losses.get("balanced_l1", alpha=alpha).per_sample(pred, target) for alpha in (0.02, 1e4))
+    low, high = (
+        losses.get("balanced_l1", alpha=alpha).per_sample(pred, target) for alpha in (0.02, 1.4e3)
+    )  # a larger one is refused
     torch.testing.assert_close(low, 1.5 * l1, rtol=0, atol=0.025)
-    torch.testing.assert_close(high, 1.5 * smooth, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(high, 1.5 * smooth, rtol=1e-3, atol=1e-3)
 
 
 def test_balanced_l1_reads_corners_too() -> None:

@@ -113,6 +113,7 @@ def _train(arguments: list[str]) -> int:
     from hydra.errors import HydraException
 
     from losslab import flags
+    from losslab.jobs import for_hydra
     from losslab.request import StudyRequest, check_command, check_shown
 
     given = flags.read(arguments)
@@ -126,7 +127,7 @@ def _train(arguments: list[str]) -> int:
     if asked:  # composed and checked; Hydra would compose it twice more
         return _run(*asked)
     command = Command()
-    sys.argv = ["train.py", *(flags.words(given) if flags.shows(given) else ["-m", *given.overrides])]
+    sys.argv = ["train.py", *for_hydra(flags.words(given) if flags.shows(given) else ["-m", *given.overrides])]
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = (
         "1"  # without, Hydra prints a traceback of what is raised, and here a sentence is owed

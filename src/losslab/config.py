@@ -28,6 +28,10 @@ CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir(
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
 RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
+BY_CLASS, YES_OR_NO = (
+    ("class_logits", "class_probs"),
+    ("binary_logit", "binary_prob"),
+)  # spaces whose targets are classes
 
 
 class Incompatible(BadRequest):
@@ -125,6 +129,7 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     request = canonical(config)
     check_fit(request)
     check_sizes(request)
+    shipped.check_weight(request["data"].get("weight", "none"))
     shipped.check(request["data"], card("data", request["data"]["name"]).about)
     if request["model"]["name"] == "own":
         own.check("model.target", request["model"]["target"])
@@ -149,7 +154,7 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     same_keys("", request, list(root.values) + list(GROUPS))
     out = {key: typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
     for group in GROUPS:
-        out[group] = _group(group, request[group], root.about["ranges"])
+        out[group] = _group(group, request[group])
     return out
 
 
@@ -176,12 +181,32 @@ def check_fit(request: Mapping[str, Any]) -> None:
     if wrong := misfits(task, request["loss"]):
         fit = fitting("loss", task)
         raise Incompatible(f"The loss '{wrong[0]}' does not fit task '{task}', which takes: {', '.join(fit)}.")
+    _check_class_options(task, request)
     kind, kinds = card("data", data).about["kind"], card("model", model).about["kinds"]
     if kind not in kinds:
         fit = [name for name in names("model") if kind in card("model", name).about["kinds"]]
         raise Incompatible(
             f"The model '{model}' reads {' or '.join(kinds)} data and '{data}' is a {kind}; models that fit: {', '.join(fit)}."
         )
+
+
+def _check_class_options(task: str, request: Mapping[str, Any]) -> None:
+    """Raises Incompatible for weights and smoothing of classes where there are none, and BadRequest for those of a whole sum."""
+    for _, term in terms(request["loss"]):
+        for key in options("loss"):
+            if (
+                key in term
+                and space(task, term["name"]) not in (*BY_CLASS, *YES_OR_NO)
+                and term[key] != options("loss")[key]
+            ):
+                raise Incompatible(f"loss.{key} is for targets that are classes, and task '{task}' has none.")
+            if "terms" in request["loss"] and key in request["loss"]:
+                raise BadRequest(
+                    f"A sum has no loss.{key} of its own; write it into its terms, as in 'cross_entropy({key}=...)'."
+                )
+    offered = card("task", task).about["spaces"]
+    if request["data"].get("weight") == "balanced" and not set(offered) & {*BY_CLASS, *YES_OR_NO}:
+        raise Incompatible(f"data.weight=balanced makes classes count the same, and task '{task}' has none.")
 
 
 def check_sizes(request: Mapping[str, Any]) -> None:
@@ -218,7 +243,8 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
     asked = json.dumps({key: value for key, value in request.items() if key not in WHERE_AND_HOW}, sort_keys=True)
     words = [request["task"]["name"], request["data"]["name"]]
     for group in ("loss", "corruption"):
-        name, defaults = request[group]["name"], card(group, request[group]["name"]).values
+        name = request[group]["name"]
+        defaults = options(group) | card(group, name).values
         changed = [
             f"{key}{value}"
             for key, value in request[group].items()
@@ -238,24 +264,38 @@ def unknown(group: str, name: str, known: Iterable[str]) -> str:
 
 def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a loss, defaults filled in, in their types and ranges. Raises BadRequest."""
-    made = _group("loss", card("loss", loss).values | {"name": loss} | dict(params), {})
+    made = _group("loss", card("loss", loss).values | {"name": loss} | dict(params))
     return {key: value for key, value in made.items() if key != "name"}
 
 
-def _group(group: str, given: Any, shared_ranges: Mapping[str, str]) -> dict[str, Any]:
+def options(group: str) -> dict[str, Any]:
+    """The settings that any file of a group takes beside its own, with the values under which they do nothing."""
+    every = card("", "config").about["options"]
+    return {key.removeprefix(f"{group}."): value for key, value in every.items() if key.startswith(f"{group}.")}
+
+
+def _group(group: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         raise BadRequest(f"{group} must be one of: {', '.join(names(group))}.")
     own = card(group, given["name"])
+    also = {key: value for key, value in options(group).items() if key in given and key not in own.values}
     given = {key: value for key, value in given.items() if key != "about"}
     for key in given:
-        if key not in own.values:
+        if key not in own.values and key not in also:
             raise BadRequest(no_such_key(group, given["name"], str(key)))
-    same_keys(f"{group}.", given, list(own.values))
-    ranges = dict(shared_ranges) | {f"{group}.{key}": text for key, text in own.about.get("ranges", {}).items()}
+    same_keys(f"{group}.", given, [*own.values, *also])
+    shared = card("", "config").about["ranges"]
+    ranges = shared | {f"{group}.{key}": text for key, text in own.about.get("ranges", {}).items()}
     given = {
         key: _preset(f"{group}.{key}", value, own.about.get("presets", {}).get(key)) for key, value in given.items()
     }
     made = {key: typed(f"{group}.{key}", given[key], default, ranges) for key, default in own.values.items()}
+    for (
+        key,
+        nothing,
+    ) in also.items():  # one that does nothing is left out, so that the request is the same as without it
+        value = typed(f"{group}.{key}", given[key], nothing, ranges)
+        made |= {key: value} if value != nothing else {}
     if group == "loss":
         for key, value in made.items():
             computable(f"loss.{key}", value)
@@ -288,7 +328,7 @@ def _canonical_sum(text: str) -> str:
 
 def no_such_key(group: str, name: str, key: str) -> str:
     """A sentence for a key that the chosen file of a group does not have, with those that do have it."""
-    own = [known for known in card(group, name).values if known != "name"]
+    own = [known for known in {**card(group, name).values, **options(group)} if known != "name"]
     others = [other for other in names(group) if key in card(group, other).values and other != name]
     word = {"data": "data set", "trainer": "trainer choice"}.get(group, group)
     if why := card(group, name).about.get("instead", {}).get(key):

@@ -18,7 +18,7 @@ from losslab.module import STEPS
 from losslab.resumable import Resumable
 from losslab.run import Prepared
 from losslab.stacked import Gradient, StackedOptimizer, flatten_parameters, forward_for, gradient_of, is_weight
-from losslab.stacked_losses import Group, loss_key, stack_tasks
+from losslab.stacked_losses import ROW_WEIGHTS, Group, loss_key, stack_tasks
 
 _EVALUATION_VALUES = 2**24  # numbers that a forward without gradient takes in at once
 
@@ -106,6 +106,10 @@ class FusedModule(Resumable):
             rows = [run.split[part] for run in runs]
             kept[f"rows_{part}"] = torch.stack(rows)
             kept[f"targets_{part}"] = torch.stack([r.rows.targets[n] for r, n in zip(runs, rows, strict=True)])
+        weights = [run.weights for run in runs if run.weights is not None]
+        self.weighted = bool(weights)  # all or none, as the runs of a stack share the settings of their data
+        if weights:
+            kept["row_weights"] = torch.cat(weights)
         for name, tensor in kept.items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
 
@@ -140,9 +144,10 @@ class FusedModule(Resumable):
         return _select(self.inputs, rows + self.pools)
 
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
-        """The targets of row numbers [R, B] in each space that a loss of the stack reads: [R, B, ...]."""
+        """The targets of row numbers [R, B] in each space that a loss of the stack reads, and their weights: [R, B, ...]."""
         own = rows + self.offsets
-        return {space: _select(self.get_buffer(f"targets_as_{space}"), own) for space in self.spaces}
+        found = {space: _select(self.get_buffer(f"targets_as_{space}"), own) for space in self.spaces}
+        return found | ({ROW_WEIGHTS: _select(self.get_buffer("row_weights"), own)} if self.weighted else {})
 
     def losses(self, raw: Tensor, targets: dict[str, Tensor]) -> Tensor:
         """Mean loss of each run, [R], for raw outputs and targets [R, B, ...]."""

@@ -122,8 +122,19 @@ def _names_a_file(override: Override) -> bool:
 
 
 def _reaches_further(override: Override) -> bool:
-    changes = override.is_add() or override.is_force_add() or override.is_delete()
+    adds = override.is_force_add() and not is_option(override.key_or_group)
+    changes = override.is_add() or adds or override.is_delete()
     return changes or bool(override.package) or "$" in str(override.input_line)
+
+
+def is_option(key: str) -> bool:
+    """Whether a dotted key is a setting that a config holds only where it is asked for."""
+    return key in config.card("", "config").about["options"]
+
+
+def for_hydra(overrides: Sequence[str]) -> list[str]:
+    """The same overrides for Hydra, which adds a key that is not there only where it is told to by plus signs."""
+    return [f"++{text}" if is_option(text.partition("=")[0]) else text for text in overrides]
 
 
 def set_value(plain: dict[str, Any], key: str, value: Any) -> None:

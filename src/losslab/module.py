@@ -70,6 +70,7 @@ class RunModule(Resumable):
     kept = ("diverged_in", "curves")
     inputs: Tensor
     targets: Tensor
+    row_weights: Tensor | None
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class RunModule(Resumable):
         steps: int,
         precision: torch.dtype | None = None,
         seed: int = 0,
+        weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.seed = seed
@@ -94,6 +96,7 @@ class RunModule(Resumable):
         in_spaces = {f"targets_as_{space}": task.target_as(space, data.targets, precision) for space in loss.spaces}
         for name, tensor in ({"inputs": data.inputs.to(precision), "targets": data.targets} | in_spaces).items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
+        self.register_buffer("row_weights", weights, persistent=False)
         self.diverged_in: int | None = None
         self.curves: list[dict[str, float]] = []
         self._losses: list[Tensor] = []
@@ -113,7 +116,7 @@ class RunModule(Resumable):
         pairing.seed_globals(self.seed, "dropout", self.global_step)  # ten microseconds, once a chunk
         for rows in chunk:
             check()
-            loss = self.loss(*self.in_spaces(self.model(self.inputs[rows]), rows))
+            loss = self.loss(*self.in_spaces(self.model(self.inputs[rows]), rows), self._weights(rows))
             self._losses.append(loss.detach())
             penalty = optim.weight_penalty(self.model, **self.penalty_config)
             if penalty is not None:
@@ -130,7 +133,7 @@ class RunModule(Resumable):
         val = self.split["val"]
         raw = self.raw(val)
         with torch.no_grad():  # a loss may have learned parts
-            val_loss = self.loss.per_sample(*self.in_spaces(raw, val)).mean()
+            val_loss = self.loss.mean_loss(*self.in_spaces(raw, val), self._weights(val))
         means = {"train/loss": torch.stack(self._losses).mean(), "val/loss": val_loss}
         if self._penalties:
             means["train/penalty"] = torch.stack(self._penalties).mean()
@@ -153,6 +156,9 @@ class RunModule(Resumable):
         return preds, {
             space: target.to(raw) if target.is_floating_point() else target for space, target in targets.items()
         }
+
+    def _weights(self, rows: Tensor) -> Tensor | None:
+        return None if self.row_weights is None else self.row_weights[rows]
 
     def raw(self, rows: Tensor) -> Tensor:
         """Raw outputs of the model for these rows, as in use: no gradient, no dropout. Of 32 bits or more, to be judged in them."""

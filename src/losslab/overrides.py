@@ -115,7 +115,7 @@ def _unreadable(text: str) -> BadRequest:
 @cache
 def _known_keys() -> list[str]:
     """All groups, and the dotted names of the settings of all their files."""
-    found = [*config.GROUPS, "study", "experiment"]
+    found = [*config.GROUPS, "study", "experiment", *config.card("", "config").about["options"]]
     for key, value in config.card("", "config").values.items():
         found += [key, *(f"{key}.{inner}" for inner in value)] if isinstance(value, dict) else [key]
     for group in (*config.GROUPS, "study"):

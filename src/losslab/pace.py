@@ -49,7 +49,7 @@ def _lone(run: Prepared, device: torch.device) -> float:
 
     def step() -> None:
         raw = model(inputs)
-        value = loss.per_sample({space: task.prediction(space, raw) for space in loss.spaces}, in_spaces).mean()
+        value = loss.mean_loss({space: task.prediction(space, raw) for space in loss.spaces}, in_spaces)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

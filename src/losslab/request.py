@@ -209,7 +209,7 @@ def _chosen(
 
 def _composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
     try:
-        return hydra_compose("config", overrides=list(overrides), return_hydra_config=with_hydra)
+        return hydra_compose("config", overrides=jobs.for_hydra(overrides), return_hydra_config=with_hydra)
     except Exception as error:
         raise_if_ended(error)  # else the words did it, whatever it is: nothing else differs between two compositions
         raise BadRequest(_diagnosis(overrides, error)) from error

@@ -36,6 +36,7 @@ class Prepared:
     init: str  # hash of the initial weights, as all losses share them
     loss: losses.Sum
     batches: Batches
+    weights: torch.Tensor | None = None  # of all rows, where they do not count the same
 
     @property
     def epochs(self) -> int:
@@ -74,7 +75,8 @@ class Prepared:
 
     def pairing(self) -> dict[str, str]:
         """The hashes by which runs prove that they saw the same. To be taken before the first step."""
-        return {
+        weights = {} if self.weights is None else {"weights": fingerprint([self.weights])}
+        return weights | {
             "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
             "corruption": fingerprint([self.rows.hit, self.rows.targets, *self.rows.inputs_hit()]),
@@ -102,10 +104,13 @@ def prepare(request: dict[str, Any]) -> Prepared:
         targets = task.target(term.space, rows.targets)
         term.calibrate(targets[split["train"]], task.outputs)
         term.check_target(targets, task.outputs)
+        term.checks_values = False  # all are right
     _try(task, model, loss, rows)
     check()
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
-    return Prepared(request, source, split, rows, task, model, init, loss, batches)
+    labels, weight = task.label_shares(rows.targets), request["data"].get("weight", "none")
+    weights = data.row_weights(weight, labels, split["train"], len(rows.targets))
+    return Prepared(request, source, split, rows, task, model, init, loss, batches, weights)
 
 
 @torch.no_grad()
@@ -119,7 +124,7 @@ def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.
             {space: task.prediction(space, raw) for space in loss.spaces},
             {space: task.target_as(space, rows.targets[:2], dtype) for space in loss.spaces},
         )
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, OverflowError) as error:
         raise config.BadRequest(f"The loss cannot be used here: {error}") from error
 
 
@@ -171,6 +176,7 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
         parts.steps,
         trainer.precision(request),
         request["seed"],
+        parts.weights,
     )
     module.origin = made_by
     rows = parts.rows

@@ -13,6 +13,8 @@ from typing import Any
 
 from losslab.values import BadRequest
 
+WEIGHT_FILES = (".csv", ".txt", ".npy")
+
 
 def inside_package(package: str, *parts: str) -> Path:
     """The path of a file that an installed package ships, without importing the package."""
@@ -36,3 +38,16 @@ def check(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
             f"data={data['name']} needs the file {missing[0]} below data.root={data['root']}; "
             "data.download=true fetches it."
         )
+
+
+def check_weight(weight: str) -> None:
+    """Raises BadRequest where `data.weight` is neither a word that is known nor a file that is there."""
+    if weight in ("none", "balanced"):
+        return
+    path = Path(weight)
+    if path.suffix not in WEIGHT_FILES:
+        raise BadRequest(
+            f"data.weight must be none, balanced or a file ({', '.join(WEIGHT_FILES)}), and '{weight}' is not."
+        )
+    if not path.is_file():
+        raise BadRequest(f"data.weight={weight}: there is no such file.")

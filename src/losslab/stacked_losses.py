@@ -13,15 +13,15 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from losslab.losses import LOSSES, Loss
+from losslab.losses import LOSSES, Loss, spaces
+from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.run import Prepared
 from losslab.tasks import Task
 
 _WHOLE = 2**24  # whole numbers below it are exact in 32 bits
-_LEAST, _MOST = (
-    0.9e-3,
-    1e4,
-)  # other numbers between them, as far from whole ones, keep four digits of their squares' inverses
+# other numbers between them, as far from whole ones, keep four digits of their squares' inverses
+_LEAST, _MOST = 0.9e-3, 1e4
+ROW_WEIGHTS = "row weights"  # beside the targets in each space
 
 
 def loss_key(run: Prepared) -> str:
@@ -30,7 +30,9 @@ def loss_key(run: Prepared) -> str:
     def fixed(value: Any) -> Any:
         return value if not is_mapped(value) else len(value) if isinstance(value, list) else "number"
 
-    terms = [(t.name, t.space, {key: fixed(value) for key, value in t.params.items()}) for t in run.loss.each()]
+    terms = [
+        (t.name, t.space, {key: fixed(value) for key, value in t.params.items()}, t.options) for t in run.loss.each()
+    ]
     return json.dumps(terms)
 
 
@@ -72,7 +74,8 @@ class Group(nn.Module):
         raw = raw[self.here]
         pairs = {space: (self.task.prediction(space, raw), targets[space][self.here]) for space in self.spaces}
         terms = cast(list[StackedTerm], list(self.terms))
-        each = torch.stack([term(*pairs[term.space]) for term in terms])
+        weights = targets[ROW_WEIGHTS][self.here] if ROW_WEIGHTS in targets else None
+        each = torch.stack([term(*pairs[term.space], weights) for term in terms])
         return (self.weights * each).sum(0) if self.weighted else each[0]
 
 
@@ -81,22 +84,30 @@ class StackedTerm(nn.Module):
 
     def __init__(self, each: Sequence[Loss]) -> None:
         super().__init__()
-        self.function = LOSSES[each[0].name]
-        self.space = each[0].space
-        self.shared = {key: value for key, value in each[0].params.items() if not is_mapped(value)}
-        self.mapped = [key for key in each[0].params if key not in self.shared]
+        first = each[0]
+        self.function = LOSSES[first.name]
+        self.space = first.space
+        self.options = [key for key in OPTIONS if any(key in loss.options for loss in each)]
+        used = {key: value for key, value in first.params.items() if key in first.plain or key in self.options}
+        self.shared = {key: value for key, value in used.items() if not is_mapped(value)}
+        self.mapped = [key for key in used if key not in self.shared]
         for key in self.mapped:
             values = torch.tensor([loss.params[key] for loss in each], dtype=torch.float64)
             self.register_buffer(f"param_{key}", values)
 
-    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Mean loss of each run: [r, B, ...] twice -> [r]."""
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean loss of each run: [r, B, ...] twice, and weights of the rows [r, B] -> [r]."""
         params = {key: self.get_buffer(f"param_{key}").to(pred) for key in self.mapped}
 
-        def one(pred: Tensor, target: Tensor, params: dict[str, Tensor]) -> Tensor:  # vmap does not map keywords
-            return self.function(pred, target, **params, **self.shared)
+        def one(pred: Tensor, target: Tensor, weight: Tensor | None, params: dict[str, Tensor]) -> Tensor:
+            every = params | self.shared  # vmap does not map keywords
+            options = {key: every.pop(key) for key in self.options}
+            met = spaces.meet(self.space, pred, target)
+            return reduced(
+                "mean", weighed(self.function, self.space, met, every, options), met.shape, self.space, weight
+            )
 
-        return torch.vmap(one)(pred, target, params).mean(-1)
+        return torch.vmap(one, in_dims=(0, 0, None if weight is None else 0, 0))(pred, target, weight, params)
 
 
 def stack_tasks(each: Sequence[Task]) -> Task:

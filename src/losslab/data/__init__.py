@@ -11,3 +11,4 @@ from losslab.data.base import SOURCES as SOURCES
 from losslab.data.base import Data as Data
 from losslab.data.base import Split as Split
 from losslab.data.base import load as load
+from losslab.data.weights import row_weights as row_weights

@@ -32,6 +32,8 @@ class Data:
     fingerprint: str = ""
 
 
+_NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings that change no row
+
 SOURCES: Registry[Callable[..., Data]] = Registry()
 register = SOURCES.register
 
@@ -42,9 +44,7 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
     The rows are the same for every seed: the seed draws only the split. Data that are no sample of anything have none: all
     their rows are train, val and test at once.
     """
-    settings = {
-        key: value for key, value in data.items() if key not in ("name", "batch_size", "val_fraction", "test_fraction")
-    }
+    settings = {key: value for key, value in data.items() if key not in _NOT_OF_ROWS}
     source = _rows(data["name"], **settings)
     about = config.card("data", data["name"]).about
     sizes = config.split_sizes(data)

@@ -1,4 +1,4 @@
-"""One table of losses, and the modules that check, reduce and add them."""
+"""The table of loss functions, and the modules that check, weigh, reduce and add their losses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from losslab import config
+from losslab.config import BY_CLASS, YES_OR_NO
 from losslab.losses import spaces
 from losslab.losses.precision import computed_wide, wide
+from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.registry import Registry
 
 LossFunction = Callable[..., Tensor]
 LOSSES: Registry[LossFunction] = Registry()
+# the value under which an option does nothing, beside None
+_NOTHING = {"class_weights": [1.0], "label_smoothing": 0.0, "pos_weight": 1.0, "ignore_index": None}
 UNCOUNTED = [0.0]  # the value of a hyperparameter `counts` that is to be counted in the training targets
 
 
@@ -51,59 +55,108 @@ def keeps(**parts: Any) -> Callable[[LossFunction], LossFunction]:
 
 
 class Loss(nn.Module):
-    """A loss ready for use: a per-sample function, its hyperparameters, and the space it reads.
+    """A loss ready for use: a per-sample function, its hyperparameters, the space it reads, and what any loss takes beside them.
 
-    Calling it gives the mean over the samples, the only reduction there is; `per_sample` gives [N].
+    Args:
+        name: of the loss.
+        space: what pred and target are; `losslab.losses.spaces` tells the shapes that it takes.
+        params: hyperparameters, and of `losslab.losses.weighting.OPTIONS` those that are asked for.
+        reduction: "mean", "sum" or "none", what a call gives.
     """
 
-    def __init__(self, name: str, space: str, params: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, space: str, params: Mapping[str, Any], reduction: str = "mean") -> None:
         super().__init__()
         self.name = name
         self.space = space
         self.params = dict(params)
+        self.reduction = reduction
+        self.checks_values = (
+            True  # of predictions and targets, at each call; where they are known to be right it is turned off
+        )
         if name not in LOSSES:
             raise config.BadRequest(
                 f"The loss '{name}' has a card, conf/loss/{name}.yaml, but no function in losslab/losses/."
             )
         self._function = LOSSES[name]
-        self._target_checked = False
         self._state = STATES.get(name, State())
+        self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
+        self.plain = {key: value for key, value in params.items() if key not in OPTIONS}
         self._lists = [key for key, value in params.items() if isinstance(value, list)]
         for key in self._lists:
             self.register_buffer(key, torch.tensor(params[key], dtype=torch.get_default_dtype()), persistent=False)
-        self._others = [*self._lists, *self._state.learned, *self._state.running]
+        self._others = [*(key for key in self._lists if key in self.plain), *self._state.learned, *self._state.running]
         for key, first in self._state.learned.items():
             self.register_parameter(key, nn.Parameter(torch.tensor(first)))
         for key, first in self._state.running.items():
             self.register_buffer(key, torch.tensor(first))
 
-    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Mean loss, a scalar. Shapes are checked at each call; the values of the targets at the first, as that waits for the device.
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss of a batch, reduced; in training, once a call, the numbers that the loss keeps move on.
+
+        Args:
+            pred: see `losslab.losses.spaces` for the shapes of each space.
+            target: likewise.
+            weight: of the samples, [N], or of each loss, at least 0. The mean is then the weighted one.
+
+        Returns:
+            A scalar, or for the reduction "none" a loss for each sample. The mean over nothing is 0, and so is its gradient.
 
         Raises:
-            ValueError: shapes that differ (nothing is ever broadcast), or a target outside the loss's domain.
+            ValueError: shapes or types that do not fit (nothing is ever broadcast), or values outside the space. On a GPU
+                these fail on the device, as an index of torch's own does, so that no call waits for it.
         """
-        if not self._target_checked:
-            spaces.check_shapes(self.space, pred, target)
-            self.check_target(target, pred.shape[-1])
-        dtype, pred, target = pred.dtype, wide(pred), wide(target)  # a mean may fit where one sample's loss does not
-        if self.training and self._state.update:
-            with torch.no_grad():
-                for key, value in self._state.update(pred.detach(), target, **self.keywords(pred)).items():
-                    self.get_buffer(key).copy_(value)
-        return self.per_sample(pred, target).mean().to(dtype)
+        return self._call(self.reduction, pred, target, weight, self.training)
 
-    def per_sample(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Loss of each sample, [N]; changes no state. Raises ValueError where shapes do not fit."""
-        spaces.check_shapes(self.space, pred, target)
-        return self._function(pred, target, **self.keywords(pred))
+    def per_sample(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss of each sample, [N]; changes no state. Raises as `forward` does."""
+        return self._call("none", pred, target, weight, False)
+
+    def mean_loss(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The mean loss, whatever the reduction; changes no state. Raises as `forward` does."""
+        return self._call("mean", pred, target, weight, False)
+
+    def _call(self, reduction: str, pred: Tensor, target: Tensor, weight: Tensor | None, moves: bool) -> Tensor:
+        try:
+            met = spaces.meet(self.space, pred, target)
+        except ValueError as error:
+            raise ValueError(f"{error}{self._other_space(pred)}") from None
+        if self.params.get("counts") == UNCOUNTED:
+            raise ValueError(
+                f"The loss '{self.name}' needs the samples of each class: give counts=[...] or call `calibrate` first."
+            )
+        if self.checks_values and pred.numel():
+            self._check_values(met, weight)
+        dtype, pred = pred.dtype, wide(pred)  # a mean may fit where one sample's loss does not
+        met = met._replace(pred=wide(met.pred), target=wide(met.target))
+        options = {key: self._as(key, pred) if key in self._lists else self.params[key] for key in self.options}
+        if moves and self._state.update and pred.numel():
+            with torch.no_grad():
+                for key, value in self._state.update(met.pred.detach(), met.target, **self.keywords(pred)).items():
+                    self.get_buffer(key).copy_(value)
+        found = weighed(self._function, self.space, met, self.keywords(pred), options)
+        return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
+
+    def _other_space(self, pred: Tensor) -> str:
+        """What to write where one logit a sample meets a loss that was asked to read a logit for each class."""
+        one = pred.ndim == 1 or pred.shape[1:] == (1,)
+        others = [space for space in config.reads({"name": self.name}) if space in YES_OR_NO]
+        if not (one and others and self.space in BY_CLASS):
+            return ""
+        return f" For one logit a sample write losses.get('{self.name}', space='{others[0]}')."
+
+    def _check_values(self, met: spaces.Meeting, weight: Tensor | None) -> None:
+        target = met.target
+        if (ignored := self.params.get("ignore_index")) is not None:
+            target = target.where(target != ignored, 0)
+        spaces.check_values(self.space, met.pred, target, weight)
 
     def keywords(self, like: Tensor) -> dict[str, Any]:
         """What the function takes beside pred and target: numbers and words as they are, lists and state as tensors."""
         if not self._others:  # some microseconds of each step
-            return self.params
-        tensors = {key: self._as(key, like) for key in self._lists}
-        return self.params | tensors | {key: getattr(self, key) for key in self._others if key not in tensors}
+            return self.plain
+        return self.plain | {
+            key: self._as(key, like) if key in self._lists else getattr(self, key) for key in self._others
+        }
 
     def _as(self, key: str, like: Tensor) -> Tensor:
         """A list in the precision of the loss and on the device of the prediction, from its own numbers where the buffer has another."""
@@ -113,24 +166,25 @@ class Loss(nn.Module):
         return torch.tensor(self.params[key], dtype=dtype, device=like.device)
 
     def check_target(self, target: Tensor, classes: int | None = None) -> None:
-        """Raises ValueError for a target outside the loss's domain, and for class counts that nobody gave or counted."""
+        """Raises ValueError for a target outside the loss's space; waits for the device."""
         spaces.check_target(self.space, target, classes)
-        if self.params.get("counts") == UNCOUNTED:
-            raise ValueError(
-                f"The loss '{self.name}' needs the samples of each class: give counts=[...] or call `calibrate` first."
-            )
-        self._target_checked = True
 
     def calibrate(self, target: Tensor, classes: int) -> None:
         """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], for a loss that needs it."""
         if self.params.get("counts") == UNCOUNTED:
-            counts = target.sum(0) if target.is_floating_point() else torch.bincount(target, minlength=classes)
+            labels = target[target != self.params.get("ignore_index")] if not target.is_floating_point() else target
+            counts = (
+                labels.sum(0) if labels.is_floating_point() else torch.bincount(labels.flatten(), minlength=classes)
+            )
             self.params["counts"] = counts.tolist()
             self.counts = torch.tensor(self.params["counts"], device=counts.device)
 
     def extra_repr(self) -> str:
         """What `print(loss)` shows between the brackets."""
         return ", ".join([self.name, *(f"{key}={value}" for key, value in self.params.items())])
+
+
+Given = Tensor | Mapping[str, Tensor]
 
 
 class Sum(nn.Module):
@@ -149,13 +203,17 @@ class Sum(nn.Module):
         """The terms, as what they are."""
         return cast(list[Loss], list(self.terms))
 
-    def forward(self, pred: Tensor | Mapping[str, Tensor], target: Tensor | Mapping[str, Tensor]) -> Tensor:
-        """Mean loss, a scalar; see `Loss`."""
-        return self._add([term(_in(term.space, pred), _in(term.space, target)) for term in self.each()])
+    def forward(self, pred: Given, target: Given, weight: Tensor | None = None) -> Tensor:
+        """The loss of a batch, reduced; see `Loss`. A mean is the sum of the terms' means."""
+        return self._add([term(*_in(term.space, pred, target), weight) for term in self.each()])
 
-    def per_sample(self, pred: Tensor | Mapping[str, Tensor], target: Tensor | Mapping[str, Tensor]) -> Tensor:
-        """Loss of each sample, [N]; see `Loss`."""
-        return self._add([term.per_sample(_in(term.space, pred), _in(term.space, target)) for term in self.each()])
+    def per_sample(self, pred: Given, target: Given, weight: Tensor | None = None) -> Tensor:
+        """The loss of each sample, [N]; see `Loss`."""
+        return self._add([term.per_sample(*_in(term.space, pred, target), weight) for term in self.each()])
+
+    def mean_loss(self, pred: Given, target: Given, weight: Tensor | None = None) -> Tensor:
+        """The mean loss; see `Loss`."""
+        return self._add([term.mean_loss(*_in(term.space, pred, target), weight) for term in self.each()])
 
     def _add(self, each: list[Tensor]) -> Tensor:
         total = _times(self.weights[0], each[0])
@@ -168,46 +226,6 @@ def _times(weight: float, value: Tensor) -> Tensor:
     return value if weight == 1 else weight * value
 
 
-def _in(space: str, given: Tensor | Mapping[str, Tensor]) -> Tensor:
-    return given if isinstance(given, Tensor) else given[space]
-
-
-def get(name: str, *, space: str | None = None, **hyperparameters: Any) -> Loss | Sum:
-    """A loss by name, for the harness or for any training loop of yours.
-
-    Args:
-        name: one of `names()`.
-        space: what pred and target are, where the loss can read several; by default the first that it reads.
-        hyperparameters: values other than the defaults in conf/loss/<name>.yaml. `get("sum", terms="5*l1 + 2*giou")` adds losses.
-
-    Raises:
-        losslab.config.BadRequest: a name or hyperparameter that does not exist, or a value outside its range.
-    """
-    params = config.check_hyperparameters(name, hyperparameters)
-    reads = config.reads(params | {"name": name})
-    if not reads:
-        raise config.BadRequest(
-            f"The terms of '{params['terms']}' read no space in common, so one pred cannot serve all."
-        )
-    if space is not None and space not in reads:
-        raise config.BadRequest(f"The loss '{name}' does not read '{space}'; it reads: {', '.join(reads)}.")
-    if "terms" not in params:
-        return Loss(name, space or reads[0], params)
-    pairs = config.terms(params)
-    return Sum([weight for weight, _ in pairs], [_plain(space or reads[0], term) for _, term in pairs])
-
-
-def for_task(task: str, loss: Mapping[str, Any]) -> Sum:
-    """The loss of a checked config, each term in the space in which it serves a task."""
-    pairs = config.terms(loss)
-    each = [_plain(str(config.space(task, term["name"])), term) for _, term in pairs]
-    return Sum([weight for weight, _ in pairs], each)
-
-
-def names(task: str | None = None) -> list[str]:
-    """The names of all losses, or of those that serve a task; sorted."""
-    return list(config.names("loss")) if task is None else config.fitting("loss", task)
-
-
-def _plain(space: str, loss: Mapping[str, Any]) -> Loss:
-    return Loss(loss["name"], space, {key: value for key, value in loss.items() if key != "name"})
+def _in(space: str, pred: Given, target: Given) -> tuple[Tensor, Tensor]:
+    inside = [given if isinstance(given, Tensor) else given[space] for given in (pred, target)]
+    return inside[0], inside[1]

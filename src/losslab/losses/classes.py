@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losslab.losses.base import LossFunction
-
 
 def select(per_class: Tensor, target: Tensor) -> Tensor:
     """[N, K] -> [N]: the value of the class that an index names, or the mean of the values under a distribution."""
@@ -22,30 +20,26 @@ def select(per_class: Tensor, target: Tensor) -> Tensor:
     return per_class.gather(-1, target[:, None]).squeeze(-1)
 
 
-def of_true_class(
-    cost: Callable[[Tensor], Tensor], pred: Tensor, target: Tensor, weights: Tensor | None = None
-) -> Tensor:
+def of_true_class(cost: Callable[[Tensor], Tensor], pred: Tensor, target: Tensor) -> Tensor:
     """A loss that reads no more than the true class's probability: cost(log p_y), [N].
 
     Args:
         cost: from log p to the loss, element by element.
         pred: logits [N, K]; or a binary logit z [N], which is the same as the logits (0, z).
         target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
-        weights: of the classes [K], where they differ; for a binary logit [of the negative, of the positive].
     """
     if pred.ndim == 1:  # written out: the softmax of two costs several times what the sigmoid does
-        no, yes = (1 - target, target) if weights is None else (weights[0] * (1 - target), weights[1] * target)
-        return no * cost(F.logsigmoid(-pred)) + yes * cost(F.logsigmoid(pred))
+        return (1 - target) * cost(F.logsigmoid(-pred)) + target * cost(F.logsigmoid(pred))
     log_p = pred.log_softmax(-1)
     if target.is_floating_point():
-        return ((target if weights is None else weights * target) * cost(log_p)).sum(-1)
-    each = cost(select(log_p, target))
-    return each if weights is None else weights[target] * each
+        return (target * cost(log_p)).sum(-1)
+    return cost(select(log_p, target))
 
 
 def is_label(pred: Tensor, target: Tensor) -> Tensor:
-    """Where the class is the one that the index names, [N, K]; unlike `one_hot` of torch it reads no values."""
-    return target[:, None] == torch.arange(pred.shape[-1], device=pred.device)
+    """Where the class is the one that the index names, [N, K]. An index that names none fails, on a GPU without a wait."""
+    classes = torch.arange(pred.shape[-1], device=pred.device)
+    return classes.index_select(0, target)[:, None] == classes
 
 
 def distribution(pred: Tensor, target: Tensor) -> Tensor:
@@ -53,15 +47,7 @@ def distribution(pred: Tensor, target: Tensor) -> Tensor:
     return target if target.is_floating_point() else is_label(pred, target).to(pred.dtype)
 
 
-def for_each_class(name: str, values: Tensor, pred: Tensor) -> Tensor:
-    """One number for each of the K classes, [K]; a list of one number serves all. Raises ValueError for another length."""
-    classes = pred.shape[-1] if pred.ndim > 1 else 2
-    if len(values) not in (1, classes):
-        raise ValueError(f"{name} must hold one number, or one for each of {classes} classes; it holds {len(values)}.")
-    return values.expand(classes)
-
-
-def two_classes(function: LossFunction) -> LossFunction:
+def two_classes(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Lets a loss on class logits read a binary logit z [N] too: as the two logits (0, z), its target t as (1 - t, t).
 
     The softmax of (0, z) is (1 - p, p) with p = sigmoid(z), so one formula serves both; for losses that compare classes, where
@@ -77,7 +63,7 @@ def two_classes(function: LossFunction) -> LossFunction:
     return either
 
 
-def each_label(function: LossFunction) -> LossFunction:
+def each_label(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Lets a loss that is written for an index take a distribution: the mean of its K losses, for losses without a cheaper way."""
 
     @wraps(function)

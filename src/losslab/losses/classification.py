@@ -7,39 +7,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import distribution, for_each_class, of_true_class, select, two_classes
+from losslab.losses.classes import distribution, of_true_class, select, two_classes
 from losslab.losses.regression import mean_over_outputs
 
 _NO_INDEX = -(2**63)
 
 
 @register
-def cross_entropy(pred: Tensor, target: Tensor, *, class_weights: Tensor, label_smoothing: float | Tensor) -> Tensor:
+def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
     """How surprised the softmax model is by the true class, in nats: grows without bound with a confident mistake.
 
-    l = -sum_k w_k t_k log p_k, with t smoothed to (1 - s) t + s / K; for an index y without smoothing -w_y log p_y.
+    l = -sum_k t_k log p_k; for an index y -log p_y.
 
     Args:
         pred: logits [N, K]. The softmax is inside: giving it probabilities applies it twice, and learns slower.
         target: class indices [N], int64, in [0, K); or distributions [N, K], one-hot or soft.
-        class_weights: w, one for all classes or K of them, at least 0.
-        label_smoothing: s in [0, 1], how much of the target is spread evenly over all classes, its own among them.
 
     Returns:
-        [N], at least 0; for a soft or smoothed target at least its entropy (with weights of 1).
+        [N], at least 0; for a soft or smoothed target at least its entropy.
 
-    The mean over the samples divides by N. torch's own mean of weighted losses divides by the sum of the weights that occur,
-    for indices, and by N for distributions. With K = 2 it equals `bce_with_logits` of the difference of the two logits.
+    With class weights, smoothing and ignored labels it equals torch's. With K = 2 it equals `bce_with_logits` of the
+    difference of the two logits.
     """
-    weights = for_each_class("class_weights", class_weights, pred)
-    if isinstance(label_smoothing, Tensor):  # torch takes no tensor for it, which a stack of runs needs
-        losses = -weights * pred.log_softmax(-1)
-        hard = select(losses, target)
-        return hard + label_smoothing * (losses.mean(-1) - hard)
-    # torch would let targets of -100 through without a loss; no index is to mean that here
-    return F.cross_entropy(
-        pred, target, weight=weights, label_smoothing=label_smoothing, reduction="none", ignore_index=_NO_INDEX
-    )
+    # torch would let targets of -100 through without a loss; that is for `ignore_index` to ask for
+    return F.cross_entropy(pred, target, reduction="none", ignore_index=_NO_INDEX)
 
 
 @register
@@ -159,8 +150,8 @@ def bce(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N] (the mean over further axes), in [0, 100].
 
-    In exact arithmetic `bce(sigmoid(z)) = bce_with_logits(z)`. In float32 sigmoid(20) is 1: the gradient is gone there. In
-    float16 it is NaN there, for a right answer, too. See experiments/bce_saturation.
+    In exact arithmetic `bce(sigmoid(z)) = bce_with_logits(z)`. In float32 sigmoid(20) is 1: the gradient is gone there. See
+    experiments/bce_saturation.
     """
     known = pred == pred  # torch stops the program at a NaN; here it is to be seen in the loss, as of every other
     losses = F.binary_cross_entropy(pred.where(known, 0.5), target, reduction="none")
@@ -168,31 +159,19 @@ def bce(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
-def bce_with_logits(
-    pred: Tensor, target: Tensor, *, pos_weight: float | Tensor, label_smoothing: float | Tensor
-) -> Tensor:
+def bce_with_logits(pred: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of one yes or no, read from the logit in one stable step: the gradient of a mistake never fades.
 
-    l = w t log(1 + exp(-z)) + (1 - t) log(1 + exp(z)), with t smoothed to (1 - s) t + s / 2; for w = 1 its derivative is
-    sigmoid(z) - t.
+    l = t log(1 + exp(-z)) + (1 - t) log(1 + exp(z)); its derivative is sigmoid(z) - t.
 
     Args:
         pred: logits z [N].
         target: [N], in [0, 1].
-        pos_weight: w > 0, of the positive class; the number of negatives over that of positives makes both count the same.
-        label_smoothing: s in [0, 1]; 1 makes every target 1/2.
 
     Returns:
-        [N] (the mean over further axes), at least 0; about |z| for a confident mistake.
+        [N], at least 0; about |z| for a confident mistake.
 
-    See `bce` for the same on probabilities.
+    See `bce` for the same on probabilities. A pos_weight of the number of negatives over that of positives makes both
+    classes count the same; with it and smoothing it equals torch's.
     """
-    if not _is(0, label_smoothing):
-        target = target + label_smoothing * (0.5 - target)
-    weight = None if _is(1, pos_weight) else torch.as_tensor(pos_weight, dtype=pred.dtype, device=pred.device)
-    return mean_over_outputs(F.binary_cross_entropy_with_logits(pred, target, pos_weight=weight, reduction="none"))
-
-
-def _is(number: float, value: float | Tensor) -> bool:
-    """Whether a plain number is this one; of a tensor it is never asked, as the runs of a stack may differ."""
-    return not isinstance(value, Tensor) and value == number
+    return F.binary_cross_entropy_with_logits(pred, target, reduction="none")

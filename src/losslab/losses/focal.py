@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import distribution, for_each_class, of_true_class
+from losslab.losses.classes import distribution, of_true_class
 from losslab.losses.regression import mean_over_outputs
 
 
@@ -22,26 +22,24 @@ def focal_cost(log_p: Tensor, gamma: float | Tensor) -> Tensor:
 
 
 @register
-def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor, class_weights: Tensor) -> Tensor:
+def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
     """Cross-entropy that turns down samples which are already right, so that a mass of easy ones does not drown the few hard ones.
 
-    l = -w_y (1 - p_y)^gamma log p_y.
+    l = -(1 - p_y)^gamma log p_y.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
         target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
         gamma: at least 0.
-        class_weights: w, one for all classes or one for each; for a binary logit [of the negative, of the positive].
 
     Returns:
         [N], at least 0.
 
     gamma = 0 gives `cross_entropy`, for a binary logit `bce_with_logits`. The binary alpha of the paper and of most libraries
-    weighs the positive class: alpha = 0.25 is class_weights = [0.75, 0.25]. Here no class is weighed unless asked for.
+    weighs the positive class: alpha = 0.25 is class_weights = [0.75, 0.25]. Here no class is weighted unless asked for.
     A wrong label is among the hard samples: not for noisy labels.
     """
-    weights = for_each_class("class_weights", class_weights, pred)
-    return of_true_class(lambda log_p: focal_cost(log_p, gamma), pred, target, weights)
+    return of_true_class(lambda log_p: focal_cost(log_p, gamma), pred, target)
 
 
 @register

@@ -31,7 +31,7 @@ def forward_corrected(pred: Tensor, target: Tensor, *, transition: Tensor) -> Te
     A rate of 0 gives `cross_entropy`. The rate must be known or estimated: one that is too high asks for timid predictions.
     """
     log_t = _matrix(transition, pred.shape[-1]).log()
-    return -(pred.log_softmax(-1) + log_t.T[target]).logsumexp(-1)
+    return -(pred.log_softmax(-1) + log_t.T.index_select(0, target)).logsumexp(-1)
 
 
 def _matrix(transition: Tensor, classes: int) -> Tensor:

@@ -57,6 +57,10 @@ class Task(nn.Module):
         """The raw outputs [outputs] of a model that looks at no input and does its best, by the training targets [n, ...]."""
         raise NotImplementedError
 
+    def label_shares(self, targets: Tensor) -> Tensor | None:
+        """The share of each class in each target, [n, K]; None where targets are no classes."""
+        return None
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """Raw outputs [n, outputs] as a prediction in `space`."""
         raise NotImplementedError

@@ -46,6 +46,10 @@ class Binary(Task):
         """The share of yes among the training targets."""
         return targets.mean()[None].logit(1e-6)
 
+    def label_shares(self, targets: Tensor) -> Tensor:
+        """Of no and of yes."""
+        return torch.stack([1 - targets, targets], -1)
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """binary_logit: [n]; binary_prob: its sigmoid."""
         logit = raw.squeeze(-1)

@@ -37,13 +37,17 @@ class Multiclass(Task):
         """The classes' shares among the training targets."""
         return (torch.bincount(targets, minlength=self.outputs) / len(targets)).clamp(min=1e-6).log()
 
+    def label_shares(self, targets: Tensor) -> Tensor:
+        """One-hot."""
+        return F.one_hot(targets, self.outputs).float()
+
     def prediction(self, space: str, raw: Tensor) -> Tensor:
         """class_logits: as they are; class_probs: their softmax."""
         return raw if space == "class_logits" else raw.softmax(-1)
 
     def target(self, space: str, targets: Tensor) -> Tensor:
         """class_logits: indices [n]; class_probs: one-hot [n, K]."""
-        return targets if space == "class_logits" else F.one_hot(targets, self.outputs).float()
+        return targets if space == "class_logits" else self.label_shares(targets)
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """See the class."""

@@ -1,0 +1,110 @@
+"""A loss by its name: what a user calls, and what the harness calls for a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from torch import Tensor
+
+from losslab import config
+from losslab.losses import spaces
+from losslab.losses.base import Loss, Sum
+from losslab.losses.weighting import REDUCTIONS
+
+
+def get(
+    name: str,
+    *,
+    space: str | None = None,
+    reduction: str = "mean",
+    class_weights: Sequence[float] | Tensor | None = None,
+    label_smoothing: float | None = None,
+    pos_weight: float | Sequence[float] | Tensor | None = None,
+    ignore_index: int | None = None,
+    **hyperparameters: Any,
+) -> Loss | Sum:
+    """A loss by name, for the harness or for any training loop of yours.
+
+    >>> import torch
+    >>> focal = get("focal", space="binary_logit", gamma=2.0, reduction="sum")
+    >>> focal(torch.tensor([3.0, -2.0]), torch.tensor([0.0, 1.0])).item()
+    4.415...
+
+    Args:
+        name: one of `names()`.
+        space: what pred and target are, where the loss can read several; by default the first that it reads.
+        reduction: what a call gives: "mean", "sum" or "none".
+        class_weights: one number for each class (binary: of no and of yes), or one for all.
+        label_smoothing: share of the target that is spread evenly over all classes, in [0, 1].
+        pos_weight: weight of yes: one number, or one for each column [C]; of losses that read `binary_logit` or `binary_prob`.
+        ignore_index: label that leaves a sample out, such as -100.
+        hyperparameters: values other than the defaults in conf/loss/<name>.yaml. `get("sum", terms="5*l1 + 2*giou")` adds losses.
+
+    The four options from class_weights on are for losses whose targets are classes; see `losslab.losses.weighting`.
+
+    Raises:
+        losslab.config.BadRequest: a name, hyperparameter or option that does not exist or does not fit, or a value out of range.
+    """
+    yes = _plain_value(pos_weight)
+    asked = {"class_weights": _plain_value(class_weights), "label_smoothing": label_smoothing}
+    if isinstance(yes, float) and "pos_weight" in config.card("loss", name).values:
+        asked["pos_weight"] = yes
+    checked = {key: value for key, value in asked.items() if value is not None}
+    params = config.check_hyperparameters(name, hyperparameters | checked)
+    reads = config.reads(params | {"name": name})
+    if reduction not in REDUCTIONS:
+        raise config.BadRequest(f"reduction must be one of: {', '.join(REDUCTIONS)}; '{reduction}' is not.")
+    if not reads:
+        raise config.BadRequest(
+            f"The terms of '{params['terms']}' read no space in common, so one pred cannot serve all."
+        )
+    if space is not None and space not in reads:
+        raise config.BadRequest(f"The loss '{name}' does not read '{space}'; it reads: {', '.join(reads)}.")
+    space = space or reads[0]
+    options = {"pos_weight": _positive(yes), "ignore_index": ignore_index} | {
+        key: params[key] for key in checked if key in params
+    }
+    options = {key: value for key, value in options.items() if value is not None}
+    for key in options:
+        if space not in (config.YES_OR_NO if key == "pos_weight" else spaces.OF_CLASSES):
+            raise config.BadRequest(
+                f"{key} is for targets that are {'yes or no' if key == 'pos_weight' else 'classes'}, and '{name}' reads '{space}' here."
+            )
+    if "terms" not in params:
+        return Loss(name, space, params | options, reduction)
+    pairs = config.terms(params)
+    return Sum([weight for weight, _ in pairs], [_plain(space, term | options, reduction) for _, term in pairs])
+
+
+def _plain_value(value: Any) -> Any:
+    """Numbers as a request holds them."""
+    if isinstance(value, Tensor):
+        return value.double().tolist()
+    if isinstance(value, Sequence):
+        return [float(one) for one in value]
+    return float(value) if isinstance(value, int) else value
+
+
+def _positive(value: Any) -> float | list[float] | None:
+    """The weight of yes, checked."""
+    for one in value if isinstance(value, list) else [value]:
+        if value is not None and not (isinstance(one, int | float) and 0 < one < float("inf")):
+            raise config.BadRequest(f"pos_weight must hold finite numbers above 0, and {one!r} is not.")
+    return cast(float | list[float] | None, value)
+
+
+def for_task(task: str, loss: Mapping[str, Any]) -> Sum:
+    """The loss of a checked config, each term in the space in which it serves a task."""
+    pairs = config.terms(loss)
+    each = [_plain(str(config.space(task, term["name"])), term) for _, term in pairs]
+    return Sum([weight for weight, _ in pairs], each)
+
+
+def names(task: str | None = None) -> list[str]:
+    """The names of all losses, or of those that serve a task; sorted."""
+    return list(config.names("loss")) if task is None else config.fitting("loss", task)
+
+
+def _plain(space: str, loss: Mapping[str, Any], reduction: str = "mean") -> Loss:
+    return Loss(loss["name"], space, {key: value for key, value in loss.items() if key != "name"}, reduction)
