@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_MOST = 2.0**128  # of 32 bits
 _SMALL, _LARGE = 1e-18, 1e19  # what losses compute with
 
 
@@ -87,6 +88,8 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     value = float(value) + 0.0 if type(default) is float else type(default)(value)  # -0.0 and 0.0 are one setting
     if key in ranges and not inside(value, ranges[key]):
         raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
+    if isinstance(value, float) and not abs(value) < _MOST:
+        raise BadRequest(f"{key} must be a number that fits into 32 bits, and {value!r} does not.")
     return value
 
 
