@@ -96,7 +96,7 @@ def test_what_32_bits_cannot_compute_with_is_refused_alone_in_a_sweep_and_in_the
         lambda: compose("loss=sum", f"loss.terms='{abs(value)}*l1 + mse'"),
         lambda: compose("loss=sum", f"loss.terms='l1 + huber(delta={abs(value)})'"),
     ):
-        with pytest.raises(BadRequest, match="must be (of a size from 1e-18 to 1e|a number that fits into 32 bits)"):
+        with pytest.raises(BadRequest, match=r"must be (of a size from 1e-18 to 1e|a number that fits into 32 bits)"):
             asked()
 
 
