@@ -10,11 +10,13 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
 from examples import extremes, sample
-from losslab import BadRequest, losses
+from losslab import BadRequest, compose, config, losses, tasks
+from losslab.data import load
 from losslab.losses.boxes import overlap
 
 UNIT = [0.0, 0.0, 1.0, 1.0]
 BOX_LOSSES = [
+    "box_l1",
     "iou",
     "giou",
     "diou",
@@ -38,6 +40,7 @@ FORMS = [(name, {}) for name in BOX_LOSSES] + [
     ("siou", {"theta": 1.0}),
     ("focal_eiou", {"gamma": 0.0}),
     ("gaussian_kld", {"tau": 2.0}),
+    ("gaussian_kld", {"direction": "pred_target"}),
 ]
 each_form = pytest.mark.parametrize(("name", "params"), FORMS)
 # Blind to boxes that do not touch: there their gradient is 0, and that is documented.
@@ -96,6 +99,14 @@ def test_equals_torchvision_in_value_and_gradient(name: str, oracle) -> None:
         ("mpdiou", {"width": 4.0, "height": 3.0}, shifted(0.5), 1 - 1 / 7 + 1 / 25),
         ("nwd", {"constant": 0.5}, shifted(0.5), 1 - math.exp(-(0.5**0.5) / 0.5)),  # W is the way between the centres
         ("nwd", {"constant": 0.5}, [0.25, 0.25, 0.75, 0.75], 1 - math.exp(-(0.125**0.5) / 0.5)),  # W^2 = 2 (1/2)^2 / 4
+        ("box_l1", {}, [0.5, 0.0, 1.0, 2.0], 0.25 + 0.5 + 0.5 + 1),
+        ("gaussian_kld", {}, [0.0, 0.0, 0.5, 0.5], 1 - 1 / (1 + math.log(5 - 2 * math.log(2)))),  # 0.562
+        (
+            "gaussian_kld",
+            {"direction": "pred_target"},
+            [0.0, 0.0, 0.5, 0.5],
+            1 - 1 / (1 + math.log(0.5 + math.log(4))),
+        ),  # 0.388
         ("gaussian_kld", {}, shifted(0.5), 1 - 1 / (1 + math.log(2))),  # D = 2 * 2 * 1/4
         ("gaussian_kld", {"tau": 2.0}, shifted(0.5), 1 / 2 - 1 / (2 + math.log(2))),
         ("bounded_iou", {}, [0.25, 0.0, 1.25, 1.0], 2 / 3 - 0.1),  # 1 - (1 - 2/4) / (1 + 2/4)
@@ -156,10 +167,78 @@ def test_swapped_corners_are_no_match(name: str, params: dict, swapped: list[flo
         assert found > 0.3
 
 
-@pytest.mark.parametrize("name", ["efficient_iou", "siou", "mpdiou", "nwd", "bounded_iou", "gaussian_kld"])
-def test_swapped_corners_are_pulled_back(name: str) -> None:
-    pull = -gradient(name, [1.8, 1.8, 1.2, 1.2], [1.0, 1.0, 2.0, 2.0])
-    assert (pull[2:] > pull[:2]).all()
+def swapped(n: int) -> tuple[Tensor, Tensor]:
+    """Predictions with corners swapped in x, in y or in both, beside their targets."""
+    draw = torch.Generator().manual_seed(0)
+    low, size, other, by = (torch.rand(n, 2, generator=draw, dtype=torch.float64) for _ in range(4))
+    by = (by + 0.01) * tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]]).repeat(n // 3, 1)
+    return torch.cat([other + by, other], -1), torch.cat([low, low + size + 0.05], -1)
+
+
+ON_BOXES = [name for name in losses.names() if "boxes" in config.reads(config.card("loss", name).values)]
+
+
+@pytest.mark.parametrize("name", ON_BOXES)
+def test_swapped_corners_are_opened_unless_the_card_says_that_they_are_ignored(name: str) -> None:
+    pred, target = swapped(300)
+    loss = losses.get(name, space="boxes")
+    ignored = "ignores_swapped" in config.facts(config.card("loss", name).values)
+
+    def pull(boxes: Tensor) -> Tensor:
+        (found,) = torch.autograd.grad(loss.per_sample(boxes.requires_grad_(), target).sum(), boxes)
+        return -found
+
+    first, wrong = pull(pred.clone()), pred[:, 2:] < pred[:, :2]
+    growth = (first[:, 2:] - first[:, :2])[wrong]
+    assert (growth >= -1e-12).all(), "swapped further"
+    if ignored:
+        assert (growth.abs() <= 1e-12).all()
+        return
+    boxes = pred.clone().requires_grad_()
+    optimizer = torch.optim.Adam([boxes], lr=0.01)
+    for _ in range(600):  # l1 at first moves some boxes as a whole
+        optimizer.zero_grad()
+        loss.per_sample(boxes, target).sum().backward()
+        optimizer.step()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+@pytest.mark.parametrize("name", ON_BOXES)
+def test_swapping_further_never_costs_less(name: str) -> None:
+    pred, target = swapped(300)
+    loss = losses.get(name, space="boxes")
+    centre, half = (pred[:, :2] + pred[:, 2:]) / 2, (pred[:, 2:] - pred[:, :2]) / 2
+    further = half.where(half > 0, 1.5 * half)
+    more = loss.per_sample(torch.cat([centre - further, centre + further], -1), target)
+    assert (more - loss.per_sample(pred, target) >= -1e-12).all()
+
+
+def test_detr_is_the_authors_sum_and_takes_no_notice_of_the_tasks_coordinates() -> None:
+    """Carion et al.'s code adds the four errors of centre and size: 0.75 here; the corners' mean would give 1.106."""
+    pred, target = tensor([[0.35, 0.35, 0.65, 0.75]]), tensor([[0.3, 0.3, 0.7, 0.7]])
+    assert losses.get("detr")(pred, target).item() == pytest.approx(1.606, abs=5e-4)
+    for coordinates in ("standardised", "corners", "deltas"):
+        request = compose(
+            "task=bbox", "loss=detr", f"task.coordinates={coordinates}", "data.rows=20", "data.batch_size=8"
+        )
+        task, loss = tasks.build(request["task"], load(request["data"], 0)[0]), losses.for_task("bbox", request["loss"])
+        task.calibrate(target.repeat(5, 1) + 0.02 * torch.arange(5)[:, None])
+        seen = [{space: task.target(space, boxes) for space in loss.spaces} for boxes in (pred, target)]
+        assert loss(*seen).item() == pytest.approx(1.606, abs=5e-4)
+
+
+def test_detr_of_old_records_reads_as_what_it_was() -> None:
+    old = {"name": "detr", "terms": "5*l1 + 2*giou"}
+    assert config.terms(old)[0][1]["name"] == "l1"
+    pred, target = tensor([[0.35, 0.35, 0.65, 0.75]]), tensor([[0.3, 0.3, 0.7, 0.7]])
+    assert losses.get("detr", terms=old["terms"])(pred, target).item() == pytest.approx(1.106, abs=5e-4)
+
+
+def test_gaussian_kld_of_configs_without_a_direction_is_what_it_was() -> None:
+    request = dict(compose("task=bbox", "loss=gaussian_kld"))
+    old = request | {"loss": {"name": "gaussian_kld", "tau": 1.0}}
+    assert config.canonical(old)["loss"]["direction"] == "pred_target"
+    assert config.canonical(request)["loss"]["direction"] == "target_pred"
 
 
 @each_form
@@ -188,10 +267,11 @@ def test_the_unit_does_not_matter_but_where_a_hyperparameter_has_one(name: str, 
     pred, target = sample("boxes", n=50)
     found = losses.get(name, **params).per_sample(640 * pred, 640 * target)
     expected = losses.get(name, **params).per_sample(pred, target)
-    units = {"nwd": {"constant": 0.4 * 640}, "mpdiou": {"width": 640.0, "height": 640.0}}
+    units = {"box_l1": {}, "nwd": {"constant": 0.4 * 640}, "mpdiou": {"width": 640.0, "height": 640.0}}
     if name in units:
         assert not torch.allclose(found, expected, atol=1e-2)
         found = losses.get(name, **units[name]).per_sample(640 * pred, 640 * target)
+        expected = 640 * expected if name == "box_l1" else expected
     torch.testing.assert_close(found, expected)
 
 
@@ -227,7 +307,7 @@ def test_bounded_iou_pulls_along_an_axis_where_the_error_is_below_half_a_side() 
         ("giou", 2, 2),
         ("diou", 2, 2),
         ("ciou", 3, 3),
-        ("efficient_iou", 4, 10),
+        ("efficient_iou", 4, 4),
         ("siou", 3, 3),
         ("alpha_iou", 1, 1),
         ("mpdiou", 3, math.inf),
@@ -439,10 +519,12 @@ def gaussians(boxes: Tensor) -> Independent:
 
 
 @pytest.mark.parametrize("tau", [1.0, 3.0])
-def test_gaussian_kld_equals_torch_distributions(tau: float) -> None:
+@pytest.mark.parametrize("direction", ["target_pred", "pred_target"])
+def test_gaussian_kld_equals_torch_distributions(tau: float, direction: str) -> None:
     pred, target = sample("boxes", n=100)
-    divergence = kl_divergence(gaussians(pred), gaussians(target))
-    found = losses.get("gaussian_kld", tau=tau).per_sample(pred, target)
+    both = [gaussians(pred), gaussians(target)]
+    divergence = kl_divergence(*(both if direction == "pred_target" else reversed(both)))
+    found = losses.get("gaussian_kld", tau=tau, direction=direction).per_sample(pred, target)
     torch.testing.assert_close(found, 1 / tau - 1 / (tau + divergence.log1p()))
 
 

@@ -50,7 +50,7 @@ def test_a_sum_trains_as_the_weighted_sum_of_its_terms(quick: Quick) -> None:
     plain = quick("loss=mse", "optimizer=sgd", "optimizer.lr=0.002", into="b")
     assert doubled.metrics == pytest.approx(plain.metrics, rel=1e-4)
     mixed = quick("task=bbox", "loss=detr", into="c")
-    assert (mixed.status, mixed.loss_params) == ("done", {"terms": "5*l1 + 2*giou"})
+    assert (mixed.status, mixed.loss_params) == ("done", {"terms": "5*box_l1 + 2*giou"})
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,7 @@ def _group(group: str, given: Any) -> dict[str, Any]:
     for key in given:
         if key not in own.values and key not in also:
             raise BadRequest(no_such_key(group, given["name"], str(key)))
+    given = own.about.get("before", {}) | given
     same_keys(f"{group}.", given, [*own.values, *also])
     shared = card("", "config").about["ranges"]
     ranges = shared | {f"{group}.{key}": text for key, text in own.about.get("ranges", {}).items()}

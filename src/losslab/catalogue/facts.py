@@ -13,6 +13,7 @@ FACTS = {
     "zero_at_target": "0 for a perfect prediction",
     "batchwise": "the loss of a sample depends on the others in its batch",
     "detached": "a part of it is held fixed in the gradient, so the gradient is not that of the value",
+    "ignores_swapped": "a predicted box with swapped corners is not opened again: for predictions that always have x1 < x2, y1 < y2",
     "stateful": "it learns or keeps numbers of its own while it trains",
 }
 COMMON = ("nonnegative", "zero_at_target")  # hold of nearly all, so that a short list leaves them out

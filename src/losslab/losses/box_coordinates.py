@@ -46,6 +46,25 @@ def balanced_l1(
 
 
 @register
+def box_l1(pred: Tensor, target: Tensor) -> Tensor:
+    """The absolute errors of centre and size, added: what DETR trains boxes with, beside `giou`.
+
+    l = |x - x*| + |y - y*| + |w - w*| + |h - h*|, with x, y the centres.
+
+    Args:
+        pred: boxes [N, 4].
+        target: boxes [N, 4], with an area.
+
+    Returns:
+        [N], at least 0, in the unit of the corners: here, as in DETR, shares of the picture.
+
+    `l1` on boxes is another loss: the mean error of the four corners.
+    """
+    found = overlap(pred, target)
+    return (found.between_centres.abs() + (found.sides - found.target_sides).abs()).sum(0)
+
+
+@register
 def bounded_iou(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
     """`smoothl1` on what each of x, y, width and height by itself costs in IoU: an IoU loss that pulls the four one by one.
 

@@ -1,7 +1,7 @@
 """Losses on how far boxes overlap, and the geometry that the other losses on boxes share. Sources, defaults: conf/loss/<name>.yaml.
 
-A box is corners x1 y1 x2 y2 [N, 4]. A target has x1 < x2 and y1 < y2; a prediction may be anything: one whose corners are
-swapped overlaps with nothing, so it is never a perfect match.
+A box is corners x1 y1 x2 y2 [N, 4]. A target has x1 < x2 and y1 < y2; a prediction may be anything. One whose corners are
+swapped in x has no width and lies at its centre, so it is never a match; likewise in y.
 """
 
 from __future__ import annotations
@@ -38,9 +38,18 @@ class Overlap:
 
     @property
     def around(self) -> Tensor:
-        """Sides of the smallest box around both; of the prediction it takes in both corners, in whatever order."""
-        low = torch.minimum(torch.minimum(self.low, self.high), self.target_low)
-        return torch.maximum(torch.maximum(self.low, self.high), self.target_high) - low
+        """Sides of the smallest box around both. Swapping corners further does not widen it, so a loss may divide by it."""
+        centre = (self.low + self.high) / 2
+        low = torch.minimum(torch.minimum(self.low, centre), self.target_low)
+        return torch.maximum(torch.maximum(self.high, centre), self.target_high) - low
+
+    def opened(self, share: Tensor) -> Tensor:
+        """A share of [0, 1], [N], raised towards 1 as corners are swapped further, so that its gradient opens the box.
+
+        share + (1 - share) (1 - product of w* / (w* + |w|) over the sides below 0): boxes in order keep it as it is.
+        """
+        kept = (self.target_sides / (self.target_sides - self.sides.clamp(max=0))).prod(0)
+        return share + (1 - share) * (1 - kept)
 
 
 def overlap(pred: Tensor, target: Tensor) -> Overlap:
@@ -79,9 +88,9 @@ def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
     Returns:
         [N], 0 for the same box; at most 1 for linear and square. The unit of the corners does not matter.
 
-    Boxes that do not touch have a gradient of 0 in every form: their loss is 1, or for the log, whose IoU is held above
-    the smallest number there is, a constant (87 in float32). `giou`, `diou` and others pull them together. square is
-    alpha_iou(alpha=2). UnitBox, from which this comes, takes the log; most now take linear.
+    Boxes that do not touch, or have swapped corners, have a gradient of 0 in every form: their loss is 1, or for the log,
+    whose IoU is held above the smallest number there is, a constant (87 in float32). `giou`, `diou` and others pull them
+    together. square is alpha_iou(alpha=2). UnitBox, from which this comes, takes the log; most now take linear.
     """
     found = overlap(pred, target).iou
     if form == "log":
@@ -102,9 +111,10 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 2): 0 for the same box, towards 2 for small boxes far apart. The unit of the corners does not matter.
 
-    `iou` alone has no gradient between disjoint boxes. Written out, as torchvision's own assigns through a mask, which
-    a stack of runs cannot, and misses 0 for the same box by its epsilon.
+    `iou` alone has no gradient between disjoint boxes. Swapped corners raise the second part towards 1, which opens the box.
+    Written out, as torchvision's own assigns through a mask, which a stack of runs cannot, and misses 0 for the same box by
+    its epsilon.
     """
     found = overlap(pred, target)
     enclosing = area(found.around)
-    return 1 - found.iou + (enclosing - found.union) / above_zero(enclosing)
+    return 1 - found.iou + found.opened((enclosing - found.union) / above_zero(enclosing))

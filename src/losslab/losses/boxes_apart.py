@@ -3,7 +3,7 @@
 Of boxes [N, 4], corners x1 y1 x2 y2, the target with an area; each gives [N], 0 for the same box. Written as
     l = 1 - IoU + ...
 with d the way between the centres, C_w and C_h the sides of the smallest box around both, and w, h the sides of each box.
-A prediction whose corners are swapped has sides below 0, which these losses pull back. Sources and defaults: conf/loss/<name>.yaml.
+A prediction whose corners are swapped is opened again: gradient descent makes its sides grow. Sources and defaults: conf/loss/<name>.yaml.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from losslab.losses.boxes import Overlap, above_zero, overlap, squared_length
 
 
 def distance(found: Overlap) -> Tensor:
-    """|d|^2 / (C_w^2 + C_h^2): squared way between the centres, in diagonals of the box around both; [N], in [0, 1]."""
-    return squared_length(found.between_centres) / above_zero(squared_length(found.around))
+    """|d|^2 / (C_w^2 + C_h^2): squared way between the centres, in diagonals of the box around both; [N], in [0, 1].
+
+    Swapped corners raise it towards 1.
+    """
+    return found.opened(squared_length(found.between_centres) / above_zero(squared_length(found.around)))
 
 
 @register
@@ -83,14 +86,14 @@ def efficient_iou(pred: Tensor, target: Tensor) -> Tensor:
         target: boxes [N, 4], with an area.
 
     Returns:
-        [N], at most 4 where corners are in order, and 10 in any case. The unit of the corners does not matter.
+        [N], in [0, 4]. The unit of the corners does not matter.
 
     The EIoU of Zhang et al.; the one of Peng and Yu (2021), extended IoU, is another loss. The sides C are not held fixed.
+    A side below 0 counts as 0 in the last two terms.
     """
     found = overlap(pred, target)
-    return (
-        1 - found.iou + distance(found) + squared_length((found.sides - found.target_sides) / above_zero(found.around))
-    )
+    missing = found.sides.clamp(min=0) - found.target_sides
+    return 1 - found.iou + distance(found) + squared_length(missing / above_zero(found.around))
 
 
 def misshape(found: Overlap) -> Tensor:
@@ -115,13 +118,14 @@ def siou(pred: Tensor, target: Tensor, *, theta: float | Tensor) -> Tensor:
 
     The exponent is negative, as in the paper: with a positive one, found in one widely used library, far boxes cost less
     than near ones and are pushed away. A has no value where the centres meet, but what it is multiplied with is 0 there.
+    Swapped corners raise (D + S) / 2 towards 2.
     """
     found = overlap(pred, target)
     way = found.between_centres
     angle = 2 * way.prod(0).abs() / above_zero(squared_length(way))
     away = -((angle - 2) * (way / above_zero(found.around)).square()).expm1()
     shape = -(-misshape(found)).expm1()
-    return 1 - found.iou + (away + shape**theta).sum(0) / 2
+    return 1 - found.iou + 2 * found.opened((away + shape**theta).sum(0) / 4)
 
 
 @register

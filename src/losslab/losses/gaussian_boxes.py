@@ -39,27 +39,38 @@ def nwd(pred: Tensor, target: Tensor, *, constant: float | Tensor) -> Tensor:
 
 
 @register
-def gaussian_kld(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
-    """How badly the normal distribution of one box describes the other's: each error counts in the target's own width or height.
+def gaussian_kld(pred: Tensor, target: Tensor, *, tau: float | Tensor, direction: str) -> Tensor:
+    """How badly the normal distribution of one box describes the other's: each error counts in the width or height of one of the two.
 
-    l = 1 / tau - 1 / (tau + log(1 + D)), with D = KL(pred || target), the sum over x and y of
-    2 (d_x / w*)^2 + ((w / w*)^2 - 1) / 2 - log(w / w*), d the way between the centres.
+    l = 1 / tau - 1 / (tau + log(1 + D)), with D the sum over x and y of 2 (d / s)^2 + ((r / s)^2 - 1) / 2 - log(r / s), d the
+    way between the centres. Of D = KL(target || pred), s is the predicted side and r the target's; of KL(pred || target) the
+    other way round.
 
     Args:
         pred: boxes [N, 4].
         target: boxes [N, 4], with an area.
         tau: > 0; the smaller, the sooner the loss saturates. The paper asks for at least 1.
+        direction: target_pred, KL(target || pred), as the authors' code, whose root of D is left out; or pred_target, KL(pred || target).
 
     Returns:
         [N], in [0, 1 / tau). The unit of the corners does not matter.
 
-    The paper has 1 where we have 1 / tau, so that the same box costs 0 for every tau. The logarithm of w / w* goes on
-    below 1 / 1000 as its tangent there, so that a box without width, or with its corners swapped, is still pulled open.
+    target_pred asks most of small predictions, pred_target of those for small targets. The paper has 1 where we have 1 / tau,
+    so that the same box costs 0 for every tau. D goes on below w = w* / 1000 as its tangent there (of pred_target its
+    logarithm), so that a box without width, or with its corners swapped, is still pulled open.
     """
     found = overlap(pred, target)
-    error = (found.sides - found.target_sides) / found.target_sides
-    kept = error.clamp(min=-0.999)
-    logarithm = kept.log1p() + 1000 * (error - kept)
-    centre = (found.between_centres / found.target_sides).square()
-    divergence = (2 * centre + error + error.square() / 2 - logarithm).sum(0).log1p()
+    kept = found.sides.maximum(1e-3 * found.target_sides)
+    below = found.sides - kept  # 0 for all but such boxes
+    own = kept if direction == "target_pred" else found.target_sides
+    other = found.target_sides if direction == "target_pred" else found.sides
+    error = (other - own) / own
+    centre = 2 * (found.between_centres / own).square()
+    if direction == "target_pred":
+        each = centre + error + error.square() / 2 - error.log1p()
+        each = each - below / own * (2 * centre + error * (2 + error))
+    else:
+        logarithm = ((kept - own) / own).log1p() + 1000 * below / own
+        each = centre + error + error.square() / 2 - logarithm
+    divergence = each.sum(0).log1p()
     return divergence / (tau * (tau + divergence))
