@@ -40,8 +40,8 @@ def sample(space: str, n: int = 6, seed: int = 0, dtype: torch.dtype = torch.flo
     if space == "rate":
         return 6 * uniform(n, 3) + 0.1, (6 * uniform(n, 3)).floor()
     if space == "boxes":
-        corners = uniform(2, n, 2)
-        boxes = torch.cat([corners, corners + 0.1 + uniform(2, n, 2)], -1)
+        corners = uniform(2, n, 2)  # in shares of the picture
+        boxes = torch.cat([corners, corners + 0.1 + uniform(2, n, 2)], -1) / 2.1
         return boxes[0], boxes[1]
     raise KeyError(space)
 

@@ -1,5 +1,6 @@
 """Losses on boxes against torchvision, torch.distributions, formulas written out one box at a time, and boxes one can draw."""
 
+import copy
 import math
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from losslab import BadRequest, compose, config, losses, tasks
 from losslab.data import load
 from losslab.losses.boxes import overlap
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*shares of the picture")  # boxes here have many units
 UNIT = [0.0, 0.0, 1.0, 1.0]
 BOX_LOSSES = [
     "box_l1",
@@ -172,7 +174,7 @@ def swapped(n: int) -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(0)
     low, size, other, by = (torch.rand(n, 2, generator=draw, dtype=torch.float64) for _ in range(4))
     by = (by + 0.01) * tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]]).repeat(n // 3, 1)
-    return torch.cat([other + by, other], -1), torch.cat([low, low + size + 0.05], -1)
+    return torch.cat([other + by, other], -1) / 2.1, torch.cat([low, low + size + 0.05], -1) / 2.1
 
 
 ON_BOXES = [name for name in losses.names() if "boxes" in config.reads(config.card("loss", name).values)]
@@ -196,7 +198,8 @@ def test_swapped_corners_are_opened_unless_the_card_says_that_they_are_ignored(n
         return
     boxes = pred.clone().requires_grad_()
     optimizer = torch.optim.Adam([boxes], lr=0.01)
-    for _ in range(600):  # l1 at first moves some boxes as a whole
+    for step in range(600):  # l1 at first moves some boxes as a whole
+        optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / 600)  # some targets are hardly wider than the first step
         optimizer.zero_grad()
         loss.per_sample(boxes, target).sum().backward()
         optimizer.step()
@@ -628,3 +631,47 @@ def test_words_are_checked() -> None:
         losses.get("iou", form="cubic")
     with pytest.raises(BadRequest, match=r"loss.version must be one of: v1, v2, v3"):
         losses.get("wise_iou", version="v4")
+
+
+SHARES = [name for name in losses.names() if "shares" in config.card("loss", name).about]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [*SHARES, "detr"])
+def test_boxes_outside_the_picture_are_warned_of_once_where_the_unit_matters(name: str) -> None:
+    pred, target = sample("boxes")
+    loss = losses.get(name)
+    loss(pred, target)
+    with pytest.warns(UserWarning, match=r"takes corners in shares of the picture.*outside \[0, 1\]"):
+        loss(640 * pred, 640 * target)
+    loss(640 * pred, 640 * target)
+    assert losses.get(name)(1.5 * pred, target) > 0, "a prediction may lie anywhere"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", sorted(set(ON_BOXES) - {"detr", "sum"}))
+def test_nobody_is_warned_who_told_the_unit_or_whose_loss_has_none(name: str) -> None:
+    card = config.card("loss", name)
+    keys = card.about.get("shares")
+    if keys == []:
+        return
+    told = {key: 640 * card.values[key] for key in keys or []}
+    pred, target = sample("boxes")
+    found = losses.get(name, space="boxes", **told)(640 * pred, 640 * target)
+    assert found > 0
+
+
+@pytest.mark.parametrize("name", [name for name in SHARES if config.card("loss", name).about["shares"]])
+def test_the_unit_that_the_warning_asks_for_is_the_right_one(name: str) -> None:
+    card, (pred, target) = config.card("loss", name), sample("boxes")
+    told = {key: 640 * card.values[key] for key in card.about["shares"]}
+    torch.testing.assert_close(losses.get(name, **told)(640 * pred, 640 * target), losses.get(name)(pred, target))
+
+
+def test_a_loss_that_was_called_on_pixels_can_still_be_copied_and_mapped() -> None:
+    loss = copy.deepcopy(losses.get("nwd"))
+    pred, target = (part.unflatten(0, (2, 3)) for part in sample("boxes"))
+    mapped = torch.func.vmap(lambda p, t: loss.per_sample(p, t))(640 * pred, 640 * target)
+    torch.testing.assert_close(
+        mapped, torch.stack([loss.per_sample(640 * p, 640 * t) for p, t in zip(pred, target, strict=True)])
+    )

@@ -429,8 +429,68 @@ def test_counts_come_from_the_training_targets() -> None:
         loss = losses.get(name)
         loss.calibrate(target, 4)
         assert loss.params["counts"] == [3, 2, 0, 1]
-        given = each(name, pred, target, counts=[3.0, 2.0, 1.0, 1.0])  # an absent class counts as one sample
-        same(loss.per_sample(pred, target), given)
+        same(loss.per_sample(pred, target), each(name, pred, target, counts=[3.0, 2.0, 0.0, 1.0]))
+
+
+def weights_of_classes(counts: list[float], **params) -> Tensor:
+    """What class_balanced multiplies cross-entropy with, class by class."""
+    pred, target = torch.zeros(len(counts), len(counts), dtype=torch.float64), torch.arange(len(counts))
+    return each("class_balanced", pred, target, counts=counts, **params) / math.log(len(counts))
+
+
+def test_class_balanced_gives_a_class_without_samples_no_weight() -> None:
+    found = weights_of_classes([310, 2489, 114, 17, 0, 725], beta=0.999)
+    same(found, tensor([0.249, 0.072, 0.616, 3.935, 0, 0.129]).double(), atol=6e-4, rtol=0)
+    same(found[[0, 1, 2, 3, 5]], weights_of_classes([310, 2489, 114, 17, 725], beta=0.999))
+
+
+COUNTING = [name for name in losses.names() if "counts" in config.card("loss", name).values]
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_a_class_without_samples_takes_nothing_from_the_others(name: str) -> None:
+    """The losses of the others are those under the counts without it, or with one sample in its place."""
+    counts, target = [310.0, 2489.0, 114.0, 17.0, 725.0], tensor([0, 1, 2, 3, 4])
+    pred = sample("class_logits", n=5)[0]
+    pred = torch.cat([pred, pred[:, :1]], -1)
+    empty = torch.cat([pred, torch.full((5, 1), -60.0, dtype=torch.float64)], -1)  # a class that nothing speaks for
+    without, beside = each(name, pred, target, counts=counts), each(name, empty, target, counts=[*counts, 0.0])
+    same(beside, without, rtol=1e-9, atol=0)
+    one = torch.full((1, 6), 0.0, dtype=torch.float64)
+    assert torch.isfinite(each(name, one, tensor([5]), counts=[*counts, 0.0])).all()
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_counts_of_no_sample_at_all_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="needs the samples of each class"):
+        losses.get(name, counts=[0.0] * 4)(*sample("class_logits"))
+
+
+def test_weights_and_smoothing_together_move_the_optimum_as_the_docstrings_say() -> None:
+    logits = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    loss = losses.get("cross_entropy", class_weights=[1.0, 1.0, 9.0], label_smoothing=0.1)
+    best = minimised(loss, logits, tensor([0])).softmax(-1)[0]
+    expected = tensor([0.9 + 0.1 / 3, 0.1 / 3, 9 * 0.1 / 3]).double()
+    same(best, expected / expected.sum(), rtol=1e-4, atol=0)
+    logit = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    best = minimised(
+        losses.get("bce_with_logits", pos_weight=10.0, label_smoothing=0.1), logit, tensor([0.0])
+    ).sigmoid()
+    assert best.item() == pytest.approx(10 * 0.05 / (10 * 0.05 + 0.95), rel=1e-4)
+
+
+def minimised(loss, logits: Tensor, target: Tensor) -> Tensor:
+    """Logits at which a loss is least."""
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss(logits, target.to(logits.dtype) if logits.ndim == 1 else target)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    return logits.detach()
 
 
 def test_class_balanced_keeps_its_digits_in_float32() -> None:

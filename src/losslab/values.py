@@ -87,7 +87,7 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
         raise BadRequest(f"{key} must be a number that fits into 64 bits, and {value} does not.")
     value = float(value) + 0.0 if type(default) is float else type(default)(value)  # -0.0 and 0.0 are one setting
     if key in ranges and not inside(value, ranges[key]):
-        raise BadRequest(f"{key} must {_worded(ranges[key])}, and {value!r} is not.")
+        raise BadRequest(f"{key} must {_worded(ranges[key], value)}, and {value!r} is not.")
     if isinstance(value, float) and not abs(value) < _MOST:
         raise BadRequest(f"{key} must be a number that fits into 32 bits, and {value!r} does not.")
     return value
@@ -117,11 +117,12 @@ def ends(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _worded(text: str) -> str:
-    """A range in words."""
+def _worded(text: str, value: Any) -> str:
+    """A range in words, for a value that lies outside."""
     if text[0] not in "[(":
         return f"be one of: {text.replace(' | ', ', ')}"
     low, high = (part.strip() for part in text[1:-1].split(","))
     lower = f"at least {low}" if text[0] == "[" else f"above {low}"
     upper = f"at most {high}" if text[-1] == "]" else f"below {high}"
-    return f"be {lower}" if high == "inf" else f"be {lower} and {upper}"
+    bounds = " and ".join(bound for bound, end in ((lower, low), (upper, high)) if not math.isinf(float(end)))
+    return "be " + " ".join(filter(None, ("" if bounds and math.isfinite(value) else "a finite number", bounds)))

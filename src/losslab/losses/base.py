@@ -13,6 +13,7 @@ from losslab import config
 from losslab.config import BY_CLASS, YES_OR_NO
 from losslab.losses import spaces
 from losslab.losses.precision import computed_wide, wide
+from losslab.losses.unit import Shares
 from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.registry import Registry
 
@@ -79,6 +80,7 @@ class Loss(nn.Module):
             )
         self._function = LOSSES[name]
         self._state = STATES.get(name, State())
+        self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
         self.plain = {key: value for key, value in params.items() if key not in OPTIONS}
         self._lists = [key for key, value in params.items() if isinstance(value, list)]
@@ -120,7 +122,7 @@ class Loss(nn.Module):
             met = spaces.meet(self.space, pred, target)
         except ValueError as error:
             raise ValueError(f"{error}{self._other_space(pred)}") from None
-        if self.params.get("counts") == UNCOUNTED:
+        if not any(self.params.get("counts", [1])):
             raise ValueError(
                 f"The loss '{self.name}' needs the samples of each class: give counts=[...] or call `calibrate` first."
             )
@@ -149,6 +151,7 @@ class Loss(nn.Module):
         if (ignored := self.params.get("ignore_index")) is not None:
             target = target.where(target != ignored, 0)
         spaces.check_values(self.space, met.pred, target, weight)
+        self._shares.watch(target)
 
     def keywords(self, like: Tensor) -> dict[str, Any]:
         """What the function takes beside pred and target: numbers and words as they are, lists and state as tensors."""

@@ -41,7 +41,8 @@ def get(
         ignore_index: label that leaves a sample out, such as -100.
         hyperparameters: values other than the defaults in conf/loss/<name>.yaml. `get("sum", terms="5*l1 + 2*giou")` adds losses.
 
-    The four options from class_weights on are for losses whose targets are classes; see `losslab.losses.weighting`.
+    The four options from class_weights on are for losses whose targets are classes; see `losslab.losses.weighting`. Weights
+    together with smoothing move the optimum towards labels of large weight, as they do in torch.
 
     Raises:
         losslab.config.BadRequest: a name, hyperparameter or option that does not exist or does not fit, or a value out of range.

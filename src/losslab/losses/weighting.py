@@ -42,6 +42,9 @@ def weighed(
                 multiplied by its weight. `class_weights` are [K], or [2] of no and yes; `pos_weight` is that of yes, for each column.
             ignore_index: the label that leaves a sample out.
 
+    Smoothing comes before the weights, as in torch, so that together they move the optimum: of `cross_entropy` from t_k to
+    w_k t_k / s of the smoothed shares, which favours labels of large weight even where t is sure.
+
     Under class indices a mean divides by the weights of the labels that occur; under distributions by their number.
     """
     pred, target = met.pred, met.target

@@ -1,0 +1,58 @@
+"""A warning where boxes are not in the unit that a loss takes them to be in: shares of the picture, so within [0, 1]."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from losslab import config
+
+
+class Shares:
+    """Watches the targets of a loss whose card has the fact `shares`, and warns once. Never waits for the device.
+
+    `shares` lists the hyperparameters that tell the unit; who sets one of them has told it. On a GPU the answer is copied to
+    the CPU beside the work, so that the warning comes with a later call.
+    """
+
+    def __init__(self, name: str, params: Mapping[str, Any]) -> None:
+        card = config.card("loss", name)
+        self.name = name
+        self.keys: list[str] = card.about.get("shares", [])
+        self.quiet = "shares" not in card.about or any(params[key] != card.values[key] for key in self.keys)
+        self.outside: Tensor | None = None  # on a GPU: whether any target so far lay outside
+        self.arrived: Tensor | None = None  # the same, as far as it has come to the CPU
+
+    def watch(self, target: Tensor) -> None:
+        """Looks at targets, boxes [N, 4], one or more."""
+        if self.quiet or type(target) is not Tensor or target.device.type not in ("cpu", "cuda"):
+            return
+        outside = (target.amin() < 0) | (target.amax() > 1)
+        if not outside.is_cuda:
+            try:
+                found = bool(outside)
+            except RuntimeError:  # inside torch.vmap no value can be read
+                return
+        else:
+            found = self._seen(outside)
+        if found:
+            self.quiet = True
+            instead = f", or set {' and '.join(self.keys)} to suit" if self.keys else ""
+            warnings.warn(
+                f"The loss '{self.name}' takes corners in shares of the picture, and some of these targets lie outside "
+                f"[0, 1]; divide them by its sides{instead}.",
+                stacklevel=2,
+            )
+
+    def _seen(self, outside: Tensor) -> bool:
+        """Whether an earlier call is known to have been outside; this one is noted, and copied beside the work."""
+        self.outside = outside if self.outside is None else self.outside.to(outside.device) | outside
+        if self.arrived is None:
+            self.arrived = torch.zeros((), dtype=torch.bool, pin_memory=True)
+        found = bool(self.arrived)
+        self.arrived.copy_(self.outside, non_blocking=True)
+        return found
