@@ -11,6 +11,7 @@ from torchvision.ops import sigmoid_focal_loss
 from examples import COUNTS, extremes, made, sample
 from losslab import config, losses
 from losslab.losses.bi_tempered import log_tempered_softmax
+from losslab.study.space import of_loss
 
 MULTI = [
     *(
@@ -605,3 +606,25 @@ def test_lists_and_targets_may_differ_between_the_runs_of_a_stack(
     assert found.dtype == dtype
     for run, (pred, target) in enumerate(both):
         same(found[run], each(name, pred, target, space, **{key: value[run] for key, value in lists.items()}))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "other", "ratio"),
+    [  # of the authors' own settings, for which see the cards
+        ("symmetric_ce", "alpha", "beta", 6 / 0.1),  # CIFAR-100
+        ("symmetric_ce", "alpha", "beta", 0.01),  # MNIST
+        ("nce_rce", "beta", "alpha", 0.1 / 10),  # CIFAR-100
+        ("nce_rce", "beta", "alpha", 10),  # MNIST
+    ],
+)
+def test_the_authors_settings_can_be_found_by_tuning(name: str, key: str, other: str, ratio: float) -> None:
+    """The shape of these losses is a ratio; the one weight is tuned, the other stays."""
+    [dimension] = [one for one in of_loss(name) if one.key == key]
+    assert dimension.low <= ratio * config.card("loss", name).values[other] <= dimension.high
+
+
+def test_bi_tempered_is_bounded_as_its_card_says() -> None:
+    pred, target = tensor([[1e6, 0.0, 0.0]], dtype=torch.float64), tensor([1])
+    for t1 in (0.0, 0.5, 0.8):
+        assert each("bi_tempered", pred, target, t1=t1).item() == pytest.approx(1 / (1 - t1), rel=1e-3)
+    assert each("bi_tempered", pred, target, t1=1.0).item() > 50

@@ -91,6 +91,7 @@ def asymmetric(
 
     Both gammas g and clip 0 give `focal` with gamma = g. A negative costs at most -log clip. The authors' code holds the
     factor before the log fixed in the gradient unless told otherwise, and adds the losses up; here the gradient is the whole one.
+    It has 1 for gamma_pos as its default, as here, and trains with 0.
     """
     log_p, log_not_p = F.logsigmoid(pred), F.logsigmoid(-pred)
     log_not_q = torch.logaddexp(log_not_p, torch.as_tensor(clip, dtype=pred.dtype, device=pred.device).log()).clamp(

@@ -49,7 +49,8 @@ def beta_nll(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
         beta: in [0, 1].
 
     Returns:
-        [N]. beta = 0 is `gaussian_nll`; at beta = 1 the value has the gradient of `mse` / 2.
+        [N], the mean over the outputs, where the authors' code takes the sum. beta = 0 is `gaussian_nll`; at beta = 1 the
+        value has the gradient of `mse` / 2.
     """
     z, log_scale = _standardised(pred, target)
     weight = (2 * beta * log_scale.detach()).exp()
