@@ -19,7 +19,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from losslab import config, sums
+from losslab import config, identities, sums
 from losslab.catalogue.facts import COMMON, FACTS, SPACES
 from losslab.study.space import of_loss
 
@@ -56,6 +56,7 @@ class Entry:
     reads: tuple[str, ...]
     settings: tuple[Setting, ...]
     facts: tuple[str, ...]
+    identities: tuple[str, ...]  # with what other losses it is the same
     tuned: str  # its search space in words; "" where nothing is tuned but the learning rate
     source: str
     docstring: str
@@ -100,9 +101,18 @@ def entry(name: str) -> Entry:
         reads=tuple(config.reads(card.values)),
         settings=_settings("loss", name, card.about.get("ranges", {})),
         facts=tuple(card.about.get("facts", [])),
+        identities=_identities(name),
         tuned="; ".join(dimension.told for dimension in of_loss(name)),
         source=str(card.about["source"]),
         docstring=_docstrings("losses").get(name, ""),
+    )
+
+
+def _identities(name: str) -> tuple[str, ...]:
+    """What its card states, and what the cards of others state of it."""
+    stated = [(other, identity) for other in config.names("loss") for identity in identities.of(other)]
+    return tuple(
+        f"{other} = {identity.told}" for other, identity in stated if name == other or identity.names_loss(name)
     )
 
 
@@ -202,6 +212,7 @@ def print_card(loss: Entry, console: Console) -> None:
         ("Serves", [_served(loss.tasks)]),
         ("Reads", [f"{space}: {SPACES.get(space, 'a space without a description')}" for space in loss.reads]),
         ("Hyperparameters", [setting.described for setting in loss.settings] + tuned),
+        ("The same loss", list(loss.identities)),
         ("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts]),
         ("Source", [loss.source]),
     ):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from losslab import identities
 from losslab.record import HASHES, Record
 from losslab.study.plan import Study
+from losslab.study.words import listed, name, number
 
+_ARMS = {"tuned": "At their tuned rates ", "shared": "At the shared rate "}
 _MANY = 4  # sentences of one kind that a reader takes in
 
 
@@ -99,3 +102,32 @@ def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
     where = " (tuned at {at})" if len(study.places()) > 1 else ""
     said = "`{loss}` did best at {edge}" + where + ": its optimum may lie beyond."
     return [said.format_map(row) for row in found]
+
+
+def same(parts: Iterable[tuple[str, str, str, Record]]) -> list[str]:
+    """Sentences on losses that are one under several names, with the hyperparameters that the compared runs had.
+
+    parts: arm, loss, setting and record of each run.
+    """
+    had: dict[str, dict[str, dict[tuple[str, str], Mapping[str, Any]]]] = {}
+    task = ""
+    for arm, loss, setting, record in parts:
+        task = record.task
+        given = record.config["loss"]
+        had.setdefault(arm, {}).setdefault(loss, {})[setting, str(given)] = given
+    found: dict[str, list[str]] = {}
+    for arm, losses in had.items():
+        ordered = {loss: [each[key] for key in sorted(each)] for loss, each in losses.items()}
+        for group in identities.same(ordered, task):
+            found.setdefault(_one_loss(group), []).append(arm)
+    return [(_ARMS.get(arms[0], "") if len(had) > len(arms) else "") + sentence for sentence, arms in found.items()]
+
+
+def _one_loss(group: Mapping[str, float]) -> str:
+    """The sentence on losses that are the same, each with its factor to the first."""
+    first, *others = group
+    names = f"{listed([name(loss) for loss in group])} are the same loss"
+    scaled = [f"{name(loss)} is {number(group[loss])} times {name(first)}" for loss in others if group[loss] != 1]
+    if not scaled:
+        return f"{names}; what differs between their runs is rounding."
+    return f"{names} up to a factor, which acts like another learning rate: {listed(scaled)}."

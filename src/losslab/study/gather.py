@@ -125,6 +125,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
     )
     notes += evidence.not_as_chosen(runs, choices, study) if "tuned" in study.rates else []
     notes += evidence.on_an_edge(choices, study)
+    notes += evidence.same(_compared(phases["confirm"]))
     return Results(
         name=study.name,
         question=study.question,
@@ -192,6 +193,7 @@ def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
     settings = settings[~settings.index.duplicated() & settings.index.isin([place for _, place, _ in compared])]
     rows = [("asked", loss, place, *_row(record, metric, epoch)) for loss, place, record in compared]
     runs = pd.DataFrame(rows, columns=_RUNS)
+    asked_for = [("asked", *run) for run in compared]
     return Results(
         name="",
         question="",
@@ -204,10 +206,10 @@ def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
         arms=["asked"],
         settings=settings,
         runs=runs,
-        curves=_curves((("asked", *run) for run in compared), metric),
+        curves=_curves(asked_for, metric),
         failures=_failures(records, metric, epoch, places, losses),
         protocol=selection(trained, epoch),
-        notes=[*notes, *evidence.uneven(runs), *evidence.unpaired(records, places)],
+        notes=[*notes, *evidence.uneven(runs), *evidence.unpaired(records, places), *evidence.same(asked_for)],
         provenance=provenance(records, None),
     )
 
