@@ -1,5 +1,6 @@
 """What torch's users expect of any loss: shapes, reductions, weights, smoothing, ignored labels, and checks at each call."""
 
+import doctest
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor, tensor
 from examples import made, sample
 from losslab import BadRequest, cli, compose, config, losses, read_records
 from losslab.config import BY_CLASS, YES_OR_NO
+from losslab.losses import lookup
 from losslab.losses.base import STATES
 from losslab.run import prepare
 
@@ -383,3 +385,9 @@ def test_options_are_taken_on_the_command_line_alone_and_in_a_sweep(
         assert cli.train([*words, f"hydra.sweep.dir={launcher}"]) == 0, capsys.readouterr().err
         found = {(record.loss, *record.loss_params["class_weights"]) for record in read_records(tmp_path / launcher)}
         assert found == {(loss, 1.0, weight) for loss in ("savage", "bce_with_logits") for weight in (2.0, 3.0)}
+
+
+def test_the_example_of_get_gives_what_it_says() -> None:
+    found = doctest.testmod(lookup, optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 0
+    assert found.failed == 0
