@@ -135,6 +135,8 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         own.check("model.target", request["model"]["target"])
     if request["trainer"]["name"] == "gpu" and not device.has_gpu():
         raise BadRequest("trainer=gpu was asked for, and this machine shows no GPU; use trainer=auto or trainer=cpu.")
+    if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not device.has_gpu()):
+        raise BadRequest(device.NO_TF32)
     return request
 
 

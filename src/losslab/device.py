@@ -1,4 +1,9 @@
-"""What this machine computes on."""
+"""What this machine computes on, and where a run's tensors lie.
+
+`prepare` makes everything on the CPU. A module (RunModule, FusedModule) takes over what a step touches, moves as a whole to the
+one device that `of_run` names, and leaves the task and the rows of `Prepared` where they are. What is compared or written comes
+back by `to_cpu`, or as Python's own numbers from `Task.evaluate_all`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,19 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from losslab.values import BadRequest
 
 if TYPE_CHECKING:
     import torch
 
+NO_TF32 = (
+    "trainer.precision=tf32 needs an NVIDIA GPU of the Ampere generation or later, which this run would not use; "
+    "trainer.precision=32-true runs everywhere."
+)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # their numbers in malloc.h
 
 
@@ -28,6 +40,37 @@ def has_gpu() -> bool:
         return Path("/dev/kfd").exists()  # the kernel's door to AMD GPUs
     count = ctypes.c_int(0)
     return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def of_run(request: Mapping[str, Any]) -> torch.device:
+    """The one device of a run, as its `trainer` says. Raises BadRequest where torch cannot compute there as it says."""
+    import torch
+
+    name, precision = request["trainer"]["name"], request["trainer"]["precision"]
+    if name != "cpu" and torch.cuda.is_available():
+        device = torch.device("cuda", 0)
+    elif (
+        name == "gpu" and torch.backends.mps.is_available()
+    ):  # not auto, as nothing of this has been tried on Apple's GPU
+        device = torch.device("mps", 0)
+    elif name == "gpu":
+        raise BadRequest(
+            f"trainer=gpu was asked for, and torch {torch.__version__} cannot use the GPU of this machine; "
+            "install a build of torch for it, or use trainer=cpu."
+        )
+    else:
+        device = torch.device("cpu")
+    if precision == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+        raise BadRequest(NO_TF32)
+    return device
+
+
+def to_cpu(tree: Any) -> Any:
+    """The tensors in nested dicts and lists, on the CPU: for what is compared or written."""
+    import torch
+    from lightning_utilities import apply_to_collection
+
+    return apply_to_collection(tree, torch.Tensor, torch.Tensor.cpu)
 
 
 def describe(device: torch.device) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -90,7 +91,8 @@ class RunModule(Resumable):
         self.seed = seed
         precision = precision or data.inputs.dtype
         self.automatic_optimization = False  # a chunk holds several steps
-        self.task, self.model, self.loss = task, model.to(precision), loss
+        self.task = copy.deepcopy(task)  # moves with the module; the caller's stays, for what is compared and drawn
+        self.model, self.loss = model.to(precision), loss
         self.optimizer_config, self.penalty_config, self.steps = optimizer, penalty, steps
         self.split = split
         in_spaces = {f"targets_as_{space}": task.target_as(space, data.targets, precision) for space in loss.spaces}

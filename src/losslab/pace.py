@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import torch
 from losslab import optim
 from losslab.fused import FusedModule
 from losslab.interrupts import check
+from losslab.machine import is_out_of_memory
 from losslab.run import Prepared
 
 _STEPS = 3  # that are timed; the fastest counts
@@ -28,8 +30,10 @@ def fastest_size(run: Prepared, most: int, device: torch.device) -> int:
     while tried <= most:
         try:
             pace = _stacked(run, tried, device)
-        except torch.OutOfMemoryError:
-            break
+        except Exception as error:
+            if is_out_of_memory(error):
+                break
+            raise
         if pace <= (_GAIN if size == 1 else 1 / _GAIN) * best:
             best, size = min(best, pace), tried
         elif pace * tried > _LONG:
@@ -40,8 +44,8 @@ def fastest_size(run: Prepared, most: int, device: torch.device) -> int:
 
 def _lone(run: Prepared, device: torch.device) -> float:
     """Seconds of one step of a run by itself."""
-    model, loss, task = run.model.to(device), run.loss.to(device), run.task.to(device)
-    start = {name: value.clone() for name, value in model.state_dict().items()}
+    model = copy.deepcopy(run.model).to(device)  # the run stays as it is, and where it is
+    loss, task = copy.deepcopy(run.loss).to(device), copy.deepcopy(run.task).to(device)
     optimizer, _ = optim.build(run.request["optimizer"], model.parameters(), run.steps, loss.parameters())
     rows = run.batches.order(0)[: run.batches.batch_size]
     inputs, targets = run.rows.inputs[rows].to(device), run.rows.targets[rows].to(device)
@@ -54,11 +58,7 @@ def _lone(run: Prepared, device: torch.device) -> float:
         value.backward()
         optimizer.step()
 
-    seconds = _fastest(step, device)
-    model.load_state_dict(start)  # as if nothing had been
-    for part in (model, loss, task):
-        part.cpu()
-    return seconds
+    return _fastest(step, device)
 
 
 def _stacked(run: Prepared, size: int, device: torch.device) -> float:

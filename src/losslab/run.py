@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from losslab import config, corruption, data, losses, models, origin, tasks, torn, trainer
+from losslab import config, corruption, data, device, losses, models, numerics, origin, tasks, torn, trainer
 from losslab.claim import claimed
-from losslab.device import describe
 from losslab.events import mend_events
 from losslab.folder import check_folder, check_writable, clear_folder, write_config
 from losslab.interrupts import check
@@ -128,7 +127,6 @@ def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.
         raise config.BadRequest(f"The loss cannot be used here: {error}") from error
 
 
-@trainer.determinism_restored()
 def run(
     request: Mapping[str, Any], folder: Path | str, bar: bool = True, study: Mapping[str, Any] | None = None
 ) -> Record:
@@ -158,6 +156,12 @@ def run(
 @globals_restored()
 def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mapping[str, Any] | None = None) -> Record:
     """What `run` does for a checked request whose run is not over, and whose folder is in the hands of this process."""
+    device.of_run(request)  # refused before anything is written
+    with numerics.as_asked(request):
+        return _train(request, folder, bar, study)
+
+
+def _train(request: dict[str, Any], folder: Path, bar: bool, study: Mapping[str, Any] | None) -> Record:
     started = time.perf_counter()
     set_cut_aside(folder)
     parts = prepare(request)
@@ -211,7 +215,7 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
             "fit": fit_seconds,
             "total": ready - started + fit_seconds + time.perf_counter() - trained,
         },
-        device=describe(module.device),
+        device=device.describe(module.device),
         study=study,
     )
     trainer.log_hyperparameters(fitter, record)

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from losslab import config, torn, trainer
+from losslab import config, device, numerics, torn, trainer
 from losslab.claim import claimed, forget
-from losslab.device import describe, keep_freed_memory
+from losslab.device import keep_freed_memory, to_cpu
 from losslab.events import write_events
 from losslab.folder import check_folder, check_writable, clear_folder
 from losslab.fused import FusedModule, StackedBatches
@@ -26,6 +26,7 @@ from losslab.jobs import Job, Stack
 from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.origin import is_of, stamp
 from losslab.pace import fastest_size
+from losslab.pairing import globals_restored
 from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, checkpoints, finished, hyperparameters, set_cut_aside, write_whole
 from losslab.resume import Resumption
@@ -80,7 +81,7 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
     asked = int(request["fused"]["size"])
     if asked == 1:
         return 1, "fused.size=1"
-    if (precision := request["trainer"]["precision"]) != "32-true":
+    if (precision := request["trainer"]["precision"]) not in ("32-true", "tf32"):
         return 1, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
     if "stateful" in config.facts(request["loss"]):
         return 1, "their loss keeps numbers of its own, which a stack does not carry"
@@ -98,13 +99,13 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
         return 100, None
     if why := why_alone(run.model, run.rows.inputs[:2]):
         return 1, why
-    on_gpu = request["trainer"]["name"] != "cpu" and torch.cuda.is_available()
-    most = min(count, 1024 if on_gpu else 256)
-    size = fastest_size(run, most, torch.device("cuda" if on_gpu else "cpu"))
+    where = device.of_run(request)
+    with numerics.as_asked(request):
+        size = fastest_size(run, min(count, 256 if where.type == "cpu" else 1024), where)
     return size, "on this machine a stack of them takes longer than one after another" if size == 1 else None
 
 
-@trainer.determinism_restored()
+@globals_restored()
 def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
     """Trains every job that is not over, and tells of each as it ends.
 
@@ -124,6 +125,8 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
     for job in left:
         check_folder(job.folder, job.request)
     misfits = {job.folder: why for job in left if (why := _misfit(job))}
+    for request in {tuple(job.request["trainer"].values()): job.request for job in left}.values():
+        device.of_run(request)
     forget(over)
     with halting(), claimed(job.folder for job in left):
         return _train_all(jobs, over, misfits, tell)
@@ -248,19 +251,20 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
     module.origin = stamp(pairings)
-    fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
-    ready = time.perf_counter()
-    kept = torn.checkpoint(checkpoint, onward="its stack begins anew")
-    same = kept is not None and is_of(kept, module.origin, f"A stack of {len(runs)} runs")
-    del kept  # the weights of a whole stack
-    trainer.fit(fitter, module, batches, checkpoint if same else None)
-    fit_seconds = module.fit_seconds
-    trained = time.perf_counter()
-    last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
+    with numerics.as_asked(runs[0].request):
+        fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
+        ready = time.perf_counter()
+        kept = torn.checkpoint(checkpoint, onward="its stack begins anew")
+        same = kept is not None and is_of(kept, module.origin, f"A stack of {len(runs)} runs")
+        del kept  # the weights of a whole stack
+        trainer.fit(fitter, module, batches, checkpoint if same else None)
+        fit_seconds = module.fit_seconds
+        trained = time.perf_counter()
+        last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
     seconds = {"setup": ready - started, "fit": fit_seconds}
     seconds["total"] = sum(seconds.values()) + time.perf_counter() - trained
     share = {name: value / len(runs) for name, value in seconds.items()}
-    device = describe(module.device)
+    described = device.describe(module.device)
     for number, (parts, job) in enumerate(pairs):
         check()
         if job.folder in stack.over:
@@ -273,7 +277,7 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
             pairing=pairings[number],
             fused=len(runs),
             seconds=share,
-            device=device,
+            device=described,
             study=job.part,
         )
         _write(parts, job.folder, module, number, record)
@@ -287,8 +291,8 @@ def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, reco
     steps = parts.batches.steps
     states = ((module.best, module.best_epoch[number]), (module.flat, record.epochs))
     for path, (flat, epoch) in zip(checkpoints(folder), states, strict=True):
-        named = unflatten_parameters(parts.model, flat[number].detach().cpu())
-        state = {f"task.{key}": value.cpu() for key, value in parts.task.state_dict().items()}
+        named = unflatten_parameters(parts.model, to_cpu(flat[number].detach()))
+        state = {f"task.{key}": value for key, value in parts.task.state_dict().items()}
         state |= {f"model.{key}": value.clone() for key, value in named.items()}
         content = BytesIO()  # to a path torch writes itself, and does not say what went wrong
         torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)

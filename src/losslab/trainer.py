@@ -17,11 +17,12 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins import TorchCheckpointIO
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from losslab import device
 from losslab.events import session
 from losslab.figures import Figures
-from losslab.pairing import globals_restored
 from losslab.progress import EpochBar
 from losslab.record import Record, hyperparameters
 from losslab.tasks import Snapshot, Task
@@ -69,13 +70,13 @@ def build(
 def _trainer(
     request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path | None
 ) -> pl.Trainer:
-    name = request["trainer"]["name"]
+    where = device.of_run(request)
     return pl.Trainer(
-        # not Lightning's auto, which takes Apple's GPU, where nothing of this has been tried
-        accelerator=("gpu" if torch.cuda.is_available() else "cpu") if name == "auto" else name,
-        devices=1,
+        accelerator=where.type,
+        strategy=SingleDeviceStrategy(where),
         max_epochs=request["trainer"]["max_epochs"],
         deterministic=request["trainer"]["deterministic"],
+        benchmark=False,
         # elsewhere RunModule holds model and data in their precision itself, so that the task's scales keep theirs
         precision="bf16-mixed" if request["trainer"]["precision"] == "bf16-mixed" else "32-true",
         logger=logger or False,
@@ -133,10 +134,10 @@ class WholeFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes a draft beside the file and renames it."""
+        """Writes a draft beside the file and renames it. What lies on a GPU is written from the CPU, so it opens anywhere."""
         draft = Path(path).with_suffix(".draft")
         draft.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, draft)
+        torch.save(device.to_cpu(checkpoint), draft)
         draft.replace(path)
 
 
@@ -192,17 +193,6 @@ def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
             fitter.logger.experiment._get_file_writer().add_summary(summary)
         fitter.logger.log_metrics(metrics, step=fitter.global_step)
         fitter.logger.finalize("success")
-
-
-@contextmanager
-def determinism_restored() -> Iterator[None]:
-    """Leaves torch and the shared generators as they were: Lightning asks for algorithms that repeat, for good, where a run does."""
-    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    try:
-        with globals_restored():
-            yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warned)
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class Regression(Task):
         A robust loss leaves the rows that were hit far from 0; one that learnt them has pulled them in.
         """
         rows = seen.split["train"]
-        residuals = (self.in_units(seen.raw(rows).to(self.spread)).cpu() - seen.targets[rows]).flatten(1).mean(1)
+        residuals = (self.in_units(seen.raw(rows).to(self.spread)) - seen.targets[rows]).flatten(1).mean(1)
         hit = seen.hit[rows]
         for name, part in (("clean_rows", residuals[~hit]), ("corrupted_rows", residuals[hit])):
             if len(part) and torch.isfinite(part).all():
