@@ -1,9 +1,9 @@
-# make demo · gallery · catalogue · experiments · faults · test · check · bench: each makes the environment first, in .venv, if it is missing.
+# make demo · gallery · catalogue · experiments · faults · test · test-gpu · check · bench: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo gallery catalogue experiments faults test check bench
+.PHONY: demo gallery catalogue experiments faults test test-gpu check bench
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,9 @@ faults: .venv/ready  ## harm done on purpose, and what came of it: the table of 
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
+
+test-gpu: .venv/ready  ## what only a GPU can show; skipped where there is none
+	$(BIN)/python -m pytest tests/gpu
 
 check: .venv/ready
 	$(BIN)/ruff check .
