@@ -89,6 +89,7 @@ def test_models_optimizers_and_schedules_go_together(quick: Quick, model: str, o
         f"optimizer={optimizer}",
         f"optimizer.schedule={schedule}",
         "data.batch_size=256",
+        *(["model.target=losslab.models:linear"] if model == "own" else []),
     )
     assert record.status == "done"
 
