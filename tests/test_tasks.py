@@ -1,5 +1,6 @@
 """Neutral metrics, spaces and scales of the tasks; models, schedules and penalties."""
 
+import itertools
 import math
 
 import pytest
@@ -65,10 +66,55 @@ def test_the_scale_of_regression_survives_outliers() -> None:
     assert stretched.item() < 2
 
 
-def test_the_scale_of_targets_that_are_mostly_equal_is_not_zero() -> None:
-    mostly = torch.cat([torch.zeros(90, 1), torch.ones(10, 1)])
-    assert robust_scale(mostly)[1].item() == pytest.approx(mostly.std().item())
-    assert robust_scale(torch.ones(5, 1))[1].item() == 1
+def zeros_and_normal(share: float, n: int = 4000) -> Tensor:
+    """A column of which a share is 0, and the rest normal with deviation 2."""
+    values = 2 * torch.randn(n, 1, generator=torch.Generator().manual_seed(0))
+    values[: round(share * n)] = 0
+    return values
+
+
+def spread(values: Tensor) -> float:
+    return robust_scale(values)[1].item()
+
+
+def test_the_scale_does_not_jump_as_the_share_of_equal_targets_grows() -> None:
+    found = [spread(zeros_and_normal(step / 200)) for step in range(161)]  # up to four in five
+    steps = [max(one, other) / min(one, other) for one, other in itertools.pairwise(found)]
+    assert max(steps) < 1.05
+    assert 1.1 < min(found) < max(found) < 2.2
+
+
+def test_outliers_do_not_move_the_scale_of_targets_of_which_most_are_equal() -> None:
+    clean = zeros_and_normal(0.6, 500)
+    spoilt = clean.clone()
+    spoilt[torch.randperm(500, generator=torch.Generator().manual_seed(1))[:50]] += 14.5
+    assert spread(spoilt) < 1.5 * spread(clean)
+    assert spread(spoilt) < spoilt.std().item() / 1.4
+    for far in (1e3, 1e6, 1e12):
+        spoilt[:100] = far  # one in five
+        assert spread(spoilt) < 3 * clean.abs().max().item()
+
+
+def test_the_scale_of_targets_that_are_all_equal_is_one_and_a_tenth_of_outliers_leaves_it() -> None:
+    for value in (7.0, 0.1, 1e-8, 12345.678):
+        values = torch.full((500, 1), value)
+        assert spread(values) == 1
+        values[:1] = 1e6
+        assert spread(values) == 1
+        values[:50] = 1e6
+        assert spread(values) == 1
+
+
+def test_the_scale_follows_the_unit_and_not_the_origin() -> None:
+    for share in (0.0, 0.3, 0.5, 0.7):
+        values = zeros_and_normal(share).double()
+        assert spread(8 * values + 3) == pytest.approx(8 * spread(values), rel=1e-12)
+
+
+def test_the_scale_of_targets_without_ties_is_the_median_absolute_deviation() -> None:
+    values = torch.randn(1001, 3, generator=torch.Generator().manual_seed(0))
+    centre, found = robust_scale(values)
+    assert torch.equal(found, 1.4826 * (values - centre).abs().quantile(0.5, dim=0))
 
 
 def test_box_metrics_by_geometry() -> None:

@@ -6,15 +6,26 @@ import torch
 from torch import Tensor
 
 NORMAL = 1.4826  # makes the MAD of a normal variable equal its standard deviation
+_FEW_TIES = 0.25  # up to this share of values that equal the median, the spread is the MAD itself
+_MOST = 0.9  # the spread never looks at the tenth of the values that is farthest from the median
 
 
 def robust_scale(values: Tensor) -> tuple[Tensor, Tensor]:
     """Median and spread of each column: values [n, D] -> two of [D].
 
-    The spread is 1.4826 times the median absolute deviation. Where that is 0, since more than half of the values are the
-    same, the standard deviation serves, and 1 where all are the same.
+    The spread is 1.4826 times the median absolute deviation (Hampel, 1974). That is 0 where more than half of the values are
+    the same. So where a share p > 1/4 of the values equals the median, a higher quantile of the deviations takes its place:
+    that of p + 1/4 up to p = 1/2, then of (1 + p) / 2, which is the median deviation of the values that differ, and of 9/10 at
+    most. The level does not jump anywhere. The spread is 1 where that quantile is 0, as of nine equal values in ten.
+
+    Whatever share of outliers up to 1/10 is among the values, and up to (1 - p) / 2 for p < 4/5, the spread stays within the
+    deviations of the others.
     """
     centre = values.quantile(0.5, dim=0)
-    spread = NORMAL * (values - centre).abs().quantile(0.5, dim=0)
-    spread = torch.where(spread > 0, spread, values.std(0))
+    size = (values - centre).abs()
+    ties = (size == 0).double().mean(0)
+    level = torch.where(ties <= 0.5, ties + 0.25, (1 + ties) / 2).clamp(0.5, _MOST)
+    place = (level * (len(values) - 1)).long()
+    higher = size.sort(0).values.gather(0, place[None])[0]
+    spread = NORMAL * torch.where(ties <= _FEW_TIES, size.quantile(0.5, dim=0), higher)
     return centre, torch.where(spread > 0, spread, torch.ones_like(spread))
