@@ -1,12 +1,17 @@
 """Data sets, their splits and what may go wrong with them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from examples import installed
-from losslab import compose, config, data, pairing
+from losslab import BadRequest, compose, config, data, pairing
 from losslab.corruption import corrupt
+from losslab.data import SOURCES, base
+from losslab.data.base import _NOT_OF_ROWS
 from losslab.data.scenes import CANVAS, ink_boxes, scenes
+from losslab.run import prepare
 
 FRIEDMAN = {"name": "friedman", "rows": 300, "noise": 1.0, "batch_size": 64, "val_fraction": 0.2, "test_fraction": 0.2}
 OUTLIERS = {"name": "outliers", "fraction": 0.2, "magnitude": 10.0, "side": "symmetric", "splits": ["train"]}
@@ -154,3 +159,61 @@ def test_compose_gives_what_the_task_brings_and_what_is_typed_wins() -> None:
     typed = compose("loss=smoothl1", "model=mlp", "task=bbox", "loss.beta=0.5")
     assert (typed["loss"], typed["model"]["name"]) == ({"name": "smoothl1", "beta": 0.5}, "mlp")
     assert compose()["corruption"]["fraction"] == 0.1, "regression comes with outliers"
+
+
+# ---- what cannot be trained on
+
+
+def spoilt(name: str, part: str, value: float, monkeypatch: pytest.MonkeyPatch) -> dict:
+    """The settings of a data set one of whose numbers is not finite."""
+    asked = settings(name)
+    made = SOURCES[name](**{key: value for key, value in asked.items() if key not in _NOT_OF_ROWS})
+    tensors = {"inputs": made.inputs.clone(), "targets": made.targets.clone()}
+    tensors[part].reshape(len(made.inputs), -1)[7, -1] = value
+    monkeypatch.setitem(SOURCES, name, lambda **_: replace(made, **tensors))
+    base._rows.cache_clear()
+    return asked
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", installed())
+def test_a_number_that_is_none_is_named_before_training(
+    name: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = ["inputs"] + (["targets"] if name in FLOAT_TARGETS else [])
+    for part in parts:
+        asked = spoilt(name, part, value, monkeypatch)
+        with pytest.raises(
+            BadRequest, match=rf"data={name}.*: row 7(, column \d+|, at \[.*\])? of the {part} is {value}; nothing"
+        ):
+            data.load(asked, seed=0)
+        monkeypatch.undo()
+    base._rows.cache_clear()
+
+
+FLOAT_TARGETS = [name for name in installed() if "multiclass" not in config.card("data", name).about["tasks"]]
+
+
+def test_a_corruption_that_goes_too_far_is_named() -> None:
+    request = compose("task=regression", "data.rows=300", "corruption=outliers", "corruption.magnitude=1e38")
+    with pytest.raises(
+        BadRequest, match=r"corruption=outliers goes too far: row \d+, column 0 of the targets is -?inf"
+    ):
+        prepare(request)
+
+
+@pytest.mark.parametrize("corruption", ["leverage", "input_noise"])
+def test_inputs_are_standardised_by_the_rows_as_they_are(corruption: str) -> None:
+    parts = prepare(compose("task=regression", "data.rows=600", f"corruption={corruption}", "corruption.fraction=0.3"))
+    train = parts.rows.inputs[parts.split["train"]]
+    torch.testing.assert_close(train.mean(0), torch.zeros(10), rtol=0, atol=1e-5)
+    torch.testing.assert_close(train.std(0), torch.ones(10), rtol=1e-5, atol=0)
+    assert parts.rows.moved
+    clean = prepare(compose("task=regression", "data.rows=600", "corruption=none"))
+    train = clean.rows.inputs[clean.split["train"]]
+    torch.testing.assert_close(train.std(0), torch.ones(10), rtol=1e-5, atol=0)
+    one, other = (
+        prepare(compose("task=regression", "data.rows=600", f"corruption={corruption}", f"loss={loss}"))
+        for loss in ("mse", "l1")
+    )
+    assert one.rows.inputs is other.rows.inputs, "runs of a stack share what they have in common"

@@ -91,7 +91,8 @@ def prepare(request: dict[str, Any]) -> Prepared:
     seed = request["seed"]
     seed_globals(seed, "loss")  # for code of the user's that draws; what is losslab's has generators of its own
     source, split = data.load(request["data"], seed)
-    rows = corruption.corrupt(request["corruption"], source, split, seed)
+    table = config.card("data", request["data"]["name"]).about["kind"] == "table"
+    rows = corruption.corrupt(request["corruption"], source, split, seed, standardise=table)
     task = tasks.build(request["task"], source)
     task.check_targets(rows.targets)
     task.calibrate(rows.targets[split["train"]])

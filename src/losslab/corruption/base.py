@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from losslab import pairing
-from losslab.data import Data, Split
+from losslab.data import Data, Split, check_finite, standardised
 from losslab.registry import Registry
 
 
@@ -45,8 +45,14 @@ class Corrupted:
         return [self.inputs[self.hit]] if self.moved else []
 
 
-def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int) -> Corrupted:
+def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, standardise: bool = False) -> Corrupted:
     """Applies the corruption of a config to each split it names, with draws of its own for each.
+
+    standardise: whether inputs that were changed are standardised anew, by their training rows as they are then. In life
+    nobody has the clean rows to do it by. Corruptions of inputs move them in spreads of each, so it does not matter that
+    they were standardised before.
+
+    Raises BadRequest where what it makes is not finite.
 
     A corruption of labels that takes `classes` gets the number of classes of the data set.
     """
@@ -66,7 +72,11 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int) 
             if found.inputs is not given:  # most corruptions leave the inputs, which runs can then share
                 inputs, moved = (inputs if moved else inputs.clone()), True
                 inputs[rows] = found.inputs
+    check_finite(
+        f"corruption={corruption['name']} goes too far", targets=targets, **({"inputs": inputs} if moved else {})
+    )
     if moved:
+        inputs = standardised(inputs, split["train"]) if standardise else inputs
         inputs = _CHANGED.setdefault(pairing.fingerprint([inputs]), inputs)
     return Corrupted(inputs, targets, hit, moved)
 

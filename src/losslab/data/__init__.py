@@ -10,5 +10,7 @@ from losslab.data import tables as tables
 from losslab.data.base import SOURCES as SOURCES
 from losslab.data.base import Data as Data
 from losslab.data.base import Split as Split
+from losslab.data.base import check_finite as check_finite
 from losslab.data.base import load as load
+from losslab.data.base import standardised as standardised
 from losslab.data.weights import row_weights as row_weights

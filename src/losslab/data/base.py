@@ -12,6 +12,7 @@ from torch import Tensor
 
 from losslab import config, pairing
 from losslab.registry import Registry
+from losslab.values import BadRequest
 
 Split = dict[str, Tensor]  # "train", "val", "test" -> row numbers, int64
 
@@ -52,14 +53,34 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
         return source, {part: torch.arange(size) for part, size in sizes.items()}
     parts = split(sizes, seed)
     if about["kind"] == "table":
-        rows = source.inputs[parts["train"]]
-        source = replace(source, inputs=(source.inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12))
+        source = replace(source, inputs=standardised(source.inputs, parts["train"]))
+        check_finite(f"data={data['name']}, standardised", inputs=source.inputs)
     return source, parts
+
+
+def standardised(inputs: Tensor, train: Tensor) -> Tensor:
+    """Inputs [n, features] less the mean of the training rows, over their standard deviation."""
+    rows = inputs[train]
+    return (inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12)
+
+
+def check_finite(what: str, **parts: Tensor) -> None:
+    """Raises BadRequest for the first number among `inputs` or `targets` [n, ...] that is not finite; rows and columns from 0."""
+    for part, values in parts.items():
+        if values.is_floating_point() and not torch.isfinite(values).all():
+            row, *place = (~torch.isfinite(values)).nonzero()[0].tolist()
+            column = "" if not place else f", column {place[0]}" if len(place) == 1 else f", at {place}"
+            raise BadRequest(
+                f"{what}: row {row}{column} of the {part} is {values[(row, *place)].item()}; nothing can be trained on it. "
+                "Remove or replace such values first."
+            )
 
 
 @lru_cache(maxsize=2)  # a sweep asks for the same rows again and again; nobody writes into them
 def _rows(name: str, **settings: Any) -> Data:
     made = SOURCES[name](**settings)
+    file = f", files below {settings['root']}" if "root" in settings else ""
+    check_finite(f"data={name}{file}", inputs=made.inputs, targets=made.targets)
     return replace(made, fingerprint=pairing.fingerprint([made.inputs, made.targets]))
 
 

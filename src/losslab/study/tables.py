@@ -157,7 +157,8 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
                 f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
                 f"Area: mean test {metric_name(results.metric)} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
-                "level from which it is no better than the best constant prediction."
+                "level from which it is no better than the best constant prediction, which is taken from the same corrupted "
+                "training targets."
             )
             head = ["loss", "area [interval]", "clean-data cost [interval]", "breakdown", "in words"]
             tables.setdefault(str(panel), []).append(Table(caption, head, body, frozenset({0, 4}), frozenset({4})))
