@@ -2,11 +2,12 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from faults import children
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what third parties say while they are imported
@@ -18,7 +19,15 @@ from losslab.run import run
 
 # Two workers on two cores: threads that wait for one another across processes would make a step take a hundred times as long.
 torch.set_num_threads(1)
-os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+children.plain(os.environ)  # for what tests print, and for the processes that they start
+
+
+@pytest.fixture(autouse=True)
+def _as_in_the_foreground() -> Iterator[None]:
+    """A shell starts what runs in its background deaf to Ctrl-C, and so are the processes that it starts."""
+    with children.in_foreground():
+        yield
+
 
 SMALL = {
     "multiclass": ["data=digits"],

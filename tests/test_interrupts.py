@@ -22,11 +22,10 @@ STUDY = ["study=fair", "study.losses=[mse,huber]", "study.seeds=2", "study.tunin
 
 
 @pytest.fixture(autouse=True)
-def _as_in_the_foreground() -> Iterator[None]:
-    """A shell starts what runs in its background deaf to Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
     yield
-    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler, "what was there is put back"
+    assert signal.getsignal(signal.SIGINT) is before, "what was there is put back"
 
 
 def send(number: int = signal.SIGINT) -> None:

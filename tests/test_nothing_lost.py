@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from faults import files, kills, load, processes
+from faults import children, files, kills, load, processes
 from hydra.errors import HydraException
 
 from losslab import BadRequest, cli, compose, config, machine, origin, read_records, sweep, telling
@@ -54,12 +54,13 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def another_process_holds(folder: Path, kind: str = "") -> Iterator[int]:
     """A process that holds the claim on a folder until it is killed; its id."""
     code = (
-        "import sys, time; from pathlib import Path; from losslab.claim import claimed\n"
-        "with claimed([Path(sys.argv[1])], *sys.argv[2:]): print('held', flush=True); time.sleep(60)"
+        "import sys; from pathlib import Path; from losslab.claim import claimed\n"
+        "with claimed([Path(sys.argv[1])], *sys.argv[2:]): print('held', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(folder), *filter(None, [kind])], stdout=-1) as process:
+    command = [sys.executable, "-c", code, str(folder), *filter(None, [kind])]
+    with children.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        assert process.stdout.readline() == b"held\n"
+        assert process.stdout.readline() == "held\n"
         try:
             yield process.pid
         finally:

@@ -4,7 +4,6 @@ import itertools
 import json
 import signal
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -249,7 +248,7 @@ class Stopped(Exception):
 
 
 def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
     asked = ["trainer.max_epochs=6", "optimizer.schedule=one_cycle", "penalty.l1=1e-4", "logger=tensorboard"]
     whole = quick(*asked, into="whole")
     original = losslab.module.RunModule.on_train_epoch_end
@@ -276,7 +275,7 @@ def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, mon
 
 
 def test_a_stopped_run_may_be_moved(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
     asked = ["trainer.max_epochs=8", "optimizer.lr=0.02", "loss=mse"]  # its best epoch comes before it is stopped
     whole = quick(*asked, into="whole")
     original = losslab.module.RunModule.on_train_epoch_end
@@ -291,10 +290,13 @@ def test_a_stopped_run_may_be_moved(quick: Quick, tmp_path: Path, monkeypatch: p
         with pytest.raises(Stopped):
             quick(*asked, into="stopped")
     (tmp_path / "stopped").rename(tmp_path / "moved")
+    path = tmp_path / "moved/checkpoints/last.ckpt"
+    before = 1000.0  # as of a slow machine
+    torch.save(torch.load(path, weights_only=True) | {"fit_seconds": before}, path)
     moved = quick(*asked, into="moved")
     assert moved.best_epoch == whole.best_epoch < 6
     assert moved.metrics == whole.metrics
-    assert moved.seconds["fit"] > 0.5 * whole.seconds["fit"], "the seconds before the stop count"
+    assert moved.seconds["fit"] > before, "the seconds before the stop count"
 
 
 def test_a_diverged_run_that_lost_its_record_diverges_again(quick: Quick, tmp_path: Path) -> None:
@@ -310,13 +312,10 @@ def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path) -> N
     asked = ["trainer=cpu", "trainer.max_epochs=400", "logger=none", "data.rows=1000"]
     for how, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         folder = tmp_path / how.name
-        stopped = kills.start([*asked, f"hydra.run.dir={folder}"])
-        deadline = time.monotonic() + 120
-        while not (folder / "checkpoints/last.ckpt").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        stopped = kills.start_held([*asked, f"hydra.run.dir={folder}"])
         stopped.send_signal(how)
-        _, said = stopped.communicate(timeout=60)
-        assert not (folder / "record.json").exists(), "the run must be longer than the time to stop it"
+        _, said = stopped.communicate()
+        assert not (folder / "record.json").exists()
         assert stopped.returncode == status
         advice = "Stopped. The same command repeats no run that is over and goes on from the last checkpoint"
         assert said.strip().startswith(advice if how == signal.SIGINT else "")

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from faults import children
 from faults.tally import Tally
 
 from losslab import cli, trainer
@@ -44,8 +45,26 @@ def before_torch(trainers):
     trainer._SECONDS_BETWEEN_CHECKPOINTS = 0.2
 
 before, cli.before_torch = cli.before_torch, before_torch
+{more}
 sys.exit(cli.train(sys.argv[1:]))
 """
+# says so after the first checkpoint, and waits there until it is let go
+_HELD = """
+def before_torch(trainers, faster=cli.before_torch):
+    faster(trainers)
+    from losslab.trainer import LastCheckpoint
+
+    def held(self, *given, save=LastCheckpoint.on_train_epoch_end):
+        save(self, *given)
+        if self.path.exists():
+            print("held", flush=True)
+            sys.stdin.read()
+
+    LastCheckpoint.on_train_epoch_end = held
+
+cli.before_torch = before_torch
+"""
+_HANGS = 600  # seconds in which any machine, however busy, ends a process that was asked to
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 
@@ -112,7 +131,7 @@ class Killer:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, int(how))
         try:
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=_HANGS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             _, said = process.communicate()
@@ -240,14 +259,19 @@ def _into(asked: Sequence[str], folder: Path) -> list[str]:
 
 def start(asked: Sequence[str]) -> subprocess.Popen[str]:
     """The command as a process, in a group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, *asked],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
-    )
+    command = [sys.executable, "-c", _PROGRAM.format(more=""), *asked]
+    return children.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def start_held(asked: Sequence[str]) -> subprocess.Popen[str]:
+    """The command as a process that has made its first checkpoint, and waits until its stdin is closed."""
+    command = [sys.executable, "-c", _PROGRAM.format(more=_HELD), *asked]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = children.start(command, start_new_session=True, **pipes)
+    assert process.stdout
+    if process.stdout.readline() != "held\n":
+        raise RuntimeError(process.communicate()[1])
+    return process
 
 
 def _train(asked: list[str]) -> tuple[int, str]:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from faults import children
 from faults.tally import Tally
 
 from losslab import read_records
@@ -74,4 +75,4 @@ def _start(line: str, place: Path) -> subprocess.Popen[str]:
     words = f"{line} {SMALL}".replace("all/ID", f"all/{name}").split()
     command = [sys.executable, "-W", "ignore", str(ROOT / "train.py"), *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=place, text=True, **pipes)
+    return children.start(command, cwd=place, **pipes)
