@@ -20,6 +20,12 @@ def select(per_class: Tensor, target: Tensor) -> Tensor:
     return per_class.gather(-1, target[:, None]).squeeze(-1)
 
 
+def mixed(pred: Tensor, target: Tensor, cost: Callable[[Tensor], Tensor]) -> Tensor:
+    """t cost(z) + (1 - t) cost(-z). A label whose share is 0 adds 0, though its cost or the slope of it may be infinite."""
+    yes, no = pred.where(target > 0, 0.0), pred.where(target < 1, 0.0)
+    return target * cost(yes) + (1 - target) * cost(-no)
+
+
 def of_true_class(cost: Callable[[Tensor], Tensor], pred: Tensor, target: Tensor) -> Tensor:
     """A loss that reads no more than the true class's probability: cost(log p_y), [N].
 
@@ -29,7 +35,7 @@ def of_true_class(cost: Callable[[Tensor], Tensor], pred: Tensor, target: Tensor
         target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
     """
     if pred.ndim == 1:  # written out: the softmax of two costs several times what the sigmoid does
-        return (1 - target) * cost(F.logsigmoid(-pred)) + target * cost(F.logsigmoid(pred))
+        return mixed(pred, target, lambda logit: cost(F.logsigmoid(logit)))
     log_p = pred.log_softmax(-1)
     if target.is_floating_point():
         return (target * cost(log_p)).sum(-1)

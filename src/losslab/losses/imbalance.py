@@ -17,6 +17,11 @@ def _counts(counts: Tensor, pred: Tensor) -> Tensor:
     return counts
 
 
+def _from_largest(pred: Tensor) -> Tensor:
+    """Logits less their largest: the same to a softmax, and what is added to them keeps its digits beside large ones."""
+    return pred - pred.detach().amax(-1, keepdim=True)
+
+
 @register
 def class_balanced(pred: Tensor, target: Tensor, *, counts: Tensor, beta: float | Tensor) -> Tensor:
     """Cross-entropy weighted against the size of the class, less than in full: samples of one class repeat one another.
@@ -61,7 +66,7 @@ def logit_adjusted(pred: Tensor, target: Tensor, *, counts: Tensor, tau: float |
     with a single sample, as the log of its share has no value.
     """
     counts = _counts(counts, pred).clamp(min=1)
-    return -select((pred + tau * (counts / counts.sum()).log()).log_softmax(-1), target)
+    return -select((_from_largest(pred) + tau * (counts / counts.sum()).log()).log_softmax(-1), target)
 
 
 @register
@@ -87,4 +92,4 @@ def ldam(pred: Tensor, target: Tensor, *, counts: Tensor, max_margin: float | Te
     counts = _counts(counts, pred)
     rarest = counts.where(counts > 0, float("inf")).amin()
     margins = max_margin * (rarest / counts.maximum(rarest)) ** 0.25
-    return -select((scale * (pred - is_label(pred, target) * margins)).log_softmax(-1), target)
+    return -select((scale * (_from_largest(pred) - is_label(pred, target) * margins)).log_softmax(-1), target)

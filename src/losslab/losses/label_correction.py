@@ -83,4 +83,4 @@ def bootstrapped_hard(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> 
     beta = 1 gives `cross_entropy`.
     """
     log_p = pred.log_softmax(-1)
-    return -beta * select(log_p, target) - (1 - beta) * log_p.amax(-1)
+    return -beta * select(log_p, target) - (1 - beta) * select(log_p, pred.argmax(-1))

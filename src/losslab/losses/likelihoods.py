@@ -7,6 +7,7 @@ Sources and defaults: conf/loss/<name>.yaml.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from losslab.losses.base import register
@@ -16,7 +17,13 @@ from losslab.losses.regression import mean_over_outputs
 def _standardised(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """z, and the log of the scale."""
     value, log_scale = pred.unbind(-1)
-    return (value - target) * (-log_scale).exp(), log_scale
+    return _over(value - target, log_scale), log_scale
+
+
+def _over(error: Tensor, log_scale: Tensor) -> Tensor:
+    """error / scale, in two steps: the inverse of a tiny scale may be infinite, and 0 times infinity is no number."""
+    half = (-log_scale / 2).exp()
+    return error * half * half
 
 
 @register
@@ -52,9 +59,10 @@ def beta_nll(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
         [N], the mean over the outputs, where the authors' code takes the sum. beta = 0 is `gaussian_nll`; at beta = 1 the
         value has the gradient of `mse` / 2.
     """
-    z, log_scale = _standardised(pred, target)
-    weight = (2 * beta * log_scale.detach()).exp()
-    return mean_over_outputs(weight * (log_scale + z.square() / 2))
+    value, log_scale = pred.unbind(-1)
+    held = beta * log_scale.detach()
+    # sigma^beta z in one, as z^2 may be infinite where the weight is tiny
+    return mean_over_outputs((2 * held).exp() * log_scale + _over(value - target, log_scale - held).square() / 2)
 
 
 @register
@@ -88,5 +96,11 @@ def student_t_nll(pred: Tensor, target: Tensor, *, df: float | Tensor) -> Tensor
     Returns:
         [N]. df -> inf gives `gaussian_nll`; df = 1 is Cauchy's distribution.
     """
-    z, log_scale = _standardised(pred, target)
-    return mean_over_outputs(log_scale + (df + 1) / 2 * (z.square() / df).log1p())
+    value, log_scale = pred.unbind(-1)
+    size = (value - target).abs()
+    apart = size > 0
+    # log(1 + z^2 / df) by the log of z, which fits where z does not
+    log_z = size.where(apart, 1.0).log() - log_scale
+    log_square = 2 * log_z - torch.as_tensor(df, dtype=pred.dtype, device=pred.device).log()
+    tail = torch.logaddexp(log_square, torch.zeros_like(log_square))
+    return mean_over_outputs(log_scale + (df + 1) / 2 * tail.where(apart, 0.0))

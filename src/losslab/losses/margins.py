@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import each_label, is_label, two_classes
+from losslab.losses.classes import each_label, is_label, mixed, two_classes
 from losslab.losses.regression import mean_over_outputs
 
 
 def _of_margin(cost: Callable[[Tensor], Tensor], pred: Tensor, target: Tensor) -> Tensor:
-    return mean_over_outputs(target * cost(pred) + (1 - target) * cost(-pred))
+    return mean_over_outputs(mixed(pred, target, cost))
 
 
 def _violations(pred: Tensor, target: Tensor, margin: float | Tensor) -> Tensor:
     """How far each other class comes nearer to the true one than the margin, [N, K]; 0 for the true one."""
     own = pred.gather(-1, target[:, None])
-    return (margin + pred - own).relu().masked_fill(is_label(pred, target), 0)
+    return (
+        (margin + (pred - own)).relu().masked_fill(is_label(pred, target), 0)
+    )  # beside a large logit no margin is left
 
 
 @register
@@ -44,7 +47,8 @@ def hinge(pred: Tensor, target: Tensor, *, margin: float | Tensor) -> Tensor:
 
     At the corner, where the margin is just met, the gradient is 0. `multi_margin` counts every class that comes too near.
     """
-    return _violations(pred, target, margin).amax(-1)
+    lead = (pred - pred.gather(-1, target[:, None])).masked_fill(is_label(pred, target), -torch.inf)
+    return (margin + lead.amax(-1)).relu()
 
 
 @register
@@ -65,11 +69,7 @@ def multi_margin(pred: Tensor, target: Tensor, *, margin: float | Tensor, power:
 
     With K = 2 and power = 1 half of `hinge`.
     """
-    if (
-        isinstance(margin, Tensor) or pred.is_meta
-    ):  # torch takes no tensor, which a stack needs; on meta it has no backward
-        return (_violations(pred, target, margin) ** power).mean(-1)
-    return F.multi_margin_loss(pred, target, p=power, margin=margin, reduction="none")
+    return (_violations(pred, target, margin) ** power).mean(-1)
 
 
 @register

@@ -107,7 +107,7 @@ def hampel(pred: Tensor, target: Tensor, *, a: float | Tensor, b: float | Tensor
     size = (pred - target).abs()
     down = torch.minimum((size - b).relu(), fall)
     level = torch.where(size <= b, a * (size - a / 2), a * (b - a / 2 + down * (1 - down / fall / 2)))
-    return mean_over_outputs(torch.where(size <= a, size.square() / 2, level))
+    return mean_over_outputs(torch.where(size <= a, size.where(size <= a, 0.0).square() / 2, level))
 
 
 @register
@@ -136,7 +136,7 @@ def general(size: Tensor, alpha: Tensor) -> Tensor:
     root = (alpha - 2).abs().clamp(min=eps).sqrt()
     half = (power / 2 * log1p_square(size / root)).expm1()
     # (1 + x)^power - 1 = half (half + 2)
-    return (root * half / power) * (root * (half + 2)) / 2
+    return (root * half / power) * (root * (half + 2) / 2)
 
 
 @register
