@@ -100,3 +100,23 @@ def test_a_probability_that_is_no_number_shows_in_bce_and_stops_nothing() -> Non
     found = losses.get("bce").per_sample(pred, torch.tensor([1.0, 1.0, 0.0]))
     assert found.isnan().tolist() == [False, True, False]
     assert found[0].item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_adam_in_float16_needs_an_eps_that_float16_holds(optimizer: str) -> None:
+    asked = (f"optimizer={optimizer}", "trainer.precision=16-true")
+    with pytest.raises(BadRequest, match=r"optimizer=adamw? would diverge under most losses: set optimizer.eps=0.0001"):
+        compose(*asked)
+    compose(*asked, "optimizer.eps=1e-4")
+    compose("optimizer=sgd", "trainer.precision=16-true")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["binary", "multiclass", "counts", "regression"])
+def test_every_loss_trains_in_float16_with_such_an_eps(task: str, tmp_path: Path) -> None:
+    small = {"multiclass": ["data=digits"], "binary": []}.get(task, ["data.rows=300"])
+    half = ["trainer.precision=16-true", "optimizer.eps=1e-4", "trainer.max_epochs=2", "trainer=cpu", "logger=none"]
+    for loss in losses.names(task):
+        if loss != "sum":
+            record = run(compose(f"task={task}", *small, f"loss={loss}", *half), tmp_path / loss, bar=False)
+            assert (loss, record.status) == (loss, "done")

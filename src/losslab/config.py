@@ -27,6 +27,7 @@ _HERE = Path(__file__).resolve().parent
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
 RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
+_LEAST_EPS_OF_HALF = 1e-4  # a gradient whose square is 0 in float16 is below 2.4e-4
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
 BY_CLASS, YES_OR_NO = (
     ("class_logits", "class_probs"),
@@ -184,11 +185,24 @@ def check_fit(request: Mapping[str, Any]) -> None:
         fit = fitting("loss", task)
         raise Incompatible(f"The loss '{wrong[0]}' does not fit task '{task}', which takes: {', '.join(fit)}.")
     _check_class_options(task, request)
+    _check_precision(request)
     kind, kinds = card("data", data).about["kind"], card("model", model).about["kinds"]
     if kind not in kinds:
         fit = [name for name in names("model") if kind in card("model", name).about["kinds"]]
         raise Incompatible(
             f"The model '{model}' reads {' or '.join(kinds)} data and '{data}' is a {kind}; models that fit: {', '.join(fit)}."
+        )
+
+
+def _check_precision(request: Mapping[str, Any]) -> None:
+    """Raises Incompatible for an optimizer that cannot divide by its squared gradients in float16."""
+    eps = request["optimizer"].get("eps")
+    if request["trainer"]["precision"] == "16-true" and eps is not None and eps < _LEAST_EPS_OF_HALF:
+        name = request["optimizer"]["name"]
+        raise Incompatible(
+            f"In float16 the squares of small gradients are 0 and an eps of {eps:g} is too small to divide by, so that "
+            f"optimizer={name} would diverge under most losses: set optimizer.eps={_LEAST_EPS_OF_HALF:g} or more, or take "
+            "trainer.precision=bf16-true, 32-true, or optimizer=sgd."
         )
 
 
