@@ -9,7 +9,6 @@ from examples import installed
 from losslab import BadRequest, compose, config, data, pairing
 from losslab.corruption import corrupt
 from losslab.data import SOURCES, base
-from losslab.data.base import _NOT_OF_ROWS
 from losslab.data.scenes import CANVAS, ink_boxes, scenes
 from losslab.run import prepare
 
@@ -167,7 +166,7 @@ def test_compose_gives_what_the_task_brings_and_what_is_typed_wins() -> None:
 def spoilt(name: str, part: str, value: float, monkeypatch: pytest.MonkeyPatch) -> dict:
     """The settings of a data set one of whose numbers is not finite."""
     asked = settings(name)
-    made = SOURCES[name](**{key: value for key, value in asked.items() if key not in _NOT_OF_ROWS})
+    made = SOURCES[name](**{key: value for key, value in asked.items() if key not in config.NOT_OF_ROWS})
     tensors = {"inputs": made.inputs.clone(), "targets": made.targets.clone()}
     tensors[part].reshape(len(made.inputs), -1)[7, -1] = value
     monkeypatch.setitem(SOURCES, name, lambda **_: replace(made, **tensors))

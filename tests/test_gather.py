@@ -162,7 +162,27 @@ def test_runs_that_are_not_paired_are_named(records: list[Record]) -> None:
         for record in records
     ]
     notes = results(broken).notes
-    assert notes == [f"Not paired: in 'fraction={level}' the runs of seed 1 differ in order." for level in ("0", "0.2")]
+    assert notes == [
+        "Not paired: runs of one setting and seed differ in order: 'fraction=0' (seed 1) and 'fraction=0.2' (seed 1)."
+    ]
+
+
+def test_records_from_several_versions_of_data_or_model_are_refused_in_one_sentence(records: list[Record]) -> None:
+    for name, what in (
+        ("data", "data=friedman data.rows="),
+        ("source/model", "model="),
+        ("source/weight", "data.weight=none"),
+    ):
+        mixed = [
+            replace(record, pairing=record.pairing | {name: "x"}) if record.loss == "l1" else record
+            for record in records
+        ]
+        said = refused(mixed)
+        assert said.startswith(f"The records were made from different versions of {what}")
+        assert said.endswith("overwrite=true trains the old ones again, --mix takes them together all the same.")
+        first, *others = results(mixed, Asked(mix=True)).notes
+        assert first.startswith("Mixed, as was asked for: the records were made from different versions")
+        assert len(others) == (name == "data"), "the hashes of ten pairs are one sentence"
 
 
 def test_runs_at_another_rate_than_the_chosen_are_named(records: list[Record]) -> None:

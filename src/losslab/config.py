@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from losslab import device, own, shipped, sums
+from losslab import device, own, shipped, sources, sums
 from losslab.values import BadRequest as BadRequest
 from losslab.values import computable, first_line, same_keys, typed
 from losslab.values import nearest as nearest
@@ -26,6 +26,7 @@ _HERE = Path(__file__).resolve().parent
 # Inside the package where it was installed as a wheel, at the top of the repository where it is being worked on.
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
+NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings of data that change no row
 RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
 _LEAST_EPS_OF_HALF = 1e-4  # a gradient whose square is 0 in float16 is below 2.4e-4
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
@@ -139,6 +140,18 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not device.has_gpu()):
         raise BadRequest(device.NO_TF32)
     return request
+
+
+def of_user(request: Mapping[str, Any]) -> dict[str, str]:
+    """What a checked request is made from beside losslab: a hash for the user's model, data files and row weights.
+
+    A run is finished only for the files from which it was trained; records hold the hashes among those of their pairing.
+    """
+    files = shipped.files_of_user(request["data"], card("data", request["data"]["name"]).about)
+    found = {f"source/{what}": sources.of_file(path) for what, path in files.items()}
+    if request["model"]["name"] == "own":
+        found["source/model"] = own.source(request["model"]["target"])
+    return found
 
 
 def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:

@@ -24,6 +24,19 @@ def is_of(checkpoint: Mapping[str, Any], wanted: Mapping[str, Any], what: object
     return False
 
 
+def tell_outdated(runs: Iterable[Sequence[str]]) -> None:
+    """Says how many runs that were over are trained again, as files of the user's have changed; for each run, which."""
+    runs = [files for files in runs if files]
+    if runs:
+        what = ", ".join(dict.fromkeys(file.removeprefix("source/") for files in runs for file in files))
+        print(
+            f"{_runs(len(runs))} from files of yours that have changed since or were not noted ({what}), and "
+            f"{'are' if len(runs) > 1 else 'is'} trained again.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def changes(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
     """A sentence on each way in which runs that were over, among all `records` of a sweep, are not what would be trained now."""
     return [*of_code(over), *_of_data(over, records)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from losslab import torn
-from losslab.config import WHERE_AND_HOW, run_id
+from losslab.config import WHERE_AND_HOW, of_user, run_id
 from losslab.machine import raise_if_ended
 from losslab.shapes import matches, misshapen
 from losslab.values import as_text
@@ -35,7 +35,8 @@ class Record:
     metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
         Also `constant/test/<name>`: what the best constant prediction gets, by the training targets.
     curves: what was measured after each epoch, by name: `train/loss`, `val/<name>`; None where not finite.
-    pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained.
+    pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained. Also
+        `weights`, where rows do not count the same, and `source/...`, one for each file of the user's own; see config.of_user.
     study: of which study this is a run and which part of it; None outside a study.
     """
 
@@ -214,7 +215,26 @@ def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
 
 
 def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
-    """The record of this request in a folder, if its run is over and need not be repeated: it trained to an end.
+    """The record of this request in a folder, if its run is over and need not be repeated.
+
+    That is so where it trained to an end, from the same files of the user's as are here now.
+    """
+    record = _ended(folder, request)
+    return None if record is None or _changed(record, request) else record
+
+
+def outdated(folder: Path, request: Mapping[str, Any]) -> list[str]:
+    """The files of the user's that are not as they were when the run of this request in a folder trained to its end."""
+    record = _ended(folder, request)
+    return [] if record is None else _changed(record, request)
+
+
+def _changed(record: Record, request: Mapping[str, Any]) -> list[str]:
+    return [what for what, digest in of_user(request).items() if record.pairing.get(what) != digest]
+
+
+def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
+    """The record of this request in a folder, if it trained to an end.
 
     A record is forced onto the disk and checkpoints are not, so after a power cut these may be cut off; then there is none.
     """

@@ -18,7 +18,7 @@ from losslab.folder import check_folder, check_writable, clear_folder, write_con
 from losslab.interrupts import check
 from losslab.module import Batches, RunModule
 from losslab.pairing import fingerprint, globals_restored, seed_globals
-from losslab.record import Record, finished, set_cut_aside
+from losslab.record import Record, finished, outdated, set_cut_aside
 from losslab.tasks import Snapshot
 
 
@@ -35,7 +35,8 @@ class Prepared:
     init: str  # hash of the initial weights, as all losses share them
     loss: losses.Sum
     batches: Batches
-    weights: torch.Tensor | None = None  # of all rows, where they do not count the same
+    weights: torch.Tensor | None  # of all rows, where they do not count the same
+    of_user: dict[str, str]  # hashes of the user's own files that it is made from
 
     @property
     def epochs(self) -> int:
@@ -76,6 +77,7 @@ class Prepared:
         """The hashes by which runs prove that they saw the same. To be taken before the first step."""
         weights = {} if self.weights is None else {"weights": fingerprint([self.weights])}
         return weights | {
+            **self.of_user,
             "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
             "corruption": fingerprint([self.rows.hit, self.rows.targets, *self.rows.inputs_hit()]),
@@ -110,7 +112,8 @@ def prepare(request: dict[str, Any]) -> Prepared:
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
     labels, weight = task.label_shares(rows.targets), request["data"].get("weight", "none")
     weights = data.row_weights(weight, labels, split["train"], len(rows.targets))
-    return Prepared(request, source, split, rows, task, model, init, loss, batches, weights)
+    of_user = config.of_user(request)
+    return Prepared(request, source, split, rows, task, model, init, loss, batches, weights, of_user)
 
 
 @torch.no_grad()
@@ -151,7 +154,12 @@ def run(
     check_writable(folder)
     check_folder(folder, request)
     with claimed([folder]):
-        return finished(folder, request) or train(request, folder, bar, study)
+        if record := finished(folder, request):
+            return record
+        if old := outdated(folder, request):
+            origin.tell_outdated([old])
+            clear_folder(folder)
+        return train(request, folder, bar, study)
 
 
 @globals_restored()

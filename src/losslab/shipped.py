@@ -40,6 +40,14 @@ def check(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         )
 
 
+def files_of_user(data: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Path]:
+    """The files of the user's that a data set and its row weights are read from and that are there, by what they are."""
+    files = {f"data/{name}": Path(data["root"]) / name for name in about.get("files", [])}
+    if data.get("weight", "none") not in ("none", "balanced"):
+        files["weight"] = Path(data["weight"])
+    return {what: path for what, path in files.items() if path.is_file()}
+
+
 def check_weight(weight: str) -> None:
     """Raises BadRequest where `data.weight` is neither a word that is known nor a file that is there."""
     if weight in ("none", "balanced"):

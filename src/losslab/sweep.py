@@ -24,11 +24,11 @@ from losslab.fused import FusedModule, StackedBatches
 from losslab.interrupts import check
 from losslab.jobs import Job, Stack
 from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if_ended
-from losslab.origin import is_of, stamp
+from losslab.origin import is_of, stamp, tell_outdated
 from losslab.pace import fastest_size
 from losslab.pairing import globals_restored
 from losslab.progress import StackEpochs, SweepBar
-from losslab.record import Record, checkpoints, finished, hyperparameters, set_cut_aside, write_whole
+from losslab.record import Record, checkpoints, finished, hyperparameters, outdated, set_cut_aside, write_whole
 from losslab.resume import Resumption
 from losslab.run import Prepared, open_folder, outcome, prepare, train
 from losslab.stacked import unflatten_parameters, why_alone
@@ -136,6 +136,7 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mappin
     records: dict[Path, Record] = {}
     were_over: list[Record] = []
     open_jobs: list[Job] = []
+    old: list[list[str]] = []  # of each open job, which files of the user's have changed since it was over
     seen: set[Path] = set()
     for job in jobs:
         check()
@@ -154,9 +155,13 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mappin
             tell(job, records[job.folder], False)
         else:
             open_jobs.append(job)
+            old.append(outdated(job.folder, job.request))
             set_cut_aside(job.folder)
-            if job.request["overwrite"]:  # all at once: if this is stopped, the command without it knows what is left
+            if (
+                job.request["overwrite"] or old[-1]
+            ):  # all at once: if this is stopped, the command without it knows what is left
                 clear_folder(job.folder)
+    tell_outdated(old)
     keep_freed_memory()
     resumption = Resumption(jobs)
     stacked, alone = 0, Counter[str]()

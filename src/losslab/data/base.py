@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losslab import config, pairing
+from losslab import config, pairing, shipped, sources
 from losslab.registry import Registry
 from losslab.values import BadRequest
 
@@ -33,8 +33,6 @@ class Data:
     fingerprint: str = ""
 
 
-_NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings that change no row
-
 SOURCES: Registry[Callable[..., Data]] = Registry()
 register = SOURCES.register
 
@@ -45,9 +43,10 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
     The rows are the same for every seed: the seed draws only the split. Data that are no sample of anything have none: all
     their rows are train, val and test at once.
     """
-    settings = {key: value for key, value in data.items() if key not in _NOT_OF_ROWS}
-    source = _rows(data["name"], **settings)
+    settings = {key: value for key, value in data.items() if key not in config.NOT_OF_ROWS}
     about = config.card("data", data["name"]).about
+    files = shipped.files_of_user(settings, about).values()
+    source = _rows(data["name"], tuple(map(sources.of_file, files)), **settings)
     sizes = config.split_sizes(data)
     if about.get("one_split"):
         return source, {part: torch.arange(size) for part, size in sizes.items()}
@@ -77,7 +76,8 @@ def check_finite(what: str, **parts: Tensor) -> None:
 
 
 @lru_cache(maxsize=2)  # a sweep asks for the same rows again and again; nobody writes into them
-def _rows(name: str, **settings: Any) -> Data:
+def _rows(name: str, files: tuple[str, ...], **settings: Any) -> Data:
+    """`files`: hashes of what the rows are read from, so that other content is read anew."""
     made = SOURCES[name](**settings)
     file = f", files below {settings['root']}" if "root" in settings else ""
     check_finite(f"data={name}{file}", inputs=made.inputs, targets=made.targets)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from losslab import identities
+from losslab.config import NOT_OF_ROWS
 from losslab.record import HASHES, Record
 from losslab.study.plan import Study
 from losslab.study.words import listed, name, number
 
 _ARMS = {"tuned": "At their tuned rates ", "shared": "At the shared rate "}
+# what a hash in a record's pairing is of, by the settings that name it
+_MADE_OF: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "data": lambda asked: _named("data", asked["data"], NOT_OF_ROWS),
+    "source/weight": lambda asked: f"data.weight={asked['data'].get('weight', 'none')}",
+    "source/model": lambda asked: _named("model", asked["model"]),
+}
 _MANY = 4  # sentences of one kind that a reader takes in
 
 
@@ -37,17 +44,45 @@ def uneven(runs: pd.DataFrame) -> list[str]:
 
 
 def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
-    """Sentences on runs of one setting and seed that did not see the same, by the hashes in their records."""
+    """Sentences on runs of one setting and seed that did not see the same, by the hashes in their records; one for each way."""
     seen: dict[tuple[str, int], list[dict[str, str]]] = {}
     for record, setting in zip(records, settings, strict=True):
         if record.pairing:
             seen.setdefault((setting, record.seed), []).append(record.pairing)
+    ways: dict[str, dict[str, list[str]]] = {}
+    for (setting, seed), hashes in seen.items():
+        if differ := [name for name in HASHES if len({each.get(name) for each in hashes}) > 1]:
+            ways.setdefault(listed(differ), {}).setdefault(setting, []).append(str(seed))
     return [
-        f"Not paired: in '{setting}' the runs of seed {seed} differ in {name}."
-        for (setting, seed), hashes in seen.items()
-        for name in HASHES
-        if len({each.get(name) for each in hashes}) > 1
+        f"Not paired: runs of one setting and seed differ in {what}: {_where(places)}." for what, places in ways.items()
     ]
+
+
+def _where(places: Mapping[str, Sequence[str]]) -> str:
+    """Settings with the seeds of each; the first few where they are many."""
+    said = [f"'{setting}' (seed {', '.join(seeds)})" for setting, seeds in places.items()]
+    return listed(said if len(said) <= _MANY else [*said[:_MANY], f"{len(said) - _MANY} more settings"])
+
+
+def several_versions(records: Iterable[Record]) -> list[str]:
+    """What is one by the settings of the records and several by their hashes: data, a file of row weights, a user's model."""
+    trained = [record for record in records if record.pairing]
+    found = []
+    for digest, setting in _MADE_OF.items():
+        versions: dict[str, Counter[str]] = {}
+        for record in trained:
+            versions.setdefault(setting(record.config), Counter())[record.pairing.get(digest, "not noted")] += 1
+        found += [
+            f"{what} ({listed([str(count) for count in counts.values()])} runs)"
+            for what, counts in versions.items()
+            if len(counts) > 1
+        ]
+    return found
+
+
+def _named(group: str, settings: Mapping[str, Any], without: Sequence[str] = ()) -> str:
+    others = (f"{group}.{key}={value}" for key, value in settings.items() if key not in ("name", *without))
+    return " ".join([f"{group}={settings['name']}", *others])
 
 
 def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> list[str]:

@@ -15,7 +15,7 @@ from losslab.study import evidence, tuning
 from losslab.study.plan import Study, from_mark
 from losslab.study.provenance import protocol, provenance, selection
 from losslab.study.results import Results
-from losslab.study.words import metric_name
+from losslab.study.words import listed, metric_name
 from losslab.values import BadRequest, nearest
 
 _RUNS = ("arm", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")
@@ -69,6 +69,13 @@ def _checked(records: Sequence[Record], mix: bool) -> tuple[list[Record], list[s
             )
         if len(found) > 1:
             notes.append(f"Mixed, as was asked for: the records belong to different {what} ({', '.join(found)}).")
+    if versions := listed(evidence.several_versions(records) or [""]):
+        said = f"were made from different versions of {versions}"
+        if not mix:
+            raise BadRequest(
+                f"The records {said}; overwrite=true trains the old ones again, --mix takes them together all the same."
+            )
+        notes.append(f"Mixed, as was asked for: the records {said}.")
     if len(studies) > 1:  # one comparison of runs, in which trials have no place
         records = [replace(record, study=None) for record in records if _part(record)[0] != "tune"]
     distinct = {(*_part(record), config.run_id(record.config)): record for record in records}
