@@ -43,3 +43,4 @@ check: .venv/ready
 bench: .venv/ready
 	$(BIN)/python experiments/speed/bench.py
 	$(BIN)/python experiments/speed/sweeps.py
+	$(BIN)/python experiments/speed/busy.py

@@ -78,7 +78,7 @@ def test_a_stack_and_its_audit(task: str, place: Place, tmp_path: Path) -> None:
 def test_measuring_takes_copies_to_the_device(task: str, place: Place) -> None:
     parts = prepare(small(task))
     before = [tensor.clone() for tensor in tensors(parts)]
-    assert pace.fastest_size(parts, 4, place.there) in (1, 2, 4)
+    assert pace.fastest(parts, 4, place.there)[0] in (1, 2, 4)
     assert all(torch.equal(*pair) for pair in zip(tensors(parts), before, strict=True))
 
 
@@ -87,7 +87,7 @@ def test_what_a_loss_learns(loss: str, place: Place, tmp_path: Path) -> None:
     task = next(task for task in TASKS if loss in losses.names(task))
     parts = prepare(under(task, loss))
     before = [tensor.clone() for tensor in tensors(parts)]
-    pace.fastest_size(parts, 1, place.there)
+    pace.fastest(parts, 1, place.there)
     assert all(torch.equal(*pair) for pair in zip(tensors(parts), before, strict=True))
     there = run(under(task, loss), tmp_path / "there", bar=False)
     place.now = CPU

@@ -419,7 +419,7 @@ def jobs(asked: Sequence[dict], folder: Path) -> list[Job]:
 
 
 def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.sweep.fastest_size", lambda *_: 1)  # as measured for scenes on most machines
+    monkeypatch.setattr("losslab.sweep.fastest", lambda *_: (1, 1))  # as measured for scenes on most machines
     asked = [
         *(compose("trainer=cpu", f"loss={loss}", f"seed={seed}") for loss in ("mse", "l1") for seed in range(3)),
         compose("trainer=cpu", "data.batch_size=32"),

@@ -1,19 +1,24 @@
-"""The stack size that is found by measuring."""
+"""The stack size and the number of threads that are found by measuring."""
+
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from losslab import compose, pace
+from losslab import compose, pace, threads
 from losslab.run import prepare
 from losslab.sweep import stack_size
 
 CPU = torch.device("cpu")
+RUN: Any = SimpleNamespace(model=None, rows=SimpleNamespace(inputs=[]), batches=SimpleNamespace(batch_size=1))
 
 
 def given(monkeypatch: pytest.MonkeyPatch, lone: float, stacked: dict[int, float]) -> int:
     monkeypatch.setattr(pace, "_lone", lambda run, device: lone)
-    monkeypatch.setattr(pace, "_stacked", lambda run, size, device: stacked[size])
-    return pace.fastest_size(None, max(stacked), CPU)
+    monkeypatch.setattr(threads, "worth", lambda *_: 1)
+    monkeypatch.setattr(pace, "_stacked", lambda run, size, device, count: stacked[size])
+    return pace.fastest(RUN, max(stacked), CPU)[0]
 
 
 def test_the_fastest_size_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,31 +35,48 @@ def test_a_short_step_that_gains_nothing_says_little(monkeypatch: pytest.MonkeyP
 
 
 def test_memory_that_ends_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stacked(run: object, size: int, device: torch.device) -> float:
+    def stacked(run: object, size: int, device: torch.device, count: int) -> float:
         if size > 4:
             raise torch.OutOfMemoryError
         return 1 / size
 
     monkeypatch.setattr(pace, "_lone", lambda run, device: 1.0)
     monkeypatch.setattr(pace, "_stacked", stacked)
-    assert pace.fastest_size(None, 64, CPU) == 4
+    assert pace.fastest(RUN, 64, CPU)[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fastest"),
+    [({8: 1, 4: 2, 2: 3, 1: 4}, 8), ({8: 1, 4: 0.9, 2: 0.8, 1: 4}, 2), ({8: 1, 4: 1, 2: 1, 1: 1}, 1)],
+)
+def test_the_threads_are_measured_with_the_size(
+    monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], fastest: int
+) -> None:
+    monkeypatch.setattr(threads, "worth", lambda *_: 1)
+    monkeypatch.setattr(threads, "most", lambda: 8)
+    monkeypatch.setattr(threads, "chosen_by_user", lambda: False)
+    monkeypatch.setattr(pace, "_lone", lambda run, device: 10.0)
+    monkeypatch.setattr(pace, "_stacked", lambda run, size, device, count: seconds[count])
+    assert pace.fastest(RUN, 4, CPU) == (4, fastest)
+    monkeypatch.setattr(threads, "chosen_by_user", lambda: True)
+    assert pace.fastest(RUN, 4, CPU) == (4, 8), "a user's number stays"
 
 
 def test_measuring_leaves_the_run_as_it_was() -> None:
     run = prepare(compose("data.rows=300", "trainer=cpu"))
     before = run.pairing(), {key: value.clone() for key, value in run.model.state_dict().items()}
-    assert pace.fastest_size(run, 8, CPU) in (1, 2, 4, 8)
+    assert pace.fastest(run, 8, CPU)[0] in (1, 2, 4, 8)
     assert run.pairing() == before[0]
     assert all(torch.equal(value, before[1][key]) for key, value in run.model.state_dict().items())
 
 
 def test_large_sweeps_are_measured_and_small_ones_follow_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.sweep.fastest_size", lambda run, most, device: min(17, most))
+    monkeypatch.setattr("losslab.sweep.fastest", lambda run, most, device: (min(17, most), 3))
     small = compose("data.rows=300", "trainer.max_epochs=2", "trainer=cpu")
-    assert stack_size([small] * 10) == (100, None)
-    assert stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20) == (17, None)
-    monkeypatch.setattr("losslab.sweep.fastest_size", lambda run, most, device: 1)
-    size, why = stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20)
+    assert stack_size([small] * 10) == (100, None, None)
+    assert stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20) == (17, 3, None)
+    monkeypatch.setattr("losslab.sweep.fastest", lambda run, most, device: (1, 3))
+    size, _, why = stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20)
     assert size == 1
     assert "longer than one after another" in why
-    assert "numbers of its own" in stack_size([compose("loss=barron_adaptive")] * 20)[1]
+    assert "numbers of its own" in stack_size([compose("loss=barron_adaptive")] * 20)[2]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from losslab import config, telling
+from losslab import config, telling, threads
 from losslab.interrupts import exit_with, noted
 from losslab.machine import Halted, halting, must_be_written, raise_if_ended, threads_say_no_more
 from losslab.values import first_line, one_line, told
@@ -280,6 +280,7 @@ def _study(asked: StudyRequest) -> int:
 
 def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
     """Sets what must be set before torch is imported, for runs with these trainer settings."""
+    threads.wait_shortly()
     if any(trainer["deterministic"] for trainer in trainers):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
 

@@ -38,12 +38,14 @@ class Job:
 class Stack:
     """Runs that train as one; `why` says what keeps a run alone.
 
+    threads: on how many CPU threads it trains, where that was measured.
     over: folders of runs that have their records. They train once more with the others, whose last bits depend on it.
     """
 
     jobs: list[Job]
     why: str | None = None
     over: frozenset[Path] = frozenset()
+    threads: int | None = None
 
 
 def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequence[str]], first: int) -> list[Job]:

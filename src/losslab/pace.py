@@ -1,4 +1,4 @@
-"""How many runs train fastest as one stack, on this machine: measured on a few steps."""
+"""How many runs train fastest as one stack, and on how many threads, on this machine as it is now: measured on a few steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from losslab import optim
+from losslab import optim, threads
 from losslab.fused import FusedModule
 from losslab.interrupts import check
 from losslab.machine import is_out_of_memory
@@ -20,16 +20,18 @@ _GAIN = 0.95  # a stack must take at most so much of the time of lone runs; of t
 _LONG = 0.02  # seconds of a step that is more than overhead
 
 
-def fastest_size(run: Prepared, most: int, device: torch.device) -> int:
-    """The stack size up to `most` at which a run like this one takes the least time; 1 where no stack gains.
+def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
+    """The stack size up to `most` at which a run like this one takes the least time, 1 where no stack gains; and its threads.
 
     Doubles the size until that no longer pays. A step that is short is mostly overhead, which a larger stack shares among more
     runs: so a small stack that gains nothing says little until its step is long.
     """
-    best, size, tried = _lone(run, device), 1, 2
+    count = threads.most()
+    with threads.using(threads.worth(run.model, run.rows.inputs[: run.batches.batch_size])):
+        best, size, tried = _lone(run, device), 1, 2
     while tried <= most:
         try:
-            pace = _stacked(run, tried, device)
+            pace = _stacked(run, tried, device, count)
         except Exception as error:
             if is_out_of_memory(error):
                 break
@@ -39,7 +41,18 @@ def fastest_size(run: Prepared, most: int, device: torch.device) -> int:
         elif pace * tried > _LONG:
             break
         tried = min(2 * tried, most) if tried < most else most + 1
-    return size
+    return size, _fewest_threads(run, size, device, best) if size > 1 and device.type == "cpu" else count
+
+
+def _fewest_threads(run: Prepared, size: int, device: torch.device, best: float) -> int:
+    """The threads on which a stack takes the least time: half as many, again and again, while that loses nothing."""
+    count = threads.most()
+    while count > 1 and not threads.chosen_by_user():
+        pace = _stacked(run, size, device, count // 2)
+        if pace > best:
+            break
+        best, count = pace, count // 2
+    return count
 
 
 def _lone(run: Prepared, device: torch.device) -> float:
@@ -61,8 +74,8 @@ def _lone(run: Prepared, device: torch.device) -> float:
     return _fastest(step, device)
 
 
-def _stacked(run: Prepared, size: int, device: torch.device) -> float:
-    """Seconds of one step of a stack, for each of its runs."""
+def _stacked(run: Prepared, size: int, device: torch.device, count: int) -> float:
+    """Seconds of one step of a stack on so many threads, for each of its runs."""
     module = FusedModule([run] * size).to(device)
     optimizer = module.configure_optimizers()
     rows = torch.stack([run.batches.order(epoch)[: run.batches.batch_size] for epoch in range(size)]).to(device)
@@ -74,7 +87,7 @@ def _stacked(run: Prepared, size: int, device: torch.device) -> float:
         optimizer.taken = 0
         optimizer.step()
 
-    with torch.no_grad():
+    with torch.no_grad(), threads.using(count):
         return _fastest(step, device) / size
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,7 @@ class Resumption:
             self._write()
         open_folders = {job.folder for job in left}
         stacks = [
-            Stack(stack.jobs, stack.why, frozenset(job.folder for job in stack.jobs) - open_folders)
-            for stack in self.planned
+            replace(stack, over=frozenset(job.folder for job in stack.jobs) - open_folders) for stack in self.planned
         ]
         return [stack for stack in stacks if len(stack.over) < len(stack.jobs)]
 
@@ -63,7 +63,7 @@ class Resumption:
         """Two stacks in the place of one, for which memory did not suffice; `why` for halves of a single run."""
         middle = len(stack.jobs) // 2
         halves = [
-            Stack(jobs, why if len(jobs) == 1 else None, stack.over)
+            replace(stack, jobs=jobs, why=why if len(jobs) == 1 else None)
             for jobs in (stack.jobs[:middle], stack.jobs[middle:])
         ]
         self.planned = [kept for kept in self.planned if kept.jobs != stack.jobs] + halves
@@ -95,7 +95,10 @@ class Resumption:
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["made_by"] != self.made_by:
                 return []
-            return [Stack([jobs[name] for name in stack["runs"]], stack["why"]) for stack in kept["stacks"]]
+            return [
+                Stack([jobs[name] for name in stack["runs"]], stack["why"], threads=stack["threads"])
+                for stack in kept["stacks"]
+            ]
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError):
@@ -103,7 +106,10 @@ class Resumption:
             return []
 
     def _write(self) -> None:
-        stacks = [{"runs": [self._name(job) for job in stack.jobs], "why": stack.why} for stack in self.planned]
+        stacks = [
+            {"runs": [self._name(job) for job in stack.jobs], "why": stack.why, "threads": stack.threads}
+            for stack in self.planned
+        ]
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / _PLAN, json.dumps({"made_by": self.made_by, "stacks": stacks}, indent=1))
 

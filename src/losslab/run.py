@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from losslab import config, corruption, data, device, losses, models, numerics, origin, tasks, torn, trainer
+from losslab import config, corruption, data, device, losses, models, numerics, origin, tasks, threads, torn, trainer
 from losslab.claim import claimed
 from losslab.events import mend_events
 from losslab.folder import check_folder, check_writable, clear_folder, write_config
@@ -47,6 +47,10 @@ class Prepared:
     def steps(self) -> int:
         """Optimizer steps in all epochs."""
         return self.epochs * self.batches.steps
+
+    def threads(self, runs: int = 1) -> int:
+        """How many CPU threads a step of this run, or of several like it, is worth."""
+        return threads.worth(self.model, self.rows.inputs[: self.batches.batch_size], runs)
 
     def record(self, **outcome: Any) -> Record:
         """The record of this run, whatever trained it."""
@@ -174,6 +178,12 @@ def _train(request: dict[str, Any], folder: Path, bar: bool, study: Mapping[str,
     started = time.perf_counter()
     set_cut_aside(folder)
     parts = prepare(request)
+    with threads.using(parts.threads()):
+        return _fit(parts, folder, bar, study, started)
+
+
+def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | None, started: float) -> Record:
+    request = parts.request
     pairing = parts.pairing()
     made_by = origin.stamp([pairing])
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from losslab import config, device, numerics, torn, trainer
+from losslab import config, device, numerics, threads, torn, trainer
 from losslab.claim import claimed, forget
 from losslab.device import keep_freed_memory, to_cpu
 from losslab.events import write_events
@@ -25,7 +25,7 @@ from losslab.interrupts import check
 from losslab.jobs import Job, Stack
 from losslab.machine import halting, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.origin import is_of, stamp, tell_outdated
-from losslab.pace import fastest_size
+from losslab.pace import fastest
 from losslab.pairing import globals_restored
 from losslab.progress import StackEpochs, SweepBar
 from losslab.record import Record, checkpoints, finished, hyperparameters, outdated, set_cut_aside, write_whole
@@ -61,48 +61,49 @@ def plan(jobs: Sequence[Job]) -> list[Stack]:
         groups[_shared(job.request)].append(job)
     stacks = []
     for group in groups.values():
-        size, why = stack_size([job.request for job in group])
+        size, count, why = stack_size([job.request for job in group])
         if size < _LEAST or why:
             stacks += [Stack([job], why) for job in group]
         else:
-            count = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
-            even = -(-len(group) // count)
-            stacks += [Stack(group[start : start + even]) for start in range(0, len(group), even)]
+            number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
+            even = -(-len(group) // number)
+            stacks += [Stack(group[start : start + even], threads=count) for start in range(0, len(group), even)]
     return stacks
 
 
-def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, str | None]:
-    """How many of some runs, alike but for what a stack may differ in, train as one stack; for 1, what speaks against more.
+def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str | None]:
+    """How many of some runs, alike but for what a stack may differ in, train as one; on how many threads; why not more.
 
-    Measured on a few steps where there is enough to train for that to pay. Elsewhere a rule: 100 for fully connected models,
-    which on two cores gain up to some 50 and lose nothing at 300, and 8 for others, which gain less.
+    The number of threads is None where it was not measured, and the reason where several are stacked. Measured on a few steps
+    where there is enough to train for that to pay. Elsewhere a rule: 100 for fully connected models, which on two cores gain
+    up to some 50 and lose nothing at 300, and 8 for others, which gain less.
     """
-    request, count = requests[0], len(requests)
+    request = requests[0]
     asked = int(request["fused"]["size"])
     if asked == 1:
-        return 1, "fused.size=1"
+        return 1, None, "fused.size=1"
     if (precision := request["trainer"]["precision"]) not in ("32-true", "tf32"):
-        return 1, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
+        return 1, None, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
     if "stateful" in config.facts(request["loss"]):
-        return 1, "their loss keeps numbers of its own, which a stack does not carry"
-    if count < _LEAST:
-        return 1, "no other run shares its data, model, optimizer, batch size and epochs"
+        return 1, None, "their loss keeps numbers of its own, which a stack does not carry"
+    if len(requests) < _LEAST:
+        return 1, None, "no other run shares its data, model, optimizer, batch size and epochs"
     if asked:
-        return asked, None
+        return asked, None, None
     layers = request["model"]["name"] in ("linear", "mlp")
     steps = config.split_sizes(request["data"])["train"] // request["data"]["batch_size"]
-    if count * steps * request["trainer"]["max_epochs"] < (_MANY if layers else _SOME):
-        return 100 if layers else 8, None
+    if len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if layers else _SOME):
+        return 100 if layers else 8, None, None
     try:
         run = prepare(config.check(request))
     except Exception:  # whatever it is, training the run will say it, and record it
-        return 100, None
+        return 100, None, None
     if why := why_alone(run.model, run.rows.inputs[:2]):
-        return 1, why
+        return 1, None, why
     where = device.of_run(request)
     with numerics.as_asked(request):
-        size = fastest_size(run, min(count, 256 if where.type == "cpu" else 1024), where)
-    return size, "on this machine a stack of them takes longer than one after another" if size == 1 else None
+        size, count = fastest(run, min(len(requests), 256 if where.type == "cpu" else 1024), where)
+    return size, count, "on this machine a stack of them takes longer than one after another" if size == 1 else None
 
 
 @globals_restored()
@@ -256,7 +257,8 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
     module.origin = stamp(pairings)
-    with numerics.as_asked(runs[0].request):
+    with numerics.as_asked(runs[0].request), threads.using(stack.threads or runs[0].threads(len(runs))):
+        described = device.describe(device.of_run(runs[0].request))
         fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
         ready = time.perf_counter()
         kept = torn.checkpoint(checkpoint, onward="its stack begins anew")
@@ -269,7 +271,6 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     seconds = {"setup": ready - started, "fit": fit_seconds}
     seconds["total"] = sum(seconds.values()) + time.perf_counter() - trained
     share = {name: value / len(runs) for name, value in seconds.items()}
-    described = device.describe(module.device)
     for number, (parts, job) in enumerate(pairs):
         check()
         if job.folder in stack.over:
