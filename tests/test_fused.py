@@ -242,13 +242,13 @@ def mean_for_sum(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def shared_rate(patch: pytest.MonkeyPatch) -> None:
-    original = StackedOptimizer.__init__
+    original = StackedOptimizer._look_ahead
 
-    def init(self, *args) -> None:
-        original(self, *args)
+    def shared(self, step: int) -> None:
+        original(self, step)
         self.rates = self.rates.mean(1, keepdim=True).expand_as(self.rates)
 
-    patch.setattr(StackedOptimizer, "__init__", init)
+    patch.setattr(StackedOptimizer, "_look_ahead", shared)
 
 
 @breaks
@@ -288,13 +288,13 @@ def shared_hyperparameter(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def late_schedule(patch: pytest.MonkeyPatch) -> None:
-    original = StackedOptimizer.__init__
+    original = StackedOptimizer._look_ahead
 
-    def init(self, *args) -> None:
-        original(self, *args)
+    def late(self, step: int) -> None:
+        original(self, step)
         self.rates = self.rates.roll(1, 0)
 
-    patch.setattr(StackedOptimizer, "__init__", init)
+    patch.setattr(StackedOptimizer, "_look_ahead", late)
 
 
 @pytest.mark.parametrize("name", BREAKS)

@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from losslab import device, own, shipped, sources, sums
+from losslab import device, own, shipped, sizes, sources, sums
 from losslab.values import BadRequest as BadRequest
 from losslab.values import computable, first_line, same_keys, typed
 from losslab.values import nearest as nearest
@@ -241,16 +241,17 @@ def _check_class_options(task: str, request: Mapping[str, Any]) -> None:
 def check_sizes(request: Mapping[str, Any]) -> None:
     """Raises BadRequest where a split would be empty or a batch larger than the training split."""
     data = request["data"]
+    sizes.check_data(data, card("data", data["name"]).about)
     if sum(data.get(f"{part}_fraction", 0) for part in ("val", "test")) >= 1:
         raise BadRequest("data.val_fraction and data.test_fraction must leave rows to train on: together below 1.")
-    sizes = split_sizes(data)
-    if min(sizes.values()) < 2:
+    rows = split_sizes(data)
+    if min(rows.values()) < 2:
         raise BadRequest(
-            f"Each split needs two rows or more, and '{data['name']}' would be split into {sizes}; ask for more rows or other fractions."
+            f"Each split needs two rows or more, and '{data['name']}' would be split into {rows}; ask for more rows or other fractions."
         )
-    if data["batch_size"] > sizes["train"]:
+    if data["batch_size"] > rows["train"]:
         raise BadRequest(
-            f"data.batch_size={data['batch_size']} is larger than the training split, which has {sizes['train']} rows."
+            f"data.batch_size={data['batch_size']} is larger than the training split, which has {rows['train']} rows."
         )
 
 

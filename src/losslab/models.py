@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losslab import config, pairing
+from losslab import config, pairing, sizes
 from losslab import own as own_code
 from losslab.registry import Registry
 from losslab.values import BadRequest
@@ -29,9 +29,20 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     settings = {key: value for key, value in model.items() if key != "name"}
     if config.card("model", model["name"]).about.get("per_row"):
         settings["rows"] = rows
+    if model["name"] != "own":  # a user's may need real tensors while it is made
+        sizes.check_model(model, _parameters(model["name"], shape, outputs, settings))
     with pairing.globals_restored():
         pairing.seed_globals(seed, "init")
         return MODELS[model["name"]](shape, outputs, **settings)
+
+
+def _parameters(name: str, shape: Sequence[int], outputs: int, settings: Mapping[str, Any]) -> int:
+    """How many numbers a model would hold, without making them; at most 2 ** 63."""
+    try:
+        with torch.device("meta"):
+            return sum(one.numel() for one in MODELS[name](shape, outputs, **settings).parameters())
+    except (RuntimeError, OverflowError):  # torch cannot count the bytes of one layer
+        return 2**63
 
 
 def with_heads(model: nn.Module, heads: int) -> nn.Module:

@@ -18,6 +18,7 @@ from losslab.values import told
 
 Forward = Callable[[Tensor, Tensor], Tensor]  # parameters [R, P], inputs [R, B, ...] -> raw outputs [R, B, outputs]
 Gradient = Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]
+_AHEAD = 1024  # steps whose settings are computed at once
 _WORTH_TRACING = 100  # steps: a trace takes some 30 ms a loss, and saves some 0.4 ms of it a step
 
 
@@ -127,19 +128,11 @@ class StackedOptimizer(torch.optim.Optimizer):
             return flat.new_tensor([_number(settings, key) for settings in optimizers], dtype=torch.float64)[:, None]
 
         momentum, decay, beta1, beta2 = (column(key) for key in ("momentum", "weight_decay", "beta1", "beta2"))
-        factors = {
-            schedule: [optim.rate_factor(schedule, step, steps) for step in range(steps)]
-            for schedule in {settings["schedule"] for settings in optimizers}
-        }
-        # what differs from step to step, [steps, R, 1]
-        rates = column("lr") * column("lr").new_tensor([factors[settings["schedule"]] for settings in optimizers])
-        rates = rates.T[:, :, None]
-        time = torch.arange(1, steps + 1, dtype=torch.float64, device=flat.device)[:, None, None]
-        dtype = flat.dtype
-        self.rates = (rates / (1 - beta1**time) if self.kind != "sgd" else rates).to(dtype)
-        self.roots = (1 - beta2**time).sqrt().to(dtype)
-        self.kept = (1 - rates * decay).to(dtype)
-        # what does not, [R, 1]
+        dtype, self.steps = flat.dtype, steps
+        self.schedules = [settings["schedule"] for settings in optimizers]
+        self.exact = {"lr": column("lr"), "decay": decay, "beta1": beta1, "beta2": beta2}
+        self.start = -_AHEAD
+        # what does not differ from step to step, [R, 1]
         self.decays = bool(decay.any())
         self.momentum, self.decay, self.eps = momentum.to(dtype), decay.to(dtype), column("eps").to(dtype)
         self.beta1, self.beta2 = beta1.to(dtype), beta2.to(dtype)
@@ -148,6 +141,22 @@ class StackedOptimizer(torch.optim.Optimizer):
         self.some_dead = False
         self.taken = 0
         self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
+
+    def _look_ahead(self, step: int) -> None:
+        """Computes what differs from step to step for those from `step` on, [some steps, R, 1]."""
+        self.start = step
+        steps = range(step, step + _AHEAD)
+        lr, decay, beta1, beta2 = self.exact.values()
+        factors = {
+            schedule: [optim.rate_factor(schedule, each, self.steps) for each in steps]
+            for schedule in set(self.schedules)
+        }
+        rates = (lr * lr.new_tensor([factors[schedule] for schedule in self.schedules])).T[:, :, None]
+        time = torch.arange(step + 1, step + _AHEAD + 1, dtype=torch.float64, device=lr.device)[:, None, None]
+        dtype = self.first.dtype
+        self.rates = (rates / (1 - beta1**time) if self.kind != "sgd" else rates).to(dtype)
+        self.roots = (1 - beta2**time).sqrt().to(dtype)
+        self.kept = (1 - rates * decay).to(dtype)
 
     def freeze(self, alive: Tensor) -> None:
         """From now on only runs that are alive [R] move."""
@@ -182,18 +191,21 @@ class StackedOptimizer(torch.optim.Optimizer):
         A fused multiply-add rounds once where a kernel is vectorised and twice at the ends of its pieces, so that a run
         would depend, in the last bit, on where in the stack it lies.
         """
+        if not self.start <= step < self.start + _AHEAD:
+            self._look_ahead(step - step % _AHEAD)  # from the same steps, whether the run was stopped or not
+        now = step - self.start
         if self.decays and self.kind == "adamw":
-            flat.mul_(self.kept[step])
+            flat.mul_(self.kept[now])
         elif self.decays:
             gradient = flat.mul(self.decay).add_(gradient)
         if self.kind == "sgd":
             self.first.mul_(self.momentum).add_(gradient)
-            flat.sub_(self.first * self.rates[step])
+            flat.sub_(self.first * self.rates[now])
             return
         self.first.mul_(self.beta1).add_(gradient * self.rest1)
         self.second.mul_(self.beta2).add_(gradient.square().mul_(self.rest2))
-        spread = self.second.sqrt().div_(self.roots[step]).add_(self.eps)
-        flat.sub_((self.first * self.rates[step]).div_(spread))
+        spread = self.second.sqrt().div_(self.roots[now]).add_(self.eps)
+        flat.sub_((self.first * self.rates[now]).div_(spread))
 
 
 def _number(settings: Mapping[str, Any], key: str) -> float:
