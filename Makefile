@@ -1,9 +1,9 @@
-# make demo · gallery · catalogue · experiments · faults · test · test-gpu · check · bench: each makes the environment first, in .venv, if it is missing.
+# make demo · gallery · catalogue · experiments · faults · test · test-gpu · conformance · check · bench: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo gallery catalogue experiments faults test test-gpu check bench
+.PHONY: demo gallery catalogue experiments faults test test-gpu conformance check bench
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -34,6 +34,11 @@ test: .venv/ready
 
 test-gpu: .venv/ready  ## what only a GPU can show; skipped where there is none
 	$(BIN)/python -m pytest tests/gpu
+
+conformance: .venv/ready  ## each loss beside an implementation that is not losslab's; writes docs/conformance.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[conformance]"
+	$(BIN)/python -m pytest -n 2 tests/conformance/conformance.py
+	PYTHONPATH=tests $(BIN)/python -m conformance.write_page
 
 check: .venv/ready
 	$(BIN)/ruff check .

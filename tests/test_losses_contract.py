@@ -331,3 +331,14 @@ def test_a_card_without_a_function_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delitem(losses.LOSSES, "huber")
     with pytest.raises(BadRequest, match=r"'huber' has a card.*but no function"):
         losses.get("huber")
+
+
+@each_pair
+def test_a_target_of_fewer_digits_costs_no_digits(name: str, space: str) -> None:
+    """A target in float32 beside a prediction in float64, as data often come: its numbers count as they are."""
+    pred, target = sample(space, n=8)
+    if space == "class_logits":
+        target = pred.roll(1, 0).softmax(-1)
+    loss = made(name, space)
+    short = target.float()
+    torch.testing.assert_close(loss.per_sample(pred, short), loss.per_sample(pred, short.double()), rtol=0, atol=0)

@@ -63,7 +63,7 @@ def meet(space: str, pred: Tensor, target: Tensor) -> Meeting:
         raise ValueError(
             f"{space} needs targets that are numbers; these are bool. Give target.float() if that is meant."
         )
-    target = target if target.is_floating_point() else target.to(pred.dtype)
+    target = target.to(_at_least(pred, target))
     if space in YES_OR_NO:
         return Meeting(pred.flatten(), target.flatten(), wanted)
     if space == "boxes":
@@ -82,7 +82,7 @@ def _classes(space: str, pred: Tensor, target: Tensor) -> Meeting:
     if pred.shape[1] == 1:
         raise ValueError(f"{takes}, of two classes or more; {_these(pred, target)}.")
     if target.shape == pred.shape:
-        target = target if target.is_floating_point() else target.to(pred.dtype)  # one-hot
+        target = target.to(_at_least(pred, target))  # one-hot or shares
         if pred.ndim > 2:
             pred, target = (part.movedim(1, -1).flatten(0, -2) for part in (pred, target))
         return Meeting(pred, target, shape)
@@ -95,6 +95,11 @@ def _classes(space: str, pred: Tensor, target: Tensor) -> Meeting:
     if pred.ndim > 2:
         pred, target = pred.movedim(1, -1).flatten(0, -2), target.flatten()
     return Meeting(pred, target.long(), shape)
+
+
+def _at_least(pred: Tensor, target: Tensor) -> torch.dtype:
+    """The type in which a target loses no digit that the prediction has."""
+    return torch.promote_types(pred.dtype, target.dtype) if target.is_floating_point() else pred.dtype
 
 
 def _mend(pred: Tensor, target: Tensor) -> str:

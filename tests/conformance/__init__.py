@@ -1,0 +1,1 @@
+"""Each loss against an implementation that is not losslab's: `make conformance`."""
