@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from losslab import cli, compose, config, data
+from losslab import cli, compose, config, data, own, sources
 from losslab.record import read_record, read_records
 from losslab.run import run
 from losslab.values import BadRequest
@@ -211,10 +211,11 @@ def test_a_report_refuses_runs_of_two_models_in_one_line(typed: Typed, capsys: p
     assert said.count("Not paired") == 1
 
 
-def test_packages_are_hashed_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    from losslab import own
-
-    assert own.source("torch.nn:Linear") == own.source("torch.nn:Linear")
+def test_an_installed_model_counts_with_the_version_of_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = own.source("torchvision.models:resnet18")
+    assert own.source("torchvision.models:resnet18") == before
+    monkeypatch.setattr(sources, "version", lambda name: f"{name} 99")
+    assert own.source("torchvision.models:resnet18") != before
 
 
 def test_a_name_without_a_file_is_refused() -> None:

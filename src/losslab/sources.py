@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from losslab.values import BadRequest
@@ -24,8 +26,8 @@ def of_file(path: Path) -> str:
 def of_module(path: Path, module: str, roots: Iterable[str]) -> str:
     """A hash of a module's source and of all source of the user's that it imports, 16 hexadecimal digits.
 
-    Installed packages and Python's own modules are left out, unless the module itself belongs to one: then the files of that
-    package count. What a module reads or imports only while it runs is not seen.
+    Of what is installed, only the module itself counts, with the version of its package. What a module reads or imports only
+    while it runs is not seen.
 
     Args:
         path: the file of the module.
@@ -34,22 +36,27 @@ def of_module(path: Path, module: str, roots: Iterable[str]) -> str:
     """
     parts = module.split(".")
     root = path.parents[len(parts) - (path.stem != "__init__")]
-    installed = _installed(root)
-    places = [root] if installed else [root, *(folder for each in roots if not _installed(folder := Path(each)))]
+    if _installed(root):
+        with suppress(PackageNotFoundError):
+            return _together({module: of_file(path), "version": version(parts[0])})
+        return of_file(path)
+    places = [root, *(folder for each in roots if not _installed(folder := Path(each)))]
     found = {module: path}
     waiting = [module]
     while waiting:
         importer = waiting.pop()
         for name in _imports(_read(found[importer]), importer, found[importer].stem == "__init__"):
-            if name in found or name.split(".")[0] == "losslab" or (installed and name.split(".")[0] != parts[0]):
+            if name in found or name.split(".")[0] == "losslab":
                 continue
             if file := _file_of(name, places):
                 found[name] = file
                 waiting.append(name)
-    digest = hashlib.sha256()
-    for name in sorted(found):
-        digest.update(f"{name}={_read(found[name]).digest};".encode())
-    return digest.hexdigest()[:16]
+    return _together({name: of_file(file) for name, file in found.items()})
+
+
+def _together(parts: Mapping[str, str]) -> str:
+    text = "".join(f"{name}={parts[name]};" for name in sorted(parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
