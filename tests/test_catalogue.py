@@ -298,6 +298,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> str:
     ).read_text()
 
 
+@pytest.mark.slow
 def test_the_page_has_each_loss_its_pictures_and_its_speed(made: str) -> None:
     tags = Tags(made).found
     assert [attributes["id"] for tag, attributes in tags if tag == "article"] == ["huber", "cross_entropy", "detr"]

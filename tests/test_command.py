@@ -322,6 +322,7 @@ def test_the_catalogue_lists_what_serves_a_task(capsys: pytest.CaptureFixture[st
     assert "cross_entropy" not in out
 
 
+@pytest.mark.slow
 def test_a_sweep_over_all_losses_runs_those_that_fit(typed, tmp_path: Path) -> None:
     small = "data.rows=40 data.batch_size=8 trainer.max_epochs=1 logger=none"
     status, _, _ = typed(f"-m task=bbox loss=glob(*) {small} hydra.sweep.dir=all")

@@ -501,6 +501,7 @@ def request(name: str, task: str, seed: int = 0, **changed: Any) -> dict[str, An
     return config.check(base(task) | {"seed": seed, "corruption": config.card("corruption", name).values | changed})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", config.names("task"))
 def test_a_stack_of_every_corruption_equals_its_runs_alone(task: str) -> None:
     asked = [request(name, task, seed=len(name) % 2) for name, own in PAIRS if own == task] + [request("none", task)]
@@ -570,6 +571,7 @@ def preview_of(name: str, task: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), SHOWN)
 def test_show_works_for_every_corruption(
     name: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_every_task_and_loss_on_a_device_that_is_not_the_cpu() -> None:
     here = Path(__file__).parent
     cases = [

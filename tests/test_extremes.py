@@ -60,6 +60,7 @@ def twice(target: torch.Tensor) -> torch.Tensor:
     return target.expand(2, *target.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch has no vmap of multi_margin's own
 @pytest.mark.parametrize(("name", "key"), numbers())
 def test_a_stack_computes_what_a_lone_run_computes(name: str, key: str) -> None:

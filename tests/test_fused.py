@@ -181,6 +181,7 @@ def tolerance(model: str) -> float:
     return 1e-8 if model == "boxes" else 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", config.names("task"))
 def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
     assert difference(requests(task, names=stackable(task))) <= 1e-9
@@ -541,6 +542,7 @@ def test_what_fails_in_a_stack_trains_alone_and_what_fails_alone_is_recorded(
     assert all("ZeroDivisionError" in r.traceback for r in records)
 
 
+@pytest.mark.slow
 def test_a_stack_without_memory_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = FusedModule.training_step
 

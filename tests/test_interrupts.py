@@ -113,6 +113,7 @@ def swallowing(original: Callable[..., object], number: int) -> Callable[..., ob
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "words"),
     [

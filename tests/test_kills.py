@@ -47,7 +47,8 @@ def cut_at(patched: pytest.MonkeyPatch, owner: object, name: str, call: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("epoch", "traced"), [pytest.param(3, False, marks=pytest.mark.slow), (8, False), (3, True), (8, True)]
+    ("epoch", "traced"),
+    [(3, True), *(pytest.param(*one, marks=pytest.mark.slow) for one in [(3, False), (8, False), (8, True)])],
 )
 def test_a_stack_goes_on_from_its_checkpoint(
     epoch: int, traced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -74,6 +75,7 @@ def test_a_stack_goes_on_from_its_checkpoint(
     assert not list(stopped.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_just_not_removed_is_removed_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +107,7 @@ def test_nothing_is_lost_where_a_process_is_killed(tmp_path: Path) -> None:
     assert (tally.tried, tally.lost, tally.doubled, tally.tracebacks, tally.stray) == (2, 0, 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4, 1], ids=["stacks", "alone"])
 def test_what_was_begun_by_other_code_begins_anew(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

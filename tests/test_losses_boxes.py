@@ -180,6 +180,7 @@ def swapped(n: int) -> tuple[Tensor, Tensor]:
 ON_BOXES = [name for name in losses.names() if "boxes" in config.reads(config.card("loss", name).values)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_BOXES)
 def test_swapped_corners_are_opened_unless_the_card_says_that_they_are_ignored(name: str) -> None:
     pred, target = swapped(300)

@@ -537,6 +537,7 @@ def test_what_the_others_aim_at() -> None:
     assert best.item() == pytest.approx(counts.log1p().mean().expm1().item(), abs=0.006)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cauchy", "geman_mcclure", "welsch", "tukey", "hampel", "trimmed"])
 def test_one_outlier_in_ten_hardly_moves_what_a_robust_loss_aims_at(name: str) -> None:
     data = torch.cat([torch.linspace(-1, 1, 9, dtype=torch.float64), tensor([30.0], dtype=torch.float64)])

@@ -148,6 +148,7 @@ def minimiser(loss: losses.Loss, data: Tensor, low: float, high: float) -> float
     return float(grid[means.argmin()])
 
 
+@pytest.mark.slow
 def test_what_each_loss_aims_at() -> None:
     data = tensor([0.0, 1.0, 2.0, 3.0, 100.0], dtype=torch.float64)
     assert minimiser(losses.get("mse"), data, -1, 30) == pytest.approx(21.2, abs=0.02)  # the mean

@@ -60,6 +60,7 @@ def test_calibration_error_is_that_of_torchmetrics() -> None:
         torch.testing.assert_close(of_guess[run], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "counts", "multiclass", "binary", "bbox"])
 def test_a_run_among_others_has_the_metrics_that_it_has_alone(task: str) -> None:
     run = prepare(compose(f"task={task}", "trainer=cpu"))

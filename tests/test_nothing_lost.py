@@ -96,6 +96,7 @@ def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_what_another_process_trains_is_refused_and_a_dead_one_blocks_nothing(typed: Typed, tmp_path: Path) -> None:
     name = config.run_id(compose("loss=l1", *SMALL.split()))
     with another_process_holds(tmp_path / "all" / name) as pid:
@@ -314,6 +315,7 @@ def test_processes_on_the_same_runs_lose_and_double_nothing(tmp_path: Path) -> N
     assert (tally.lost, tally.doubled, tally.tracebacks, tally.stray) == (0, 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["0", "1"], ids=["stacked", "alone"])
 def test_a_full_disk_stops_a_sweep_that_then_goes_on(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str
@@ -343,6 +345,7 @@ def test_a_full_disk_stops_a_sweep_that_then_goes_on(
     assert len(read_records(tmp_path / "all")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["0", "1"], ids=["stacked", "alone"])
 def test_a_folder_that_becomes_read_only_stops_a_sweep_that_then_goes_on(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str
@@ -483,6 +486,7 @@ def test_the_last_line_says_where_failures_are_told(
     assert "in two lines" not in out
 
 
+@pytest.mark.slow
 def test_the_last_line_says_it_whatever_launches_the_runs(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LOSSES, "l1", lambda pred, target: 1 / 0)
     for how in ("hydra/launcher=basic", "hydra.sweeper.max_batch_size=2"):
@@ -522,6 +526,7 @@ def test_a_loss_that_ends_python_is_a_run_that_failed(
     assert found["l1"].reason == "RuntimeError: the loss or the model asked Python to exit"
 
 
+@pytest.mark.slow
 def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> None:
     line = "-m loss=mse,l1 hydra.sweep.dir=all"
     assert typed("-m loss=mse hydra.sweep.dir=all")[0] == 0

@@ -64,6 +64,7 @@ def test_a_cut_down_version_runs_to_its_report(
     assert (folder / "report.html").stat().st_size > 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", STUDIES)
 def test_published_records_are_those_that_the_recipe_asks_for(recipe: str) -> None:
     study = asked(recipe)

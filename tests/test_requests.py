@@ -35,6 +35,7 @@ def test_a_sweep_that_is_refused_as_its_runs_are_composed_leaves_nothing(tmp_pat
     assert "Run 0 of the sweep cannot be composed" in given.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

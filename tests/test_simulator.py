@@ -132,6 +132,7 @@ def descend(tmp_path_factory: pytest.TempPathFactory) -> Descend:
     return once
 
 
+@pytest.mark.slow
 def test_diou_brings_boxes_home_and_iou_leaves_those_apart_where_they_are(descend: Descend) -> None:
     diou, iou = descend("diou"), descend("iou")
     start = diou.curves["val/centre_error"][0]
@@ -194,6 +195,7 @@ def test_corruption_is_refused_as_the_test_rows_stay_clean(monkeypatch: pytest.M
                 config.check_fit(request | {"corruption": config.card("corruption", name).values})
 
 
+@pytest.mark.slow
 def test_the_script_agrees_with_a_run(descend: Descend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "experiments" / "bbox_losses")
     import simulator

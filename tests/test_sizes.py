@@ -20,8 +20,9 @@ def test_a_number_that_32_bits_cannot_hold_is_refused(word: str) -> None:
 
 
 def unbounded() -> list[str]:
-    """Every setting of the registry that is a whole number or a list of such, with the choice that it belongs to."""
-    found = []
+    """Every setting of the registry that is a whole number or a list of such, with a choice that has it; of equal ranges one."""
+    found: dict[tuple, str] = {}
+    shared = config.card("", "config").about["ranges"]
     for group in config.GROUPS:
         for name in config.names(group):
             card = config.card(group, name)
@@ -32,8 +33,10 @@ def unbounded() -> list[str]:
                         (f"task={task}" for task in card.about.get("tasks", [])), _TASKS.get(f"{group}={name}", "")
                     )
                     word = f"{group}.{key}={'[%s]' if isinstance(value, list) else '%s'}"
-                    found.append(" ".join(filter(None, [task, "" if group == "task" else f"{group}={name}", word])))
-    return found
+                    choice = "" if group == "task" else f"{group}={name}"
+                    limits = card.about.get("ranges", {}).get(key, shared.get(f"{group}.{key}", name))
+                    found.setdefault((group, key, limits), " ".join(filter(None, [task, choice, word])))
+    return list(found.values())
 
 
 _TASKS = {
@@ -42,7 +45,7 @@ _TASKS = {
     "loss=taylor_ce": "task=multiclass",
     "loss=multi_margin": "task=multiclass",
 }
-ENORMOUS = (10**8, 10**12, 2**63 - 1, 10**30)
+ENORMOUS = (10**8, 2**63 - 1)
 
 
 @pytest.fixture

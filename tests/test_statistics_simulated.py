@@ -117,6 +117,7 @@ def test_intervals_cover_what_they_say(seeds: int) -> None:
     assert 0.93 < differences / 4000 < 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [9, 12])
 @pytest.mark.parametrize("all_pairs", [False, True])
 def test_equal_losses_are_seldom_told_apart(seeds: int, all_pairs: bool) -> None:

@@ -53,6 +53,7 @@ def cells(text: str) -> list[list[str]]:
     ]
 
 
+@pytest.mark.slow
 def test_every_section_has_its_figures(made: tuple[Results, str, str, Path]) -> None:
     results, text, _, _ = made
     keys = set(in_page(text))
@@ -211,6 +212,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
     return results, folder
 
 
+@pytest.mark.slow
 def test_hostile_text_is_only_text(hostile: tuple[Results, Path]) -> None:
     text = (hostile[1] / "report.html").read_text(encoding="utf-8")
     rest = without_plotly(text)

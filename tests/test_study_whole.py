@@ -33,6 +33,7 @@ def times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "study"
     assert train(folder) == 0

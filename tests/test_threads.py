@@ -17,6 +17,7 @@ from losslab.resume import Resumption
 from losslab.run import prepare, run
 from losslab.sweep import train_all
 
+SHORT = {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}
 SMALL = ("data.rows=300", "trainer.max_epochs=2", "trainer=cpu", "logger=none")
 
 
@@ -102,15 +103,19 @@ def test_a_stack_goes_on_with_the_threads_that_were_measured(
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("line", "given", "kept"),
     [
-        ({}, {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}),
-        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
-        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
-        ({"KMP_BLOCKTIME": "0"}, {"KMP_BLOCKTIME": "0"}),
+        ("hydra.run.dir=one", {}, SHORT),
+        ("-m loss=l1,mse", {}, SHORT),
+        ("study=fair study.losses=[l1,mse]", {}, SHORT),
+        ("hydra.run.dir=one", {"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+        ("-m loss=l1,mse", {"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ("study=fair study.losses=[l1,mse]", {"KMP_BLOCKTIME": "0"}, {"KMP_BLOCKTIME": "0"}),
     ],
 )
-def test_the_command_lets_threads_sleep_unless_the_user_says_otherwise(given: dict, kept: dict, tmp_path: Path) -> None:
+def test_the_command_lets_threads_sleep_unless_the_user_says_otherwise(
+    line: str, given: dict, kept: dict, tmp_path: Path
+) -> None:
     """In a process of its own, at the moment in which torch is imported."""
     code = (
         "import os, sys\n"
@@ -127,16 +132,15 @@ def test_the_command_lets_threads_sleep_unless_the_user_says_otherwise(given: di
         for key, value in os.environ.items()
         if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
     }
-    for line in (["hydra.run.dir=one"], ["-m", "loss=l1,mse"], ["study=fair", "study.losses=[l1,mse]"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *line],
-            env=others | given,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.splitlines()[-1:] == [str(kept)], done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code, *line.split()],
+        env=others | given,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1:] == [str(kept)], done.stderr
 
 
 def test_a_number_that_the_user_gives_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
