@@ -35,10 +35,10 @@ test: .venv/ready
 test-gpu: .venv/ready  ## what only a GPU can show; skipped where there is none
 	$(BIN)/python -m pytest tests/gpu
 
-conformance: .venv/ready  ## each loss beside an implementation that is not losslab's; writes docs/conformance.md
+conformance: .venv/ready  ## each loss beside other implementations, and the table of it: docs/conformance.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[conformance]"
 	$(BIN)/python -m pytest -n 2 tests/conformance/conformance.py
-	PYTHONPATH=tests $(BIN)/python -m conformance.write_page
+	PYTHONPATH=tests $(BIN)/python -m conformance.page
 
 check: .venv/ready
 	$(BIN)/ruff check .

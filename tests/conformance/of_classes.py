@@ -1,412 +1,272 @@
-"""References for losses on classes and on yes or no."""
+"""References for losses that read the softmax of logits: cross-entropy and its kin, and those that resist wrong labels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from mpmath import exp, findroot, log, mpf
+from mpmath import exp, log, mpf
 from torch import Tensor
 
-from conformance.of_values import sgd, sklearn
-from conformance.row import Formula, OnTensors, Row
+from conformance.references import Array, Formula, OnArrays, OnTensors, loaded
+from conformance.row import BOTH, over, rows
 
-CLASS, BINARY = "class_logits", "binary_logit"
-COUNTS = [400.0, 30.0, 20.0, 5.0]
-CLAMP = "the authors hold p at 1e-7 or more, which is left out"
-
-
-def _log_softmax(z: Sequence[mpf]) -> list[mpf]:
-    top = max(z)
-    total = log(sum(exp(each - top) for each in z))
-    return [each - top - total for each in z]
+A = math.log(1e-4)
+OfLabel = Callable[[Sequence[mpf], int], mpf]  # from log p of each class and a label
 
 
-Of_p = Callable[[list[mpf], int], mpf]  # a loss from log p of all classes and the label
+def log_softmax(logits: Sequence[mpf]) -> list[mpf]:
+    """Log p of each class; a single logit z stands for the two logits 0 and z."""
+    logits = [mpf(0), *logits] if len(logits) == 1 else logits
+    total = log(sum(exp(z) for z in logits))
+    return [z - total for z in logits]
 
 
-def _rows(
-    loss: str, source: str, of_p: Of_p, params: dict[str, Any], note: str = "", binary: bool = False
-) -> list[Row]:
-    """A loss on classes, and where it reads a binary logit z the same on the logits (0, z)."""
-    rows = [Row(loss, CLASS, Formula(source, lambda z, y, held: of_p(_log_softmax(z), y)), params, note)]
-    if binary:
-        two = Formula(source, lambda z, y, held: of_p(_log_softmax([mpf(0), z[0]]), int(y)))
-        rows.append(Row(loss, BINARY, two, params, "; ".join(filter(None, [note, "of the logits (0, z)"]))))
-    return rows
+def shares(target: Any, classes: int) -> list[mpf]:
+    """A target as shares of the classes: from a label, or from one number, that of yes."""
+    if isinstance(target, int):
+        return [mpf(target == k) for k in range(classes)]
+    return [1 - target[0], target[0]] if len(target) == 1 else target
 
 
-def _focal(log_p: mpf, gamma: float) -> mpf:
-    return -((1 - exp(log_p)) ** gamma) * log_p
+def of_label(source: str, loss: OfLabel) -> Formula:
+    """A formula for a label; under soft targets it is the mean over the labels, which is losslab's convention."""
+
+    def mixed(p: Any, t: Any, held: Any) -> mpf:
+        log_p = log_softmax(p)
+        return sum(share * loss(log_p, k) for k, share in enumerate(shares(t, len(log_p))) if share)
+
+    return Formula(source, mixed)
 
 
-def _normalized(log_p: list[mpf], y: int, gamma: float = 0.0) -> mpf:
-    each = [_focal(one, gamma) if gamma else -one for one in log_p]
-    return each[y] / sum(each)
+def each_row(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function that only gives a mean or a sum, called for one sample at a time."""
+    return lambda pred, target: torch.stack([function(pred[i : i + 1], target[i : i + 1]) for i in range(len(pred))])
 
 
-def _rest(log_p: list[mpf], y: int) -> mpf:
-    return 1 - exp(log_p[y])
+def _multinomial() -> OnArrays:
+    def loss() -> Any:
+        return loaded("sklearn._loss.loss").HalfMultinomialLoss(n_classes=4)
+
+    return OnArrays(
+        "scikit-learn",
+        lambda p, t: loss().loss(t.astype(float), np.ascontiguousarray(p)),
+        lambda p, t: loss().gradient(t.astype(float), np.ascontiguousarray(p)),
+        each=False,
+    )
 
 
-FORMULAS = [
-    *(
-        row
-        for epsilon in (-1.0, 2.0)
-        for row in _rows(
-            "poly1",
-            "Leng et al. (2022)",
-            lambda lp, y, e=epsilon: -lp[y] + e * _rest(lp, y),
-            {"epsilon": epsilon},
-            binary=True,
-        )
-    ),
-    *(
-        row
-        for order in (1, 2, 6)
-        for row in _rows(
-            "taylor_ce",
-            "Feng et al. (2020)",
-            lambda lp, y, n=order: sum(_rest(lp, y) ** i / i for i in range(1, n + 1)),
-            {"order": order},
-            binary=True,
-        )
-    ),
-    *_rows(
-        "brier",
-        "Brier (1950)",
-        lambda lp, y: sum((exp(one) - (k == y)) ** 2 for k, one in enumerate(lp)),
-        {},
-        binary=True,
-    ),
-    *_rows("mae", "Ghosh et al. (2017)", lambda lp, y: 2 * _rest(lp, y), {}, "twice what some code has", binary=True),
-    *_rows("reverse_ce", "Wang et al. (2019)", lambda lp, y: 4 * _rest(lp, y), {"log_zero": -4.0}, CLAMP, binary=True),
-    *_rows(
-        "symmetric_ce",
-        "Wang et al. (2019)",
-        lambda lp, y: -mpf(0.1) * lp[y] + 4 * _rest(lp, y),
-        {"alpha": 0.1, "beta": 1.0, "log_zero": -4.0},
-        CLAMP,
-        binary=True,
-    ),
-    *(
-        row
-        for q in (0.1, 0.7, 1.0)
-        for row in _rows(
-            "generalized_ce",
-            "Zhang and Sabuncu (2018)",
-            lambda lp, y, q=q: (1 - exp(q * lp[y])) / q,
-            {"q": q},
-            CLAMP,
-            binary=True,
-        )
-    ),
-    *(
-        row
-        for gamma in (0.5, 2.0)
-        for row in _rows(
-            "focal", "Lin et al. (2017)", lambda lp, y, g=gamma: _focal(lp[y], g), {"gamma": gamma}, binary=True
-        )
-    ),
-    *_rows("normalized_ce", "Ma et al. (2020)", _normalized, {}),
-    *_rows(
-        "normalized_focal",
-        "Ma et al. (2020)",
-        partial(_normalized, gamma=0.5),
-        {"gamma": 0.5},
-        "the authors hold (1 - p)^gamma fixed in the gradient",
-    ),
-    *_rows(
-        "nce_rce",
-        "Ma et al. (2020)",
-        lambda lp, y: 2 * _normalized(lp, y) + 3 * 4 * _rest(lp, y),
-        {"alpha": 2.0, "beta": 3.0, "log_zero": -4.0},
-        CLAMP,
-    ),
-    *_rows(
-        "nce_mae",
-        "Ma et al. (2020)",
-        lambda lp, y: 2 * _normalized(lp, y) + 2 * 3 * _rest(lp, y),
-        {"alpha": 2.0, "beta": 3.0},
-        "with the whole absolute error, of which the authors' code takes half",
-    ),
-    *_rows(
-        "bootstrapped_soft",
-        "Reed et al. (2015)",
-        lambda lp, y: -mpf(0.7) * lp[y] - (1 - mpf(0.7)) * sum(exp(one) * one for one in lp),
-        {"beta": 0.7},
-    ),
-    *_rows(
-        "bootstrapped_hard",
-        "Reed et al. (2015)",
-        lambda lp, y: -mpf(0.7) * lp[y] - (1 - mpf(0.7)) * max(lp),
-        {"beta": 0.7},
-    ),
-]
+def _timm(name: str, **settings: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    return each_row(lambda p, t: getattr(loaded("timm.loss"), name)(**settings)(p, t))
 
 
-def _square(weight: float, height: float) -> Formula:
-    def loss(z: Sequence[mpf], y: int, held: Any) -> mpf:
-        return (weight * (z[y] - height) ** 2 + sum(one**2 for k, one in enumerate(z) if k != y)) / len(z)
-
-    return Formula("Hui and Belkin (2021)", loss)
+def _timm_smoothed(label_smoothing: float) -> OnTensors:
+    return OnTensors("timm", _timm("LabelSmoothingCrossEntropy", smoothing=label_smoothing))
 
 
-def _hinge(margin: float) -> Formula:
-    def loss(z: Sequence[mpf], y: int, held: Any) -> mpf:
-        return max(mpf(0), margin + max(one for k, one in enumerate(z) if k != y) - z[y])
-
-    return Formula("Crammer and Singer (2001)", loss)
+def _single(gamma_pos: float, gamma_neg: float, smoothing: float) -> OnTensors:
+    made = _timm("AsymmetricLossSingleLabel", gamma_pos=gamma_pos, gamma_neg=gamma_neg, eps=smoothing)
+    return OnTensors("timm", made)
 
 
-def _margin(source: str, phi: Callable[[mpf], mpf]) -> Formula:
-    return Formula(source, lambda z, t, held: phi(z[0] if t else -z[0]))
-
-
-def _exponential(limit: float) -> Formula:
-    def phi(m: mpf) -> mpf:
-        return exp(-m) if -m <= limit else exp(mpf(limit)) * (1 - m - limit)
-
-    return _margin("Friedman et al. (2000), with its tangent beyond the limit", phi)
-
-
-def _tempered(t1: float, t2: float, smoothing: float, binary: bool = False) -> Formula:
-    def log_t(x: mpf, t: float) -> mpf:
-        return log(x) if t == 1 else (x ** (1 - mpf(t)) - 1) / (1 - mpf(t))
-
-    def exp_t(u: mpf, t: float) -> mpf:
-        return exp(u) if t == 1 else max(mpf(0), 1 + (1 - mpf(t)) * u) ** (1 / (1 - mpf(t)))
-
-    def loss(z: Sequence[mpf], y: Any, held: Any) -> mpf:
-        z = [mpf(0), z[0]] if binary else z
-        top, count = max(z), len(z)
-        c = findroot(  # between the two ends the sum of p falls from above 1 to below
-            lambda c: sum(exp_t(one - top - c, t2) for one in z) - 1,
-            (mpf(0), -log_t(mpf(1) / count, t2)),
-            solver="anderson",
-            tol=1e-50,
-        )
-        total = mpf(0)
-        for k, one in enumerate(z):
-            p = exp_t(one - top - c, t2)
-            share = (1 - mpf(smoothing) * count / (count - 1)) * (k == int(y)) + mpf(smoothing) / (count - 1)
-            if share:
-                total += share * (log_t(share, t1) - log_t(p, t1))
-            total -= (share ** (2 - mpf(t1)) - p ** (2 - mpf(t1))) / (2 - mpf(t1))
-        return total
-
-    return Formula("Amid et al. (2019)", loss)
-
-
-def _cross_entropy(of_logits: Callable[[Tensor, Tensor], Tensor], weight: list[float] | None = None) -> OnTensors:
-    """torch's cross-entropy of logits that a paper changes."""
+def _torch_ce(class_weights: list[float], label_smoothing: float) -> OnTensors:
+    weight = torch.tensor(class_weights, dtype=torch.float64)
 
     def function(pred: Tensor, target: Tensor) -> Tensor:
-        weights = None if weight is None else torch.tensor(weight, dtype=pred.dtype)
-        return F.cross_entropy(of_logits(pred, target), target, weight=weights, reduction="none")
+        return F.cross_entropy(pred, target, weight=weight, label_smoothing=label_smoothing, reduction="none")
 
     return OnTensors("torch", function)
 
 
-def _effective(beta: float) -> list[float]:
-    """1 / effective number of samples (Cui et al., 2019), with a mean of 1."""
-    weights = [(1 - beta) / (1 - beta**count) for count in COUNTS]
-    return [len(COUNTS) * one / sum(weights) for one in weights]
+def _kornia_focal(gamma: float) -> OnTensors:
+    return OnTensors("kornia", lambda p, t: loaded("kornia.losses").focal_loss(p, t, None, gamma).sum(1))
 
 
-def _prior(tau: float) -> Callable[[Tensor, Tensor], Tensor]:
-    shares = torch.tensor(COUNTS, dtype=torch.float64) / sum(COUNTS)
-    return lambda pred, target: pred + tau * shares.log()
-
-
-def _ldam(most: float, scale: float) -> Callable[[Tensor, Tensor], Tensor]:
-    margins = torch.tensor(COUNTS, dtype=torch.float64) ** -0.25
-    margins = margins * most / margins.max()
-
-    def logits(pred: Tensor, target: Tensor) -> Tensor:
-        return scale * (pred - F.one_hot(target, len(COUNTS)) * margins)
-
-    return logits
-
-
-def _forward(matrix: Tensor) -> OnTensors:
+def _keras_gce(q: float) -> OnTensors:
     return OnTensors(
-        "torch", lambda pred, target: F.nll_loss((pred.softmax(-1) @ matrix).log(), target, reduction="none")
+        "keras", lambda p, t: loaded("keras").losses.categorical_generalized_cross_entropy(t, p.softmax(-1), q)
     )
 
 
-def _kornia_focal(gamma: float) -> OnTensors:
-    def function(pred: Tensor, target: Tensor) -> Tensor:
-        import kornia.losses
+def _brier() -> OnArrays:
+    def loss(pred: Array, target: Array) -> list[float]:
+        p = torch.from_numpy(pred).softmax(-1).numpy()
+        score = loaded("sklearn.metrics").brier_score_loss
+        return [
+            score([label], row[None], labels=[0, 1, 2, 3], scale_by_half=False)
+            for row, label in zip(p, target, strict=True)
+        ]
 
-        return kornia.losses.focal_loss(pred, target, alpha=None, gamma=gamma, reduction="none").sum(1)
-
-    return OnTensors("kornia", function)
-
-
-def _torchvision_focal(gamma: float) -> OnTensors:
-    def function(pred: Tensor, target: Tensor) -> Tensor:
-        from torchvision.ops import sigmoid_focal_loss
-
-        return sigmoid_focal_loss(pred, target, alpha=-1, gamma=gamma, reduction="none")
-
-    return OnTensors("torchvision", function)
+    return OnArrays("scikit-learn", loss, None, each=False)
 
 
-def _timm_single(gamma_pos: float, gamma_neg: float, smoothing: float) -> OnTensors:
-    def function(pred: Tensor, target: Tensor) -> Tensor:
-        from timm.loss import AsymmetricLossSingleLabel
-
-        return AsymmetricLossSingleLabel(gamma_pos, gamma_neg, smoothing, reduction="none")(pred, target)
-
-    return OnTensors("timm", function)
+def _brier_formula(p: Any, t: Any, held: Any) -> mpf:
+    log_p = log_softmax(p)
+    return sum((exp(one) - share) ** 2 for one, share in zip(log_p, shares(t, len(log_p)), strict=True))
 
 
-def _timm_multi(gamma_pos: float, gamma_neg: float, clip: float) -> OnTensors:
-    def function(pred: Tensor, target: Tensor) -> Tensor:
-        from timm.loss import AsymmetricLossMultiLabel
-
-        loss = AsymmetricLossMultiLabel(gamma_neg=gamma_neg, gamma_pos=gamma_pos, clip=clip, reduction="none")
-        return loss(pred[:, None], target[:, None]).flatten()
-
-    return OnTensors("timm", function)
+def _absolute(pred: Tensor, target: Tensor) -> Tensor:
+    return F.l1_loss(pred.softmax(-1), F.one_hot(target, 4).double(), reduction="none").sum(-1)
 
 
-MATRIX = torch.tensor(
-    [[0.7, 0.1, 0.1, 0.1], [0.2, 0.6, 0.1, 0.1], [0.1, 0.1, 0.5, 0.3], [0.25] * 4], dtype=torch.float64
-)
-EVEN = 0.7333333333333333 * torch.eye(4, dtype=torch.float64) + 0.2 / 3
-MARGINS = "labels are -1 and 1 there"
+def _double_softmax(log_p: Sequence[mpf], y: int) -> mpf:
+    return -log_softmax([exp(one) for one in log_p])[y]
+
+
+def _taylor(order: int) -> OfLabel:
+    return lambda log_p, y: sum((1 - exp(log_p[y])) ** i / mpf(i) for i in range(1, order + 1))
+
+
+def _reverse(log_zero: float) -> OfLabel:
+    """-sum_k p_k log t_k, with log 0 = log_zero and log 1 = 0."""
+    return lambda log_p, y: -sum(exp(one) * (0 if k == y else mpf(log_zero)) for k, one in enumerate(log_p))
+
+
+def _share(log_p: Sequence[mpf], y: int) -> mpf:
+    return log_p[y] / sum(log_p)
+
+
+def _focal_share(gamma: float) -> OfLabel:
+    def loss(log_p: Sequence[mpf], y: int) -> mpf:
+        each = [-((1 - exp(one)) ** mpf(gamma)) * one for one in log_p]
+        return each[y] / sum(each)
+
+    return loss
+
+
+def _distance(log_p: Sequence[mpf], y: int) -> mpf:
+    return sum(abs(exp(one) - (k == y)) for k, one in enumerate(log_p))
+
+
+def _plus(a: float, first: OfLabel, b: float, second: OfLabel) -> OfLabel:
+    return lambda log_p, y: mpf(a) * first(log_p, y) + mpf(b) * second(log_p, y)
+
+
+def _poly(epsilon: float) -> Formula:
+    return of_label("Leng et al. (2022), Poly-1", _plus(1, _surprise, epsilon, _taylor(1)))
+
+
+def _surprise(log_p: Sequence[mpf], y: int) -> mpf:
+    return -log_p[y]
+
+
+def _l_q(q: float) -> Formula:
+    return of_label("Zhang and Sabuncu (2018), L_q", lambda log_p, y: (1 - exp(mpf(q) * log_p[y])) / mpf(q))
+
+
+def _focal(gamma: float) -> Formula:
+    return of_label("Lin et al. (2017)", lambda log_p, y: -((1 - exp(log_p[y])) ** mpf(gamma)) * log_p[y])
+
+
+def _symmetric(alpha: float, beta: float, log_zero: float) -> Formula:
+    loss = _plus(alpha, _surprise, beta, _reverse(log_zero))
+    return of_label("Wang et al. (2019), symmetric cross-entropy", loss)
+
+
+def _active_reverse(alpha: float, beta: float, log_zero: float) -> Formula:
+    return of_label("Ma et al. (2020), NCE + RCE", _plus(alpha, _share, beta, _reverse(log_zero)))
+
+
+def _active_mae(alpha: float, beta: float) -> Formula:
+    return of_label("Ma et al. (2020), NCE + MAE", _plus(alpha, _share, beta, _distance))
+
+
+CLAMP = "the authors' code holds p at 1e-7 or more, the formula does not"
+LOGITS = ("class_logits", "binary_logit")  # a binary logit z counts as the logits 0 and z
+WEIGHTS = [0.5, 2.0, 1.0, 4.0]
+
 ROWS = [
-    Row("cross_entropy", CLASS, sklearn("HalfMultinomialLoss", n_classes=4)),
-    Row("double_softmax", CLASS, _cross_entropy(lambda pred, target: pred.softmax(-1)), note="of the probabilities"),
-    Row("bce_with_logits", BINARY, sklearn("HalfBinomialLoss")),
-    Row("bce", "binary_prob", Formula("the Bernoulli distribution", lambda p, t, held: -log(p[0] if t else 1 - p[0]))),
-    Row(
-        "soft_margin",
-        BINARY,
-        OnTensors("torch", lambda p, t: F.soft_margin_loss(p, 2 * t - 1, reduction="none")),
-        note=MARGINS,
-        far=False,
+    *rows("cross_entropy", LOGITS[0], _multinomial),
+    *rows("cross_entropy", LOGITS[0], _timm_smoothed, over("label_smoothing", 0.1), note="LabelSmoothingCrossEntropy"),
+    *rows(
+        "cross_entropy",
+        LOGITS[0],
+        lambda: OnTensors("timm", _timm("SoftTargetCrossEntropy")),
+        soft=(True,),
+        note="SoftTargetCrossEntropy",
     ),
-    Row("soft_margin", BINARY, sklearn("HalfBinomialLoss")),
-    *(Row("focal", CLASS, _kornia_focal(gamma), {"gamma": gamma}) for gamma in (0.5, 2.0)),
-    *(Row("focal", BINARY, _torchvision_focal(gamma), {"gamma": gamma}, far=gamma > 1) for gamma in (0.5, 2.0)),
-    *(
-        Row(
-            "asymmetric_single_label",
-            CLASS,
-            _timm_single(*settings),
-            dict(zip(("gamma_pos", "gamma_neg", "smoothing"), settings, strict=True)),
-        )
-        for settings in ((0.0, 4.0, 0.1), (1.0, 2.0, 0.3))
+    *rows(
+        "cross_entropy",
+        LOGITS[0],
+        _torch_ce,
+        over("class_weights label_smoothing", (WEIGHTS, 0.0), (WEIGHTS, 0.2)),
+        BOTH,
     ),
-    *(
-        Row(
-            "asymmetric",
-            BINARY,
-            _timm_multi(*settings),
-            dict(zip(("gamma_pos", "gamma_neg", "clip"), settings, strict=True)),
-            "timm computes in 32 bits and holds p at 1e-8 or more",
-            tolerance=2e-5,
-            far=False,
-        )
-        for settings in ((1.0, 4.0, 0.05), (2.0, 2.0, 0.2))
+    *rows(
+        "double_softmax", LOGITS[0], lambda: of_label("Bridle (1990), the softmax, twice", _double_softmax), soft=BOTH
     ),
-    *FORMULAS,
-    *(Row("square", CLASS, _square(*s), {"weight": s[0], "height": s[1]}) for s in ((1.0, 1.0), (15.0, 30.0))),
-    *(Row("hinge", CLASS, _hinge(margin), {"margin": margin}) for margin in (0.5, 1.0)),
-    *(Row("hinge", BINARY, sgd("Hinge", margin, signed=True), {"margin": margin}, MARGINS) for margin in (0.5, 1.0)),
-    *(
-        Row(
-            "multi_margin",
-            CLASS,
-            OnTensors(
-                "torch", lambda p, t, m=margin, n=power: F.multi_margin_loss(p, t, p=n, margin=m, reduction="none")
-            ),
-            {"margin": margin, "power": power},
-        )
-        for margin in (0.5, 1.0)
-        for power in (1, 2)
+    *rows("poly1", LOGITS, _poly, over("epsilon", 1.0, -1.0, 2.5), BOTH),
+    *rows(
+        "taylor_ce", LOGITS, lambda order: of_label("Feng et al. (2020)", _taylor(order)), over("order", 1, 2, 6), BOTH
     ),
-    *(Row("squared_hinge", BINARY, sgd("SquaredHinge", m, signed=True), {"margin": m}, MARGINS) for m in (0.5, 1.0)),
-    Row("modified_huber", BINARY, sgd("ModifiedHuber", signed=True), note=MARGINS),
-    Row("exponential", BINARY, _exponential(5.0), {"limit": 5.0}),
-    Row("exponential", BINARY, sklearn("ExponentialLoss"), {"limit": 30.0}, far=False),
-    *(
-        Row(
-            "ramp",
-            BINARY,
-            _margin("Collobert et al. (2006)", lambda m, c=ceiling: min(max(mpf(0), 1 - m), mpf(c))),
-            {"ceiling": ceiling},
-        )
-        for ceiling in (1.0, 2.0)
+    *rows("brier", LOGITS[0], _brier, note="scale_by_half=False"),
+    *rows("brier", LOGITS, lambda: Formula("Brier (1950)", _brier_formula), soft=BOTH, note="soft targets do not mix"),
+    *rows(
+        "mae", LOGITS[0], lambda: OnTensors("torch", _absolute), note="l1_loss of softmax and one-hot label, added up"
     ),
-    Row("sigmoid", BINARY, _margin("Ghosh et al. (2015)", lambda m: 1 / (1 + exp(m)))),
-    Row(
-        "savage",
-        BINARY,
-        _margin("Masnadi-Shirazi and Vasconcelos (2008)", lambda m: 1 / (1 + exp(m)) ** 2),
-        note="of z, not of 2 z",
+    *rows(
+        "mae",
+        LOGITS,
+        lambda: of_label("Ghosh et al. (2017)", _distance),
+        soft=BOTH,
+        note="the sum over the classes, which is 2 (1 - p); some code has 1 - p",
     ),
-    Row("unhinged", BINARY, _margin("van Rooyen et al. (2015)", lambda m: 1 - m)),
-    *(
-        Row(
-            "class_balanced",
-            CLASS,
-            _cross_entropy(lambda pred, target: pred, _effective(beta)),
-            {"counts": COUNTS, "beta": beta},
-            "weights with a mean of 1",
-        )
-        for beta in (0.9, 0.999)
+    *rows(
+        "reverse_ce",
+        LOGITS,
+        lambda log_zero: of_label("Wang et al. (2019), reverse cross-entropy", _reverse(log_zero)),
+        over("log_zero", A, -4.0),
+        BOTH,
+        note=CLAMP,
     ),
-    *(
-        Row(
-            "logit_adjusted",
-            CLASS,
-            _cross_entropy(_prior(tau)),
-            {"counts": COUNTS, "tau": tau},
-            "logits as Menon et al. (2021) change them",
-        )
-        for tau in (0.5, 1.0)
+    *rows(
+        "symmetric_ce", LOGITS, _symmetric, over("alpha beta log_zero", (0.1, 1.0, A), (6.0, 0.1, A)), BOTH, note=CLAMP
     ),
-    *(
-        Row(
-            "ldam",
-            CLASS,
-            _cross_entropy(_ldam(*s)),
-            {"counts": COUNTS, "max_margin": s[0], "scale": s[1]},
-            "logits as Cao et al. (2019) change them",
-        )
-        for s in ((0.5, 1.0), (0.5, 30.0))
+    *rows(
+        "generalized_ce",
+        LOGITS[0],
+        _keras_gce,
+        over("q", 0.5, 0.7),
+        note="logits up to 50: beyond 700 p is 0 in theirs; keras holds q in 32 bits",
+        reach=60.0,
+        tolerance=1e-7,
     ),
-    Row(
-        "forward_corrected",
-        CLASS,
-        _forward(EVEN),
-        {"transition": [0.2]},
-        "torch's nll_loss of T'p (Patrini et al., 2017)",
+    *rows("generalized_ce", LOGITS, _l_q, over("q", 0.7, 1.0, 1e-3), BOTH, note=CLAMP),
+    *rows("normalized_ce", LOGITS[0], lambda: of_label("Ma et al. (2020), NCE", _share), soft=BOTH),
+    *rows(
+        "normalized_focal",
+        LOGITS[0],
+        lambda gamma: of_label("Ma et al. (2020), NFL", _focal_share(gamma)),
+        over("gamma", 0.5, 2.0),
+        BOTH,
+        note="the whole gradient; the authors' code holds (1 - p)^gamma fixed",
     ),
-    Row(
-        "forward_corrected",
-        CLASS,
-        _forward(MATRIX),
-        {"transition": MATRIX.flatten().tolist()},
-        "torch's nll_loss of T'p (Patrini et al., 2017)",
+    *rows(
+        "nce_rce",
+        LOGITS[0],
+        _active_reverse,
+        over("alpha beta log_zero", (1.0, 1.0, A), (1.0, 10.0, A)),
+        BOTH,
+        note=CLAMP,
     ),
-    *(
-        Row(
-            "bi_tempered",
-            space,
-            _tempered(*s, binary=space == BINARY),
-            dict(zip(("t1", "t2", "smoothing"), s, strict=True)) | {"iterations": 20},
-            tolerance=1e-9,
-            far=s[1] == 1.0,
-        )
-        for space in (CLASS, BINARY)
-        for s in ((0.8, 1.2, 0.0), (0.5, 1.5, 0.1), (0.2, 4.0, 0.0), (0.5, 1.0, 0.1))
+    *rows(
+        "nce_mae",
+        LOGITS[0],
+        _active_mae,
+        over("alpha beta", (1.0, 1.0), (1.0, 10.0)),
+        BOTH,
+        note="mae is 2 (1 - p); the authors' code has 1 - p, so its beta is twice this one",
+    ),
+    *rows("focal", LOGITS[0], _kornia_focal, over("gamma", 0.0, 2.0), note="alpha=None, added up over the classes"),
+    *rows("focal", LOGITS, _focal, over("gamma", 0.5, 2.0, 5.0), BOTH),
+    *rows(
+        "asymmetric_single_label",
+        LOGITS[0],
+        _single,
+        over("gamma_pos gamma_neg smoothing", (0.0, 4.0, 0.1), (1.0, 4.0, 0.1), (2.0, 2.0, 0.0)),
     ),
 ]

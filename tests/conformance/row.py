@@ -1,140 +1,128 @@
-"""What a loss is held to: one row of the table, with its reference, and how large the differences are.
-
-A reference is made without losslab: a function of a library on tensors, which torch differentiates; functions of a library on
-arrays, with its own derivative; or the formula of a paper in 60 digits, which is differentiated by central differences.
-"""
+"""A row of the table: a loss with hyperparameters, a reference that losslab has no part in, and how far the two are apart."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
-import mpmath
-import numpy as np
 import torch
-from mpmath import mp, mpf
 from torch import Tensor
 
+from conformance.inputs import Inputs, given
+from conformance.references import Formula, OnArrays, OnTensors, differentiated
 from losslab import losses
 
-Number = mpf
-Pair = tuple[Tensor, Tensor]  # losses [N] and their gradient by pred
-DIGITS, STEP = 60, mpf(10) ** -22
+Reference = OnTensors | OnArrays | Formula
 
 
-@dataclass(frozen=True)
-class OnTensors:
-    """A function of pred and target that gives losses [N]."""
+class Apart(NamedTuple):
+    """The largest difference of a value and of a gradient; NaN for a gradient that the reference does not give."""
 
-    package: str
-    function: Callable[[Tensor, Tensor], Tensor]
-
-    def __call__(self, pred: Tensor, target: Tensor) -> Pair:
-        """Losses and gradient."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what third parties say while they are imported
-            return differentiated(self.function, pred, target)
-
-    def __str__(self) -> str:
-        return f"{self.package} {version(self.package)}"
+    value: float
+    gradient: float
 
 
-@dataclass(frozen=True)
-class OnArrays:
-    """Two functions of pred and target, float64 [N]: losses and derivatives."""
-
-    package: str
-    loss: Callable[[Any, Any], Any]
-    slope: Callable[[Any, Any], Any]
-
-    def __call__(self, pred: Tensor, target: Tensor) -> Pair:
-        """Losses and gradient."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            given = pred.numpy().reshape(len(pred), -1), target.double().numpy().reshape(len(target), -1)
-            given = tuple(part[:, 0] if part.shape[1] == 1 else part for part in given)
-            found = [np.asarray(part(*given), dtype=np.float64) for part in (self.loss, self.slope)]
-        return torch.from_numpy(found[0]).reshape(len(pred)), torch.from_numpy(found[1]).reshape(pred.shape)
-
-    def __str__(self) -> str:
-        return f"{self.package} {version(self.package)}"
-
-
-@dataclass(frozen=True)
-class Formula:
-    """A formula for one sample: of its prediction, its target, and its prediction once more, where the gradient holds it fixed."""
-
-    source: str
-    function: Callable[[Sequence[Number], Any, Sequence[Number]], Number]
-
-    def __call__(self, pred: Tensor, target: Tensor) -> Pair:
-        """Losses and gradient, computed in 60 digits and rounded at the end."""
-        values, slopes = [], []
-        with mp.workdps(DIGITS):
-            for row, label in zip(pred.reshape(len(pred), -1).tolist(), target.tolist(), strict=True):
-                wanted = label[0] if isinstance(label, list) and len(label) == 1 else label
-                at = [mpf(number) for number in row]
-                values.append(float(self.function(at, wanted, at)))
-                slopes.append([float(self._slope(at, wanted, place)) for place in range(len(at))])
-        return torch.tensor(values, dtype=torch.float64), torch.tensor(slopes, dtype=torch.float64).reshape(pred.shape)
-
-    def _slope(self, at: Sequence[Number], wanted: Any, place: int) -> Number:
-        step = STEP * max(1, abs(at[place]))
-        sides = []
-        for sign in (1, -1):
-            moved = [number + sign * step * (place == other) for other, number in enumerate(at)]
-            sides.append(self.function(moved, wanted, at))
-        return (sides[0] - sides[1]) / (2 * step)
-
-    def __str__(self) -> str:
-        return f"formula of {self.source}, in {DIGITS} digits (mpmath {mpmath.__version__})"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a row is itself, whatever it holds
 class Row:
-    """A loss with hyperparameters in a space, and the reference that it must equal.
+    """A loss that must equal a reference.
 
-    note: what differs by convention and is accounted for in the reference.
-    tolerance: of the differences, which are relative where the reference is above 1 and absolute below.
-    unit: what boxes are multiplied by; with large boxes an epsilon of a library does not show.
-    far: whether extreme inputs are tried beside random ones.
+    space: the space that the loss reads; with `soft` its targets are shares, and not labels.
+    note: what differs by convention, and how the reference accounts for it.
+    state: numbers that the loss keeps, where they are not the first ones.
+    floor: differences are relative down to this value, and below it they are shares of it.
+    kinked: the gradient has a jump at the edges among the inputs, so only values are compared there.
+    unit: what boxes are multiplied by; with large boxes the epsilon of a library does not show.
+    reach: inputs beyond it are left out, as the reference overflows or rounds there.
     """
 
     loss: str
     space: str
-    reference: OnTensors | OnArrays | Formula
+    reference: Reference
     params: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    state: Mapping[str, float] = field(default_factory=dict)
     tolerance: float = 1e-11
+    floor: float = 1.0
+    kinked: bool = False
+    soft: bool = False
     unit: float = 1.0
-    far: bool = True
+    reach: float = float("inf")
 
     def __str__(self) -> str:
-        return f"{self.loss}-{self.space}-{self.settings() or 'default'}-{str(self.reference).split(' ')[0]}"
+        return f"{self.loss}-{self.reads()}-{self.settings() or 'default'}-{self.reference.name()}"
+
+    def reads(self) -> str:
+        """The space in words."""
+        return f"{self.space}, soft targets" if self.soft else self.space
 
     def settings(self) -> str:
-        """The hyperparameters as words."""
-        return " ".join(f"{key}={value}" for key, value in self.params.items())
+        """The hyperparameters in words."""
+        return ", ".join(f"{key} {_short(value)}" for key, value in {**self.params, **self.state}.items())
 
-    def differences(self, pred: Tensor, target: Tensor) -> tuple[float, float]:
-        """The largest difference of a loss and of a gradient."""
+    def has_gradient(self) -> bool:
+        """Whether the reference gives one."""
+        return not isinstance(self.reference, OnArrays) or self.reference.slope is not None
+
+    def inputs(self) -> Inputs:
+        """What both are given."""
+        return given(self.space, self.soft, self.unit, self.reach)
+
+    def found(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """What losslab makes of the inputs: losses and gradient."""
         loss = losses.get(self.loss, space=self.space, **self.params)
-        ours = differentiated(loss.per_sample, pred, target)
-        return tuple(_apart(one, other) for one, other in zip(ours, self.reference(pred, target), strict=True))
+        kept = dict([*loss.named_parameters(), *loss.named_buffers()])
+        with torch.no_grad():
+            for key, number in self.state.items():
+                kept[key].fill_(number)
+        return differentiated(loss.per_sample, inputs.pred, inputs.target)
+
+    def apart(self) -> Apart:
+        """How far the loss is from its reference."""
+        inputs = self.inputs()
+        value, slope = self.found(inputs)
+        right_value, right_slope = self.reference(inputs.pred, inputs.target)
+        if right_slope is None:
+            return Apart(self._largest(value, right_value), float("nan"))
+        smooth = ~inputs.edge if self.kinked else torch.ones_like(inputs.edge)
+        return Apart(self._largest(value, right_value), self._largest(slope[smooth], right_slope[smooth]))
+
+    def _largest(self, ours: Tensor, theirs: Tensor) -> float:
+        """Of a gradient, whose parts belong to one sample, each difference is relative to the largest part."""
+        assert ours.shape == theirs.shape, f"losslab gives {list(ours.shape)}, the reference {list(theirs.shape)}"
+        assert torch.isfinite(theirs).all(), "the reference has no finite value here"
+        size = theirs.abs().reshape(len(theirs), -1).amax(1).clamp(min=self.floor)
+        shares = (ours - theirs).abs().reshape(len(theirs), -1) / size[:, None]
+        return float(shares.nan_to_num(nan=float("inf")).max())
 
 
-def differentiated(function: Callable[[Tensor, Tensor], Tensor], pred: Tensor, target: Tensor) -> Pair:
-    """Losses [N] of a function on tensors, and the gradient of their sum."""
-    pred = pred.clone().requires_grad_()
-    values = function(pred, target)
-    (slope,) = torch.autograd.grad(values.sum(), pred)
-    return values.detach().double(), slope.double()
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_short, value))}]" if len(value) < 5 else f"of {len(value)} numbers"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _apart(ours: Tensor, theirs: Tensor) -> float:
-    assert ours.shape == theirs.shape, f"{ours.shape} against {theirs.shape}"
-    assert torch.isfinite(theirs).all(), "the reference has no finite value here"
-    return float(((ours - theirs).abs() / theirs.abs().clamp(min=1)).nan_to_num(nan=float("inf")).max())
+LABELS, BOTH = (False,), (False, True)  # for `rows`: targets that are labels; and soft ones as well
+
+
+def rows(
+    loss: str,
+    spaces: str | Iterable[str],
+    make: Callable[..., Reference],
+    settings: Iterable[Mapping[str, Any]] = ({},),
+    soft: Iterable[bool] = LABELS,
+    **more: Any,
+) -> list[Row]:
+    """A row for each space, for each setting, and for labels and soft targets; `make` gives the reference of a setting."""
+    return [
+        Row(loss, space, make(**setting), setting, soft=one, **more)
+        for space in ([spaces] if isinstance(spaces, str) else spaces)
+        for setting in settings
+        for one in soft
+    ]
+
+
+def over(names: str, *values: Any) -> list[dict[str, Any]]:
+    """Settings: `over("a b", (1, 2), (3, 4))` is [{"a": 1, "b": 2}, {"a": 3, "b": 4}]."""
+    keys = names.split()
+    return [dict(zip(keys, value if len(keys) > 1 else (value,), strict=True)) for value in values]

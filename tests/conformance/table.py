@@ -1,6 +1,18 @@
 """All rows."""
 
-from conformance import of_boxes, of_classes, of_values
-from conformance.row import Row as Row
+from itertools import chain
 
-ROWS = [*of_values.ROWS, *of_classes.ROWS, *of_boxes.ROWS]
+from conformance import (
+    of_boxes,
+    of_classes,
+    of_likelihoods,
+    of_logits,
+    of_margins,
+    of_rates,
+    of_robust,
+    of_values,
+)
+from conformance.row import Row
+
+_FILES = (of_values, of_robust, of_likelihoods, of_classes, of_logits, of_margins, of_rates, of_boxes)
+ROWS: list[Row] = list(chain.from_iterable(file.ROWS for file in _FILES))
