@@ -13,7 +13,7 @@ from torch import Tensor, tensor
 from examples import made, sample
 from losslab import BadRequest, cli, compose, config, losses, read_records
 from losslab.config import BY_CLASS, YES_OR_NO
-from losslab.losses import lookup
+from losslab.losses import lookup, spaces
 from losslab.losses.base import STATES
 from losslab.run import prepare
 
@@ -391,3 +391,11 @@ def test_the_example_of_get_gives_what_it_says() -> None:
     found = doctest.testmod(lookup, optionflags=doctest.ELLIPSIS)
     assert found.attempted > 0
     assert found.failed == 0
+
+
+def test_the_page_of_shapes_has_the_table_of_the_module() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "shapes.md").read_text()
+    tables = [[line for line in text.splitlines() if line.startswith("|")] for text in (page, spaces.__doc__ or "")]
+    assert tables[0] == tables[1]
+    listed = {name for line in tables[0][2:] for name in line.split("|")[1].replace(" ", "").split(",")}
+    assert listed == {space for name in losses.names() for space in config.card("loss", name).about.get("reads", [])}
