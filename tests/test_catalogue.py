@@ -136,6 +136,7 @@ def test_a_docstring_is_taken_apart_without_losing_a_word() -> None:
         assert kept.split() == docstring.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["huber", "giou", "detr"])
 def test_a_card_says_all_and_its_figure_is_there(said: Said, tmp_path: Path, name: str) -> None:
     status, out, err = said("show", name)
@@ -234,6 +235,7 @@ def test_a_target_that_makes_no_difference_is_drawn_once() -> None:
     assert not curves("bce_with_logits", 0, role="path")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_neighbours_settings_and_terms_stand_beside_a_loss(name: str) -> None:
     others = {curve.label for panel in portrait(name).panels for curve in panel.curves if curve.role == "other"}
@@ -250,6 +252,7 @@ def test_the_settings_lie_about_the_one_that_is_given() -> None:
     assert [curve.label for curve in curves("huber", 0, role="setting", delta=6.0)] == ["delta=2", "delta=18"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_loss_has_a_portrait_of_finite_numbers(name: str) -> None:
     for panel in portrait(name).panels:
@@ -312,6 +315,7 @@ def test_the_page_has_each_loss_its_pictures_and_its_speed(made: str) -> None:
         assert text in made
 
 
+@pytest.mark.slow
 def test_the_page_asks_nothing_of_a_network(made: str) -> None:
     assert "http" not in made
     assert "@import" not in made

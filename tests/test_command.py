@@ -332,6 +332,7 @@ def test_a_sweep_over_all_losses_runs_those_that_fit(typed, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_share_a_folder(typed, tmp_path: Path) -> None:
     status, _, err = typed("-m seed=0,1 data.rows=300 hydra.sweep.subdir=same hydra.sweep.dir=all logger=none")
     assert status == 2
@@ -343,6 +344,7 @@ def test_two_runs_do_not_share_a_folder(typed, tmp_path: Path) -> None:
     assert out.splitlines()[1] == "1 runs: 1 done."
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_refused_late_removes_nothing(typed, tmp_path: Path) -> None:
     """Each value is checked beside the first of the others; that the second of both do not go together shows in the jobs alone."""
     small = "trainer.max_epochs=1 logger=none hydra.sweep.dir=all"
@@ -370,6 +372,7 @@ def test_who_stops_a_run_that_begins_anew_is_told_how_it_goes_on(
     )
 
 
+@pytest.mark.slow
 def test_another_launcher_gives_the_same_records(typed, tmp_path: Path) -> None:
     line = "-m loss=mse,l1 seed=0,1 data.rows=300 trainer.max_epochs=2 logger=none trainer=cpu"
     for launcher in ("fused", "basic"):

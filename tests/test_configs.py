@@ -52,6 +52,7 @@ def test_every_combination_is_taken_or_refused_as_one_that_does_not_fit(share: i
                     config.check(request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [20, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_file_of_every_group_composes_with_a_task_that_takes_it(share: int) -> None:
     """As Hydra composes it; what the test above puts together are the same values."""
@@ -114,6 +115,7 @@ def test_defaults_of_each_task_fit_it() -> None:
         config.check_fit(compose(f"task={task}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", config.names("experiment"))
 def test_every_recipe_composes_and_has_its_folder(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -109,6 +109,7 @@ def test_every_card_has_its_function_and_its_arguments() -> None:
         assert name == "none" or card.values["splits"] == ["train"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_it_is_pure_and_says_which_rows_it_changed(name: str, task: str) -> None:
     inputs, targets = clean(task)

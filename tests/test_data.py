@@ -174,6 +174,7 @@ def spoilt(name: str, part: str, value: float, monkeypatch: pytest.MonkeyPatch) 
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", installed())
 def test_a_number_that_is_none_is_named_before_training(

@@ -88,6 +88,7 @@ def made(name: str, key: str, value: float) -> Loss:
     return loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [1e-50, -1e39, 1e300])
 def test_what_32_bits_cannot_compute_with_is_refused_alone_in_a_sweep_and_in_the_library(value: float) -> None:
     for asked in (

@@ -187,6 +187,7 @@ def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
     assert difference(requests(task, names=stackable(task))) <= 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "model", "optimizer"), [one if quick(one) else pytest.param(*one, marks=pytest.mark.slow) for one in CASES]
 )

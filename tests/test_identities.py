@@ -58,6 +58,7 @@ def converted(space: str, to: str, pred: Tensor, target: Tensor) -> tuple[Tensor
     return pred.sigmoid(), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_what_a_card_states_holds(name: str, number: int) -> None:
     identity, draw, tried = identities.of(name)[number], random.Random(number), 0
@@ -141,6 +142,7 @@ def test_which_losses_are_one(task: str, one: dict, other: dict, factor: float |
     assert found == (factor if factor is None else pytest.approx(factor))
 
 
+@pytest.mark.slow
 def test_reports_say_which_losses_are_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,7 @@ def cut_at(patched: pytest.MonkeyPatch, owner: object, name: str, call: int) -> 
     patched.setattr(owner, name, cut)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epoch", "traced"),
     [(3, True), *(pytest.param(*one, marks=pytest.mark.slow) for one in [(3, False), (8, False), (8, True)])],

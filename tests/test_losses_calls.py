@@ -291,6 +291,7 @@ def test_no_function_takes_an_index_that_names_no_class(name: str, label: int) -
 # ---- in the harness
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -364,6 +365,7 @@ def test_a_wrong_file_of_weights_is_refused(tmp_path: Path, text: str, says: str
         prepare(compose("data.rows=300", f"data.weight={file}"))
 
 
+@pytest.mark.slow
 def test_options_are_taken_on_the_command_line_alone_and_in_a_sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

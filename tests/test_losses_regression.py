@@ -507,17 +507,20 @@ def aim(name: str, data: Tensor = SKEWED, **params: Any) -> float:
     return float(grid[torch.stack([loss(c.expand_as(data), data) for c in grid]).argmin()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.1, 0.25, 0.5, 0.7, 0.95])
 def test_quantile_aims_at_the_quantile(tau: float) -> None:
     inverted = SKEWED.sort().values[math.ceil(tau * len(SKEWED)) - 1]  # the first below which a share tau lies
     assert aim("quantile", tau=tau) == pytest.approx(float(inverted), abs=0.011)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.1, 0.5, 0.7, 0.95])
 def test_expectile_aims_at_the_expectile(tau: float) -> None:
     assert aim("expectile", tau=tau) == pytest.approx(float(stats.expectile(SKEWED.numpy(), tau)), abs=0.011)
 
 
+@pytest.mark.slow
 def test_smooth_quantile_aims_between_the_quantile_and_the_expectile() -> None:
     quantile, expectile = aim("quantile", tau=0.8), aim("expectile", tau=0.8)
     found = [aim("smooth_quantile", tau=0.8, kappa=kappa) for kappa in (0.01, 3.0, 1e3)]
@@ -526,6 +529,7 @@ def test_smooth_quantile_aims_between_the_quantile_and_the_expectile() -> None:
     assert found[2] == pytest.approx(expectile, abs=0.02)
 
 
+@pytest.mark.slow
 def test_what_the_others_aim_at() -> None:
     assert aim("mse") == pytest.approx(SKEWED.mean().item(), abs=0.011)
     assert aim("l1") == pytest.approx(SKEWED.median().item(), abs=0.011)

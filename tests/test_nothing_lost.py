@@ -150,6 +150,7 @@ def test_a_lock_whose_folder_another_process_removes_is_tried_again(
     assert capsys.readouterr().err == "", "it is locked, and not gone without"
 
 
+@pytest.mark.slow
 def test_a_run_of_a_stack_whose_weights_were_cut_off_is_done_again(typed: Typed, tmp_path: Path) -> None:
     line = "-m loss=mse,l1 hydra.sweep.dir=all"
     assert typed(line)[0] == 0
@@ -164,6 +165,7 @@ def test_a_run_of_a_stack_whose_weights_were_cut_off_is_done_again(typed: Typed,
     assert typed(line)[1].count("was over already") == 2
 
 
+@pytest.mark.slow
 def test_runs_that_fail_in_processes_of_another_launcher_are_told(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +185,7 @@ def test_runs_that_fail_in_processes_of_another_launcher_are_told(
     assert typed(line)[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1], ids=["stacks", "alone"])
 def test_an_error_that_cannot_say_what_it_is_stops_no_other_run(
     size: int, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -202,6 +205,7 @@ def test_an_error_that_cannot_say_what_it_is_stops_no_other_run(
     assert "1 failed: the traceback is in " in out
 
 
+@pytest.mark.slow
 def test_what_is_refused_removes_nothing_of_a_run_whose_weights_were_cut_off(typed: Typed, tmp_path: Path) -> None:
     assert typed("-m loss=mse hydra.sweep.dir=all")[0] == 0
     (cut,) = tmp_path.rglob("best.ckpt")
@@ -237,6 +241,7 @@ def test_a_full_or_read_only_folder_is_refused_with_what_would_be_right(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["fused", "basic"])
 def test_an_error_with_half_a_letter_in_it_leaves_a_whole_record(
     launcher: str, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -469,6 +474,7 @@ def test_where_memory_ends_halves_of_a_stack_give_the_same(
         assert one.metrics == pytest.approx(other.metrics, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_last_line_says_where_failures_are_told(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

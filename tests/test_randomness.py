@@ -61,6 +61,7 @@ def stir(seed: int) -> None:
     random.seed(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_one_seed_gives_one_result_whatever_was_drawn_before(model: str, tmp_path: Path) -> None:
     found = []

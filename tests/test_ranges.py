@@ -55,6 +55,7 @@ def test_a_range_that_leads_nowhere_is_refused(written: str) -> None:
         compose(f"optimizer.lr={written}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sweeper", ["losslab", "basic"])
 def test_a_sweep_trains_the_values_that_are_written(sweeper: str, tmp_path: Path) -> None:
     words = f"-m hydra/sweeper={sweeper} corruption.fraction=range(0.1,0.5,0.2) data.rows=30 data.batch_size=4 hydra.sweep.dir={tmp_path}"

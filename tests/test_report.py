@@ -81,6 +81,7 @@ def test_the_command_writes_every_form_of_the_report(tmp_path: Path, capsys: pyt
     assert "test/mae" in " ".join(kept.columns)
 
 
+@pytest.mark.slow
 def test_the_report_of_a_study_is_made_from_its_records_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +128,7 @@ def test_an_empty_folder_is_answered_in_one_sentence(tmp_path: Path, capsys: pyt
     assert "no records below" in err
 
 
+@pytest.mark.slow
 def test_torn_files_are_named_and_the_rest_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(KNOWN, tmp_path / "sweep")
     path = sorted(folder.rglob("record.json"))[0]

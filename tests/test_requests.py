@@ -25,6 +25,7 @@ def faults(words: list[str], folder: Path) -> str:
     return f"{words}: {found}" if found else ""
 
 
+@pytest.mark.slow
 def test_random_command_lines_get_a_run_or_a_sentence(tmp_path: Path) -> None:
     assert not list(filter(None, (faults(words, tmp_path) for words in drawn(lines(), 5, seed=0))))
 

@@ -58,6 +58,7 @@ def test_every_valid_pair_trains(quick: Quick, task: str, loss: str) -> None:
     assert all(value is not None for value in record.metrics.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", config.names("task"))
 def test_the_same_seed_gives_the_same_bits(quick: Quick, task: str) -> None:
     first, second = quick(f"task={task}", into="a"), quick(f"task={task}", into="b")
@@ -143,6 +144,7 @@ def test_checkpoints_hold_the_best_and_the_last_weights(quick: Quick, tmp_path: 
     assert (best["epoch"] + 1, last["epoch"] + 1) == (record.best_epoch, 8)
 
 
+@pytest.mark.slow
 def test_curves_hyperparameters_and_figures_in_tensorboard(quick: Quick, tmp_path: Path) -> None:
     seen = {}
     for task, more in {"regression": ["penalty.l2=0.01"], "multiclass": [], "binary": [], "bbox": []}.items():

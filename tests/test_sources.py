@@ -76,6 +76,7 @@ def test_a_lone_run_of_another_model_is_trained_again(typed: Typed) -> None:
     assert "over already" in typed(line)[1]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_another_model_is_trained_again_as_a_whole(typed: Typed) -> None:
     line = f"-m {OWN} loss=mse,l1 seed=0,1 hydra.sweep.dir=all"
     assert typed(line)[0] == 0
@@ -90,6 +91,7 @@ def test_a_sweep_of_another_model_is_trained_again_as_a_whole(typed: Typed) -> N
     assert (out.count("was over already"), "trained again" in err) == (4, False)
 
 
+@pytest.mark.slow
 def test_a_study_of_another_model_is_trained_again(typed: Typed) -> None:
     line = f"study=fair study.losses=[mse,l1] study.seeds=2 study.rates=[shared] {OWN} hydra.sweep.dir=all"
     assert typed(line)[0] == 0
@@ -100,6 +102,7 @@ def test_a_study_of_another_model_is_trained_again(typed: Typed) -> None:
     assert set(inits("all")).isdisjoint(first)
 
 
+@pytest.mark.slow
 def test_what_a_model_imports_belongs_to_it(typed: Typed) -> None:
     Path("my_package").mkdir()
     for file in ("__init__", "layers", "unused"):

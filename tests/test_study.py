@@ -57,6 +57,7 @@ def bowl(**best: float) -> Callable[[dict[str, Any]], float]:
     return lambda request: 1 + math.log10(request["optimizer"]["lr"] / best[request["loss"]["name"]]) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [

@@ -71,6 +71,7 @@ def test_every_section_has_its_figures(made: tuple[Results, str, str, Path]) -> 
     }
 
 
+@pytest.mark.slow
 def test_markdown_has_its_pictures_and_the_page_none(made: tuple[Results, str, str, Path]) -> None:
     _, text, markdown, folder = made
     named = re.findall(r"!\[[^]]*\]\((figures/[a-z]+\.png)\)", markdown)
@@ -224,6 +225,7 @@ def test_hostile_text_is_only_text(hostile: tuple[Results, Path]) -> None:
     assert html.unescape(rest).count("{{7*7}}") > 20
 
 
+@pytest.mark.slow
 def test_plotly_sees_no_markup_in_names(hostile: tuple[Results, Path]) -> None:
     figures = in_page((hostile[1] / "report.html").read_text(encoding="utf-8"))
     texts = list(strings(figures))

@@ -33,6 +33,7 @@ def eight(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "count"),
     [
@@ -81,6 +82,7 @@ def test_a_run_and_a_sweep_leave_the_threads_as_they_were(eight: None, tmp_path:
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.slow
 def test_a_stack_goes_on_with_the_threads_that_were_measured(
     eight: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_stack_goes_on_with_the_threads_that_were_measured(
     assert [stack["threads"] for stack in plan["stacks"]] == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "given", "kept"),
     [
