@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from losslab import compose, config, threads
 from losslab.jobs import Job
@@ -60,6 +61,19 @@ def test_an_operation_that_cannot_be_counted_is_worth_its_weights(eight: None) -
             return inputs * self.weights.cumsum(0)[-1]
 
     assert threads.worth(Odd(), torch.ones(100, 1)) == 4
+
+
+def test_a_model_that_cannot_be_counted_is_worth_its_weights(eight: None) -> None:
+    class Shy(nn.Linear):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            if is_in_torch_dispatch_mode():
+                raise RuntimeError("cannot be watched")
+            return super().forward(inputs)
+
+    model = Shy(1000, 1000)
+    model(torch.ones(1, 1000))
+    assert threads.worth(model, torch.ones(100, 1000)) == 4
+    assert model.training
 
 
 def test_counting_changes_neither_model_nor_generators(eight: None) -> None:

@@ -158,10 +158,8 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mappin
             open_jobs.append(job)
             old.append(outdated(job.folder, job.request))
             set_cut_aside(job.folder)
-            if (
-                job.request["overwrite"] or old[-1]
-            ):  # all at once: if this is stopped, the command without it knows what is left
-                clear_folder(job.folder)
+            if job.request["overwrite"] or old[-1]:
+                clear_folder(job.folder)  # all at once: if this is stopped, the command without it knows what is left
     tell_outdated(old)
     keep_freed_memory()
     resumption = Resumption(jobs)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from losslab.machine import raise_if_ended
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -56,13 +58,18 @@ def worth(model: nn.Module, batch: Tensor, runs: int = 1) -> int:
     limit = most()
     if chosen_by_user() or limit == 1:
         return limit
-    trains = model.training
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
-        model.eval()(batch)
-    model.train(trains)
-    # an operation that the counter does not know counts as nothing, and yet uses each weight once a sample
+    trains, counted = model.training, 0
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
+            model.eval()(batch)
+        counted = int(counter.get_total_flops())
+    except Exception as error:  # of the counter: what the model itself raises, it has raised before
+        raise_if_ended(error)
+    finally:
+        model.train(trains)
+    # what the counter does not know counts as nothing, and yet uses each weight once a sample
     weights = sum(weight.numel() for weight in model.parameters())
-    operations = runs * max(int(counter.get_total_flops()), 2 * weights * len(batch))
+    operations = runs * max(counted, 2 * weights * len(batch))
     return max(1, min(limit, round(operations / _WORTH_A_THREAD)))
 
 
