@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from scipy.stats import t
 
-from losslab.study.looks import look
+from losslab.report.charts.style import look
 
 HERE = Path(__file__).resolve().parent
 

@@ -29,7 +29,7 @@ from faults.tally import Tally
 from rich.console import Console
 from rich.table import Table
 
-from losslab.record import commit, versions
+from losslab.records.environment import commit, versions
 
 PAGE = Path(__file__).resolve().parent / "faults" / "README.md"
 KEPT = PAGE.with_name("tallies.json")

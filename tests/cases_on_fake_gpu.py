@@ -11,10 +11,12 @@ from torch import Tensor
 
 import fake_gpu
 from examples import made, sample
-from losslab import losses, pace
-from losslab.audit import audit
-from losslab.run import Prepared, prepare, run
-from losslab.sweep import train_all
+from losslab import losses
+from losslab.fused import sizing
+from losslab.sweep.audit import audit
+from losslab.sweep.runner import train_all
+from losslab.training.prepare import Prepared, prepare
+from losslab.training.run import run
 from on_devices import CPU, READS, STATEFUL, TASKS, Place, alike, jobs, kept_weights, small, stop_after_an_epoch, under
 
 
@@ -22,9 +24,11 @@ from on_devices import CPU, READS, STATEFUL, TASKS, Place, alike, jobs, kept_wei
 def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     """A machine with a GPU."""
     given = Place(fake_gpu.install())
-    monkeypatch.setattr("losslab.device.of_run", lambda request: given.now)
+    monkeypatch.setattr("losslab.hardware.of_run", lambda request: given.now)
     monkeypatch.setattr(torch, "load", fake_gpu.open_file)
-    monkeypatch.setattr("losslab.stacked._WORTH_TRACING", 10**9)  # a trace keeps the numbers, and not where they lie
+    monkeypatch.setattr(
+        "losslab.fused.functional._WORTH_TRACING", 10**9
+    )  # a trace keeps the numbers, and not where they lie
     return given
 
 
@@ -78,7 +82,7 @@ def test_a_stack_and_its_audit(task: str, place: Place, tmp_path: Path) -> None:
 def test_measuring_takes_copies_to_the_device(task: str, place: Place) -> None:
     parts = prepare(small(task))
     before = [tensor.clone() for tensor in tensors(parts)]
-    assert pace.fastest(parts, 4, place.there)[0] in (1, 2, 4)
+    assert sizing.fastest(parts, 4, place.there)[0] in (1, 2, 4)
     assert all(torch.equal(*pair) for pair in zip(tensors(parts), before, strict=True))
 
 
@@ -87,7 +91,7 @@ def test_what_a_loss_learns(loss: str, place: Place, tmp_path: Path) -> None:
     task = next(task for task in TASKS if loss in losses.names(task))
     parts = prepare(under(task, loss))
     before = [tensor.clone() for tensor in tensors(parts)]
-    pace.fastest(parts, 1, place.there)
+    sizing.fastest(parts, 1, place.there)
     assert all(torch.equal(*pair) for pair in zip(tensors(parts), before, strict=True))
     there = run(under(task, loss), tmp_path / "there", bar=False)
     place.now = CPU

@@ -14,8 +14,8 @@ with warnings.catch_warnings():
     import pytorch_lightning  # noqa: F401
 
 from losslab import compose
-from losslab.record import Record
-from losslab.run import run
+from losslab.records.record import Record
+from losslab.training.run import run
 
 # Two workers on two cores: threads that wait for one another across processes would make a step take a hundred times as long.
 torch.set_num_threads(1)

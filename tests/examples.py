@@ -5,14 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losslab import config, losses, shipped
+from losslab import errors, losses
+from losslab.schema import cards, requirements
 
 COUNTS = [40.0, 30.0, 20.0, 10.0]  # samples of each of four classes
 
 
 def made(name: str, space: str, **params: Any) -> Any:
     """A loss that is ready for `sample`: one that needs the class counts gets some."""
-    needs = {"counts": COUNTS} if "counts" in config.card("loss", name).values else {}
+    needs = {"counts": COUNTS} if "counts" in cards.card("loss", name).values else {}
     return losses.get(name, space=space, **(needs | params))
 
 
@@ -88,11 +89,11 @@ def extremes(space: str, far: float = 1e18) -> tuple[Tensor, Tensor]:
 def installed() -> list[str]:
     """The data sets whose files are there: all but those of a package that is not installed, and those that are fetched."""
     there = []
-    for name in config.names("data"):
-        card = config.card("data", name)
+    for name in cards.names("data"):
+        card = cards.card("data", name)
         try:
-            shipped.check(card.values, card.about)
-        except config.BadRequest:
+            requirements.check(card.values, card.about)
+        except errors.BadRequest:
             continue
         there.append(name)
     return there

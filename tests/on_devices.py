@@ -7,19 +7,23 @@ from typing import Any
 import pytest
 import torch
 
-from losslab import compose, config, losses
-from losslab.jobs import Job
-from losslab.module import RunModule
-from losslab.record import Record
-from losslab.run import run
+from losslab import compose, losses
+from losslab.records.record import Record
+from losslab.schema import cards as schema_cards
+from losslab.schema import compatibility
+from losslab.sweep.jobs import Job
+from losslab.training.module import RunModule
+from losslab.training.run import run
 
 CPU = torch.device("cpu")
-TASKS = config.names("task")
-STATEFUL = [name for name in losses.names() if "stateful" in config.facts(config.card("loss", name).values)]
+TASKS = schema_cards.names("task")
+STATEFUL = [
+    name for name in losses.names() if "stateful" in compatibility.facts(schema_cards.card("loss", name).values)
+]
 READS = [
     (name, space)
     for name in losses.names()
-    for space in config.reads({"name": name} | config.card("loss", name).values)
+    for space in compatibility.reads({"name": name} | schema_cards.card("loss", name).values)
 ]
 _SMALL = {
     "multiclass": ["data=digits", "data.batch_size=512", "model.hidden=[8]"],
@@ -47,14 +51,16 @@ def small(task: str, epochs: int = 2, *more: str) -> dict[str, Any]:
 
 def under(task: str, loss: str, seed: int = 0, epochs: int = 2) -> dict[str, Any]:
     """The small request of a task under another loss."""
-    values = {key: value for key, value in config.card("loss", loss).values.items() if key != "name"}
+    values = {key: value for key, value in schema_cards.card("loss", loss).values.items() if key != "name"}
     return small(task, epochs) | {"loss": {"name": loss} | values, "seed": seed}
 
 
 def jobs(task: str, folder: Path, epochs: int = 2) -> list[Job]:
     """Two losses, those with the most hyperparameters that a stack takes, and two seeds."""
-    cards = {name: config.card("loss", name).values for name in losses.names(task)}
-    plain = [n for n, c in cards.items() if "stateful" not in config.facts(c) and config.heads(task, c) == 1]
+    cards = {name: schema_cards.card("loss", name).values for name in losses.names(task)}
+    plain = [
+        n for n, c in cards.items() if "stateful" not in compatibility.facts(c) and compatibility.heads(task, c) == 1
+    ]
     pair = sorted(plain, key=lambda name: -sum(isinstance(value, float) for value in cards[name].values()))[:2]
     requests = [under(task, loss, seed, epochs) for loss in pair for seed in (0, 1)]
     return [Job(request, folder / str(number), number) for number, request in enumerate(requests)]
@@ -81,7 +87,7 @@ def stop_after_an_epoch(request: dict[str, Any], folder: Path, kept: pytest.Monk
 
     with kept.context() as patch:
         patch.setattr(RunModule, "training_step", step)
-        patch.setattr("losslab.trainer._SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+        patch.setattr("losslab.training.callbacks._SECONDS_BETWEEN_CHECKPOINTS", -1.0)
         with pytest.raises(KeyboardInterrupt):
             run(request, folder, bar=False)
 

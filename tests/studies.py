@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from losslab.study.results import Results
+from losslab.report.results import Results
 
 LABELS = (
     "mse",

@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from losslab import BadRequest, cli, config, losses
-from losslab.catalogue import cards, page, paths, speed
-from losslab.catalogue.drawing import draw
-from losslab.catalogue.facts import FACTS, SPACES
-from losslab.catalogue.portrait import Curve, portrait
+from losslab import BadRequest, losses
+from losslab.catalogue import curve_paths, gallery, listing, timing
+from losslab.catalogue.loss_curves import Curve, portrait
+from losslab.catalogue.plot import draw
+from losslab.cli import main
+from losslab.schema import cards as schema_cards
+from losslab.schema import compatibility
+from losslab.schema.loss_facts import FACTS, SPACES
 
-NAMES = config.names("loss")
+NAMES = schema_cards.names("loss")
 Said = Callable[..., tuple[int, str, str]]
 
 
@@ -28,7 +31,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
     def call(*words: str, columns: int = 80) -> tuple[int, str, str]:
         monkeypatch.setenv("COLUMNS", str(columns))
-        status = cli.main(list(words))
+        status = main.main(list(words))
         answer = capsys.readouterr()
         return status, answer.out, answer.err
 
@@ -50,7 +53,7 @@ def test_the_list_fits_the_window_and_cuts_nothing(said: Said, columns: int) -> 
     assert "…" not in out
     words = " ".join(out.split())
     for name in NAMES:
-        loss = cards.entry(name)
+        loss = listing.entry(name)
         assert re.search(rf"(?m)^{name} ", out)
         for text in (loss.gist, loss.assignments, *loss.telling):
             assert " ".join(text.split()) in words
@@ -59,15 +62,17 @@ def test_the_list_fits_the_window_and_cuts_nothing(said: Said, columns: int) -> 
 def test_the_list_of_a_task_holds_what_serves_it(said: Said) -> None:
     _, out, _ = said("losses", "--task", "counts")
     listed = re.findall(r"(?m)^(\w+)  +\S", out)
-    assert sorted(listed) == config.fitting("loss", "counts")
+    assert sorted(listed) == compatibility.fitting("loss", "counts")
 
 
 def test_a_loss_is_listed_once_under_the_tasks_that_it_serves() -> None:
-    groups = cards.grouped(NAMES)
+    groups = listing.grouped(NAMES)
     assert sorted(loss.name for _, those in groups for loss in those) == sorted(NAMES)
     for tasks, those in groups:
         for loss in those:
-            assert list(tasks) == [task for task in config.names("task") if loss.name in config.fitting("loss", task)]
+            assert list(tasks) == [
+                task for task in schema_cards.names("task") if loss.name in compatibility.fitting("loss", task)
+            ]
 
 
 def test_the_markdown_has_a_row_for_each_loss_and_whole_tables(said: Said) -> None:
@@ -79,18 +84,18 @@ def test_the_markdown_has_a_row_for_each_loss_and_whole_tables(said: Said) -> No
 
 
 def test_markdown_signs_are_escaped_outside_code() -> None:
-    assert cards._cell("a*b |c| `d*e|f` <g") == r"a\*b \|c\| `d*e\|f` \<g"
+    assert listing._cell("a*b |c| `d*e|f` <g") == r"a\*b \|c\| `d*e\|f` \<g"
 
 
 def test_listing_does_not_wait_for_torch() -> None:
-    code = "import sys; from losslab import cli; cli.main(['losses']); print('torch' in sys.modules)"
+    code = "import sys; from losslab.cli.main import main; main(['losses']); print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "False"
 
 
 @pytest.mark.parametrize("words", ["losses", "losses --markdown"])
 def test_a_reader_who_leaves_early_gets_no_traceback(words: str) -> None:
-    code = f"import sys; from losslab import cli; sys.exit(cli.main({words.split()}))"
+    code = f"import sys; from losslab.cli.main import main; sys.exit(main({words.split()}))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stderr
@@ -106,7 +111,7 @@ def test_comments_are_read_from_the_file(tmp_path: Path) -> None:
     path.write_text(
         "name: x\na: 1.0   # > 0; what it is,\n         # and more\nb: [1.0]\nabout:\n  reads: [values]  # no\n"
     )
-    found = cards._comments(path)
+    found = listing._comments(path)
     assert found["a"] == "> 0; what it is, and more"
     assert found["b"] == ""
 
@@ -115,23 +120,23 @@ def test_docstrings_are_those_of_the_functions() -> None:
     import inspect
 
     for name, function in losses.LOSSES.items():
-        assert inspect.cleandoc(cards.entry(name).docstring) == inspect.getdoc(function)
+        assert inspect.cleandoc(listing.entry(name).docstring) == inspect.getdoc(function)
 
 
 def test_a_docstring_is_taken_apart_without_losing_a_word() -> None:
     text = (
         "First: a\nline.\n\nl = x\n\nArgs:\n    pred: [N],\n        and more.\n    target: [N].\n\nReturns:\n    [N]."
     )
-    found = cards.blocks(text)
+    found = listing.blocks(text)
     assert found == [
         ("", ["First: a line."]),
         ("", ["l = x"]),
         ("Args", ["pred: [N], and more.", "target: [N]."]),
         ("Returns", ["[N]."]),
     ]
-    for docstring in filter(None, (cards.entry(name).docstring for name in NAMES)):
+    for docstring in filter(None, (listing.entry(name).docstring for name in NAMES)):
         kept = " ".join(
-            f"{title}: {' '.join(items)}" if title else items[0] for title, items in cards.blocks(docstring)
+            f"{title}: {' '.join(items)}" if title else items[0] for title, items in listing.blocks(docstring)
         )
         assert kept.split() == docstring.split()
 
@@ -142,16 +147,16 @@ def test_a_card_says_all_and_its_figure_is_there(said: Said, tmp_path: Path, nam
     status, out, err = said("show", name)
     assert (status, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    words, loss = " ".join(out.split()), cards.entry(name)
+    words, loss = " ".join(out.split()), listing.entry(name)
     assert " ".join(loss.source.split()) in words
-    for title, items in cards.blocks(loss.docstring) if loss.docstring else []:
+    for title, items in listing.blocks(loss.docstring) if loss.docstring else []:
         assert title in out
         for item in items:
             assert " ".join(item.split()) in words
     for fact in loss.facts:
         assert f"{fact}: {FACTS[fact]}" in words
     for setting in loss.settings:
-        assert f"{setting.key}={cards.shown(setting.default)}" in words
+        assert f"{setting.key}={listing.shown(setting.default)}" in words
         assert setting.comment in words
     assert out.splitlines()[-1] == f"Figure: {name}.png"
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -189,7 +194,7 @@ def test_what_cannot_be_drawn_is_said_plainly(said: Said, monkeypatch: pytest.Mo
     status, out, _ = said("show", "sum", "terms=cross_entropy + giou")
     assert status == 0
     assert "No figure: The terms" in out
-    monkeypatch.delitem(paths.PLANS, "values")
+    monkeypatch.delitem(curve_paths.PLANS, "values")
     status, out, _ = said("show", "l1")
     assert status == 0
     assert "No figure: There is no drawing for losses that read 'values'." in out
@@ -211,7 +216,7 @@ def test_a_gradient_over_that_of_cross_entropy_is_one_for_cross_entropy() -> Non
     panels = portrait("cross_entropy").panels
     assert not any("that of" in panel.ylabel for panel in panels)
     (slope,) = curves("cross_entropy", 1)
-    p = slope.x.exp() / (slope.x.exp() + paths.CLASSES - 1)
+    p = slope.x.exp() / (slope.x.exp() + curve_paths.CLASSES - 1)
     torch.testing.assert_close(slope.y, p - 1)
 
 
@@ -240,10 +245,10 @@ def test_a_target_that_makes_no_difference_is_drawn_once() -> None:
 def test_neighbours_settings_and_terms_stand_beside_a_loss(name: str) -> None:
     others = {curve.label for panel in portrait(name).panels for curve in panel.curves if curve.role == "other"}
     assert not any(re.match(rf"{name}\b", label) for label in others)
-    if terms := cards.entry(name).terms:
+    if terms := listing.entry(name).terms:
         assert len(others) == len(terms.split(" + "))
     varied = curves(name, 0, role="setting")
-    floats = [key for key, value in config.card("loss", name).values.items() if isinstance(value, float)]
+    floats = [key for key, value in schema_cards.card("loss", name).values.items() if isinstance(value, float)]
     assert bool(varied) == bool(floats)
     assert all(curve.label.startswith(f"{floats[0]}=") for curve in varied)
 
@@ -264,13 +269,15 @@ def test_every_loss_has_a_portrait_of_finite_numbers(name: str) -> None:
 
 
 def test_every_space_that_a_task_offers_is_told_and_drawn() -> None:
-    offered = {space for task in config.names("task") for space in config.card("task", task).about["spaces"]}
+    offered = {
+        space for task in schema_cards.names("task") for space in schema_cards.card("task", task).about["spaces"]
+    }
     assert offered <= set(SPACES)
-    assert offered <= set(paths.PLANS)
+    assert offered <= set(curve_paths.PLANS)
 
 
 def test_a_spike_does_not_flatten_the_rest(tmp_path: Path) -> None:
-    import losslab.catalogue.drawing as drawing
+    import losslab.catalogue.plot as drawing
 
     low, high = drawing._limits(portrait("l1").panels[2])  # 1 / |r|
     assert low < 0
@@ -296,7 +303,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return page.write(
+    return gallery.write(
         ["huber", "cross_entropy", "detr"], tmp_path_factory.mktemp("page") / "new" / "g.html", 2
     ).read_text()
 
@@ -311,7 +318,7 @@ def test_the_page_has_each_loss_its_pictures_and_its_speed(made: str) -> None:
     assert re.search(r'#huber">huber</a></td><td><code>F.huber_loss</code>', made)
     links = {attributes["href"] for tag, attributes in tags if tag == "a"}
     assert links == {"#huber", "#cross_entropy", "#detr", "#speed"}
-    for text in (FACTS["bounded_gradient"], cards.entry("huber").settings[0].comment.split(";")[-1].strip()):
+    for text in (FACTS["bounded_gradient"], listing.entry("huber").settings[0].comment.split(";")[-1].strip()):
         assert text in made
 
 
@@ -326,14 +333,14 @@ def test_the_page_asks_nothing_of_a_network(made: str) -> None:
 
 def test_what_a_card_says_is_never_a_tag() -> None:
     bad = "<script>alert(1)</script>"
-    loss = cards.entry("huber")
+    loss = listing.entry("huber")
     loss = replace(
         loss,
         source=bad,
         docstring=f"{bad} `{bad}`: x.\n\nArgs:\n    pred: {bad}",
         settings=(replace(loss.settings[0], comment=bad, range=bad, presets={bad: 1.0}),),
     )
-    text = page.render([loss], [])
+    text = gallery.render([loss], [])
     assert "alert(1)&lt;/script&gt;" in text
     assert [tag for tag, _ in Tags(text).found].count("script") == 1  # the filter's own
 
@@ -341,25 +348,25 @@ def test_what_a_card_says_is_never_a_tag() -> None:
 def test_numbers_in_a_picture_are_shortened_and_its_words_are_not() -> None:
     import base64
 
-    picture = page.pictures("huber")["wide"]
+    picture = gallery.pictures("huber")["wide"]
     text = base64.b64decode(picture.split(",")[1]).decode()
     assert "delta=0.33" in text
     assert not re.search(r' d="[^"]*\d\.\d\d', text)
 
 
-@pytest.mark.parametrize("name", [name for name in speed.COUNTERPARTS if name in NAMES])
+@pytest.mark.parametrize("name", [name for name in timing.COUNTERPARTS if name in NAMES])
 def test_a_counterpart_computes_the_same(name: str) -> None:
-    ours, theirs = speed.both_ways(name)
+    ours, theirs = timing.both_ways(name)
     torch.testing.assert_close(ours(), theirs(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
 def test_the_whole_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All losses on one page, of which each eighth is drawn and measured: that takes most of a minute for all of them."""
-    some, draw_both, table = NAMES[::8], page.pictures, speed.table
-    monkeypatch.setattr(page, "pictures", lambda name: draw_both(name) if name in some else {"missing": "left out"})
-    monkeypatch.setattr(speed, "table", lambda names, rounds: table(some, 1))
-    assert cli.main(["gallery", "--out", str(tmp_path / "g.html")]) == 0
+    some, draw_both, table = NAMES[::8], gallery.pictures, timing.table
+    monkeypatch.setattr(gallery, "pictures", lambda name: draw_both(name) if name in some else {"missing": "left out"})
+    monkeypatch.setattr(timing, "table", lambda names, rounds: table(some, 1))
+    assert main.main(["gallery", "--out", str(tmp_path / "g.html")]) == 0
     text = (tmp_path / "g.html").read_text()
     articles = [attributes["id"] for tag, attributes in Tags(text).found if tag == "article"]
     assert articles == list(NAMES)

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from losslab import cli, compose, config, read_records, request
+from losslab import compose, read_records
+from losslab.cli import main, train
 from losslab.losses.base import LOSSES
-from losslab.request import check_command
+from losslab.request import compose as request_compose
+from losslab.request.command import check_command
+from losslab.schema import canonical, cards, compatibility
 
 ROOT = Path(__file__).resolve().parents[1]
 Result = tuple[int, str, str]
@@ -154,7 +157,7 @@ def typed(
 
     def call(line: str) -> Result:
         GlobalHydra.instance().clear()
-        status = cli.train(line.split())
+        status = train.train(line.split())
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -181,7 +184,7 @@ def test_a_number_may_be_as_large_as_its_type_holds() -> None:
 
 
 def test_a_gpu_that_is_not_there_is_refused(typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.device.has_gpu", lambda: False)
+    monkeypatch.setattr("losslab.hardware.has_gpu", lambda: False)
     status, _, err = typed("trainer=gpu")
     assert status == 2
     assert "shows no GPU; use trainer=auto or trainer=cpu" in err
@@ -190,7 +193,7 @@ def test_a_gpu_that_is_not_there_is_refused(typed, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("line", ["los=mse", "loss=huber loss.delta=-1", "task=bbox loss=bce", "--help"])
 def test_help_and_refusals_do_not_import_torch(line: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from losslab.cli import train\n"
+        "import sys; from losslab.cli.train import train\n"
         "try: status = train(sys.argv[1:])\n"
         "except SystemExit as stop: status = stop.code\n"
         "print(status, 'torch' in sys.modules)"
@@ -221,8 +224,8 @@ def test_help_names_every_choice(tmp_path: Path) -> None:
         [sys.executable, str(ROOT / "train.py"), "--help"], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0
-    for group in config.GROUPS:
-        assert f"{group}: {', '.join(config.names(group))}" in done.stdout
+    for group in cards.GROUPS:
+        assert f"{group}: {', '.join(cards.names(group))}" in done.stdout
 
 
 def test_a_run_tells_its_metrics_and_where_it_lies(typed, tmp_path: Path) -> None:
@@ -276,7 +279,7 @@ def test_a_sweep_gives_each_run_its_folder_and_skips_what_does_not_fit(typed, tm
         *((loss, seed, "done") for loss in ("huber", "mse") for seed in (0, 1)),
     ]
     folders = sorted(p.name for p in (tmp_path / "all").iterdir() if p.is_dir())
-    assert folders == sorted(config.run_id(r.config) for r in records)
+    assert folders == sorted(canonical.run_id(r.config) for r in records)
     assert out.splitlines()[-2:] == ["6 runs: 4 done, 2 skipped.", "4 trained in stacks."]
     assert typed(line)[1].count("(was over already)") == 4
 
@@ -294,11 +297,11 @@ def test_a_sweep_goes_on_after_a_run_that_fails(typed, tmp_path: Path, monkeypat
 def test_the_run_id_names_what_was_asked_for_and_nothing_else(typed, tmp_path: Path) -> None:
     from losslab import compose
 
-    base = config.run_id(compose("loss=smoothl1", "loss.beta=0.5"))
+    base = canonical.run_id(compose("loss=smoothl1", "loss.beta=0.5"))
     assert base.startswith("regression-friedman-smoothl1_beta0.5-outliers-mlp-adam-s0-")
-    assert config.run_id(compose("loss.beta=5e-1", "loss=smoothl1", "logger=none", "overwrite=true")) == base
+    assert canonical.run_id(compose("loss.beta=5e-1", "loss=smoothl1", "logger=none", "overwrite=true")) == base
     for other in ("seed=1", "penalty.l2=0.1", "optimizer.lr=0.1", "data.batch_size=32", "trainer.max_epochs=7"):
-        assert config.run_id(compose("loss=smoothl1", "loss.beta=0.5", other)) != base
+        assert canonical.run_id(compose("loss=smoothl1", "loss.beta=0.5", other)) != base
 
 
 def test_a_sweep_of_many_values_is_checked_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,17 +311,17 @@ def test_a_sweep_of_many_values_is_checked_quickly(tmp_path: Path, monkeypatch: 
         composed.append(given)
         return compose_whole(*given, **named)
 
-    compose_whole = request.hydra_compose
-    monkeypatch.setattr(request, "hydra_compose", counted)
+    compose_whole = request_compose.hydra_compose
+    monkeypatch.setattr(request_compose, "hydra_compose", counted)
     monkeypatch.chdir(tmp_path)
     check_command(["loss=mse,l1", "seed=range(0,200)", "optimizer.lr=0.001,0.01,0.1"], multirun=True)
     assert 0 < len(composed) < 20  # 1,200 runs; composing each would take a minute
 
 
 def test_the_catalogue_lists_what_serves_a_task(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["losses", "--task", "bbox"]) == 0
+    assert main.main(["losses", "--task", "bbox"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in config.fitting("loss", "bbox"))
+    assert all(name in out for name in compatibility.fitting("loss", "bbox"))
     assert "cross_entropy" not in out
 
 
@@ -327,7 +330,7 @@ def test_a_sweep_over_all_losses_runs_those_that_fit(typed, tmp_path: Path) -> N
     small = "data.rows=40 data.batch_size=8 trainer.max_epochs=1 logger=none"
     status, _, _ = typed(f"-m task=bbox loss=glob(*) {small} hydra.sweep.dir=all")
     assert status == 0
-    assert sorted(r.loss for r in read_records(tmp_path / "all") if r.status == "done") == config.fitting(
+    assert sorted(r.loss for r in read_records(tmp_path / "all") if r.status == "done") == compatibility.fitting(
         "loss", "bbox"
     )
 
@@ -363,7 +366,7 @@ def test_who_stops_a_run_that_begins_anew_is_told_how_it_goes_on(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("losslab.request.check_command", stopped)
+    monkeypatch.setattr("losslab.request.command.check_command", stopped)
     status, _, err = typed(word)
     assert status == 130
     assert (
@@ -381,7 +384,7 @@ def test_another_launcher_gives_the_same_records(typed, tmp_path: Path) -> None:
     assert [r.fused for r in fused] == [4] * 4
     assert [r.fused for r in basic] == [1] * 4
     for one, other in zip(fused, basic, strict=True):
-        assert config.run_id(one.config) == config.run_id(other.config)
+        assert canonical.run_id(one.config) == canonical.run_id(other.config)
         assert one.pairing == other.pairing
         assert one.metrics == pytest.approx(other.metrics, rel=1e-3)
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from examples import installed
-from losslab import compose, config
-from losslab.request import check_command
+from losslab import compose, errors
+from losslab.request.command import check_command
+from losslab.schema import canonical, cards, check, compatibility
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,14 +21,14 @@ GPU = ("trainer", "gpu")  # refused where there is none
 
 def combinations(task: str) -> Iterator[dict[str, str]]:
     """Each choice of a data set that is there, a corruption and a loss that a task takes, and a model."""
-    offered = [config.fitting(group, task) for group in FITTED[:3]]
+    offered = [compatibility.fitting(group, task) for group in FITTED[:3]]
     offered[0] = [name for name in offered[0] if name in installed()]
-    for names in itertools.product(*offered, config.names("model")):
+    for names in itertools.product(*offered, cards.names("model")):
         yield dict(zip(FITTED, names, strict=True))
 
 
 def fits(chosen: dict[str, str]) -> bool:
-    data, model = config.card("data", chosen["data"]).about, config.card("model", chosen["model"]).about
+    data, model = cards.card("data", chosen["data"]).about, cards.card("model", chosen["model"]).about
     return data["kind"] in model["kinds"] and not (data.get("one_split") and chosen["corruption"] != "none")
 
 
@@ -36,20 +37,20 @@ OWN_MODEL = "losslab.models:linear"  # stands for a user's
 
 def values(group: str, name: str) -> dict[str, Any]:
     """What a file sets; a model of the user's own has to be named."""
-    return config.card(group, name).values | ({"target": OWN_MODEL} if name == "own" else {})
+    return cards.card(group, name).values | ({"target": OWN_MODEL} if name == "own" else {})
 
 
 @pytest.mark.parametrize("share", [50, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_combination_is_taken_or_refused_as_one_that_does_not_fit(share: int) -> None:
-    for task in config.names("task"):
+    for task in cards.names("task"):
         base = compose(f"task={task}")
         for chosen in itertools.islice(combinations(task), 0, None, share):
             request = base | {group: values(group, name) for group, name in chosen.items()}
             if fits(chosen):
-                assert config.check(request) == request, chosen
+                assert check.check(request) == request, chosen
             else:
-                with pytest.raises(config.Incompatible):
-                    config.check(request)
+                with pytest.raises(errors.Incompatible):
+                    check.check(request)
 
 
 @pytest.mark.slow
@@ -58,20 +59,22 @@ def test_every_file_of_every_group_composes_with_a_task_that_takes_it(share: int
     """As Hydra composes it; what the test above puts together are the same values."""
     a_task = {
         (group, name): task
-        for task in config.names("task")
-        for group in config.GROUPS
+        for task in cards.names("task")
+        for group in cards.GROUPS
         if group != "task"
-        for name in (config.fitting(group, task) if group in FITTED[:3] else config.names(group))
+        for name in (compatibility.fitting(group, task) if group in FITTED[:3] else cards.names(group))
         if (group, name) != GPU and (group != "data" or name in installed())
     }
     asked = [(task, group, name) for (group, name), task in a_task.items()]
-    defaults = {task: compose(f"task={task}") for task in config.names("task")}
+    defaults = {task: compose(f"task={task}") for task in cards.names("task")}
     for task, group, name in asked[::share]:
         usual = defaults[task]
         chosen = {part: usual[part]["name"] for part in FITTED} | {group: name}
         if group in ("data", "model"):  # those that fit one another, and a corruption that fits both
-            kind = [(data, model) for data in [name] if group == "data" for model in config.names("model")]
-            kind += [(data, name) for data in config.fitting("data", task) if group == "model" and data in installed()]
+            kind = [(data, model) for data in [name] if group == "data" for model in cards.names("model")]
+            kind += [
+                (data, name) for data in compatibility.fitting("data", task) if group == "model" and data in installed()
+            ]
             chosen |= {"corruption": "none"}
             pairs = [
                 {"data": data, "model": model} for data, model in kind if fits(chosen | {"data": data, "model": model})
@@ -84,39 +87,39 @@ def test_every_file_of_every_group_composes_with_a_task_that_takes_it(share: int
         assert made == usual | {part: values(part, file) for part, file in chosen.items()}
 
 
-@pytest.mark.parametrize("group", config.GROUPS)
+@pytest.mark.parametrize("group", cards.GROUPS)
 def test_every_file_says_its_name_and_keeps_to_its_ranges(group: str) -> None:
-    assert config.names(group)
-    for name in config.names(group):
-        card = config.card(group, name)
+    assert cards.names(group)
+    for name in cards.names(group):
+        card = cards.card(group, name)
         assert card.values["name"] == name
-        assert config._group(group, card.values) == card.values
+        assert canonical._group(group, card.values) == card.values
 
 
 def test_every_file_begins_by_saying_what_it_is() -> None:
-    for path in config.CONF.rglob("*.yaml"):
+    for path in cards.CONF.rglob("*.yaml"):
         if path.parent.name != "loss":  # a loss says it in its docstring, and names its source as a fact
             assert path.read_text().startswith("# "), path
 
 
 def test_every_stated_range_belongs_to_a_key() -> None:
-    shared = config.card("", "config").about["ranges"]
+    shared = cards.card("", "config").about["ranges"]
     keys = {"seed", "penalty.l1", "penalty.l2", "fused.size", "fused.audit"}
-    for group in config.GROUPS:
-        for name in config.names(group):
-            card = config.card(group, name)
+    for group in cards.GROUPS:
+        for name in cards.names(group):
+            card = cards.card(group, name)
             assert set(card.about.get("ranges", {})) <= set(card.values)
             keys |= {f"{group}.{key}" for key in card.values}
     assert set(shared) <= keys
 
 
 def test_defaults_of_each_task_fit_it() -> None:
-    for task in config.names("task"):
-        config.check_fit(compose(f"task={task}"))
+    for task in cards.names("task"):
+        compatibility.check_fit(compose(f"task={task}"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", config.names("experiment"))
+@pytest.mark.parametrize("recipe", cards.names("experiment"))
 def test_every_recipe_composes_and_has_its_folder(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_command([f"experiment={recipe}"], multirun=False)
@@ -126,4 +129,4 @@ def test_every_recipe_composes_and_has_its_folder(recipe: str, tmp_path: Path, m
 
 def test_a_composed_request_survives_yaml() -> None:
     made = compose("task=bbox", "loss=smoothl1", "optimizer=adamw")
-    assert config.check(yaml.safe_load(yaml.safe_dump(made))) == made
+    assert check.check(yaml.safe_load(yaml.safe_dump(made))) == made

@@ -10,7 +10,8 @@ import pytest
 from conformance.page import PAGE, comparisons
 from conformance.references import Formula
 from conformance.table import ROWS
-from losslab import config, losses
+from losslab import losses
+from losslab.schema import cards
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,7 +26,7 @@ def cells() -> list[list[str]]:
 def test_a_loss_is_compared_in_each_space_that_it_reads(name: str) -> None:
     rows = [row for row in ROWS if row.loss == name]
     assert rows
-    assert {row.space for row in rows} >= set(config.card("loss", name).about.get("reads", []))
+    assert {row.space for row in rows} >= set(cards.card("loss", name).about.get("reads", []))
 
 
 @pytest.mark.parametrize("name", losses.names())

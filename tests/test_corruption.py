@@ -16,19 +16,21 @@ from matplotlib.figure import Figure
 from scipy import stats
 from torch import Tensor
 
-from losslab import BadRequest, Record, cli, compose, config, corruption, losses, tasks
-from losslab.catalogue import preview
+from losslab import BadRequest, Record, compose, corruption, losses, tasks
+from losslab.catalogue import corruption_preview
+from losslab.cli import main
 from losslab.corruption import CORRUPTIONS, Hit
 from losslab.corruption.boxes import LEAST
 from losslab.data import Data
-from losslab.fused import FusedModule
-from losslab.run import prepare
-from losslab.scale import robust_scale
+from losslab.data.robust_scale import robust_scale
+from losslab.fused.module import FusedModule
+from losslab.schema import cards, check, compatibility
+from losslab.training.prepare import prepare
 from test_fused import alone, fused
 
-NAMES = [name for name in config.names("corruption") if name != "none"]
-PAIRS = [(name, task) for name in NAMES for task in config.card("corruption", name).about["tasks"]]
-FIRST = [(name, config.card("corruption", name).about["tasks"][0]) for name in NAMES]
+NAMES = [name for name in cards.names("corruption") if name != "none"]
+PAIRS = [(name, task) for name in NAMES for task in cards.card("corruption", name).about["tasks"]]
+FIRST = [(name, cards.card("corruption", name).about["tasks"][0]) for name in NAMES]
 LEVELS = {  # the key that says how much is hit, and two levels of it; the first holds all that the second does
     "transition": ("transition", [0.4], [0.2]),
     "long_tail": ("ratio", 50.0, 5.0),
@@ -80,7 +82,7 @@ def clean(task: str, rows: int = ROWS) -> tuple[Tensor, Tensor]:
 
 
 def settings(name: str, **changed: Any) -> dict[str, Any]:
-    own = {k: v for k, v in config.card("corruption", name).values.items() if k not in ("name", "splits")} | changed
+    own = {k: v for k, v in cards.card("corruption", name).values.items() if k not in ("name", "splits")} | changed
     return own | ({"classes": CLASSES} if "classes" in inspect.signature(CORRUPTIONS[name]).parameters else {})
 
 
@@ -100,12 +102,12 @@ def spread_of(targets: Tensor) -> float:
 
 
 def test_every_card_has_its_function_and_its_arguments() -> None:
-    assert set(config.names("corruption")) == set(CORRUPTIONS)
+    assert set(cards.names("corruption")) == set(CORRUPTIONS)
     for name, function in CORRUPTIONS.items():
         own = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        card = config.card("corruption", name)
+        card = cards.card("corruption", name)
         assert sorted(set(own) - {"classes"}) == sorted(set(card.values) - {"name", "splits"})
-        assert set(card.about["tasks"]) <= set(config.names("task"))
+        assert set(card.about["tasks"]) <= set(cards.names("task"))
         assert name == "none" or card.values["splits"] == ["train"]
 
 
@@ -172,7 +174,7 @@ def test_only_the_splits_that_are_named_are_touched(name: str) -> None:
     numbers = torch.randperm(ROWS, generator=generator(3))
     split = {"train": numbers[:600], "val": numbers[600:800], "test": numbers[800:]}
     source = Data(inputs, targets, tuple("abcde")[: CLASSES if dict(FIRST)[name] == "multiclass" else 1])
-    asked = dict(config.card("corruption", name).values)
+    asked = dict(cards.card("corruption", name).values)
     kept, kept_targets = inputs.clone(), targets.clone()
     for named in (["train"], ["val"], ["train", "val"], ["train", "test"]):
         rows = corruption.corrupt(asked | {"splits": named}, source, split, seed=0)
@@ -399,7 +401,7 @@ def test_annotators_vote() -> None:
 
 @pytest.mark.parametrize("name", [name for name in losses.names("binary") if name != "sum"])
 def test_every_binary_loss_takes_a_mean_vote(name: str) -> None:
-    loss = losses.get(name, space=config.space("binary", name))
+    loss = losses.get(name, space=compatibility.space("binary", name))
     pred, vote = torch.tensor([0.3, 0.6, 0.9]), torch.tensor([0.0, 0.4, 1.0])
     loss.check_target(vote, 1)
     assert torch.isfinite(loss.per_sample(pred, vote)).all()
@@ -417,7 +419,7 @@ def test_metrics_of_mean_votes_are_those_of_the_majority() -> None:
 # ---- boxes
 
 
-BOXES = [name for name in NAMES if config.card("corruption", name).about["tasks"] == ["bbox"]]
+BOXES = [name for name in NAMES if cards.card("corruption", name).about["tasks"] == ["bbox"]]
 
 
 @pytest.mark.parametrize("name", BOXES)
@@ -499,11 +501,11 @@ def base(task: str) -> dict[str, Any]:
 
 
 def request(name: str, task: str, seed: int = 0, **changed: Any) -> dict[str, Any]:
-    return config.check(base(task) | {"seed": seed, "corruption": config.card("corruption", name).values | changed})
+    return check.check(base(task) | {"seed": seed, "corruption": cards.card("corruption", name).values | changed})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", config.names("task"))
+@pytest.mark.parametrize("task", cards.names("task"))
 def test_a_stack_of_every_corruption_equals_its_runs_alone(task: str) -> None:
     asked = [request(name, task, seed=len(name) % 2) for name, own in PAIRS if own == task] + [request("none", task)]
     module = fused(asked)
@@ -551,8 +553,8 @@ def test_a_record_says_how_many_labels_are_wrong(quick: Callable[..., Record]) -
 
 
 def test_class_counts_are_those_of_the_long_tail() -> None:
-    loss = {"loss": config.card("loss", "logit_adjusted").values}
-    run = prepare(config.check(request("long_tail", "multiclass", ratio=100.0) | loss))
+    loss = {"loss": cards.card("loss", "logit_adjusted").values}
+    run = prepare(check.check(request("long_tail", "multiclass", ratio=100.0) | loss))
     counts = run.loss.each()[0].params["counts"]
     assert counts == torch.bincount(run.rows.targets[run.split["train"]], minlength=10).tolist()
     assert counts[0] > 20 * counts[-1] > 0
@@ -568,7 +570,7 @@ RENDERED = ("outliers", "annotators", "imbalance", "jitter")  # and composed by 
 def preview_of(name: str, task: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What `losslab show corruption=NAME` prints for few rows."""
     rows = [text for text in SMALL[task] if text.startswith("data.rows")] + ["data.batch_size=8"]
-    assert cli.main(["show", f"corruption={name}", f"task={task}", *rows]) == 0
+    assert main.main(["show", f"corruption={name}", f"task={task}", *rows]) == 0
     return capsys.readouterr().out
 
 
@@ -581,14 +583,14 @@ def test_show_works_for_every_corruption(
     monkeypatch.setenv("COLUMNS", "80")
     if name not in RENDERED:
         monkeypatch.setattr(Figure, "savefig", lambda self, into, **_: into.write_bytes(b"\x89PNG"))
-        monkeypatch.setattr("losslab.request.compose", lambda *overrides: request(name, task))
+        monkeypatch.setattr("losslab.request.compose.compose", lambda *overrides: request(name, task))
     said = preview_of(name, task, capsys)
     assert max(map(len, said.splitlines())) <= 80
     words = " ".join(said.split())
     docstring = inspect.getdoc(CORRUPTIONS[name])
     assert docstring
     assert " ".join(docstring.split("\n\n")[0].split()) in words
-    for key in set(config.card("corruption", name).values) - {"name"}:
+    for key in set(cards.card("corruption", name).values) - {"name"}:
         assert f"{key}=" in words
     found = re.search(r"Rows hit: (\d+) of (\d+) training rows", said)
     assert found
@@ -609,20 +611,20 @@ def test_every_figure_is_drawn_to_its_end(
 def test_the_figure_shows_the_rows_that_were_hit(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: drawn.append(self))
-    seen = preview.see(request("outliers", "regression"))
-    preview.draw(seen, Path("x.png"))
+    seen = corruption_preview.see(request("outliers", "regression"))
+    corruption_preview.draw(seen, Path("x.png"))
     before, after = (seen.of(rows.targets)[:, 0] for rows in (seen.clean, seen.rows))
     kept, hit_rows = (points.get_offsets().data for points in drawn[0].axes[0].collections)
     torch.testing.assert_close(torch.as_tensor(hit_rows).float(), torch.stack([before, after], 1)[seen.hit])
     torch.testing.assert_close(torch.as_tensor(kept).float(), torch.stack([before, after], 1)[~seen.hit])
-    seen = preview.see(request("pair_flip", "multiclass"))
-    preview.draw(seen, Path("x.png"))
+    seen = corruption_preview.see(request("pair_flip", "multiclass"))
+    corruption_preview.draw(seen, Path("x.png"))
     counts = torch.tensor([int(text.get_text()) for text in drawn[1].axes[0].texts]).reshape(10, 10)
     expected = torch.zeros(10, 10, dtype=torch.long)
     expected.index_put_((seen.of(seen.clean.targets), seen.of(seen.rows.targets)), torch.tensor(1), accumulate=True)
     assert torch.equal(counts, expected)
-    seen = preview.see(request("jitter", "bbox"))
-    preview.draw(seen, Path("x.png"))
+    seen = corruption_preview.see(request("jitter", "bbox"))
+    corruption_preview.draw(seen, Path("x.png"))
     true, given = (torch.tensor(frame.get_bbox().extents) for frame in drawn[2].axes[0].patches)
     first = int(seen.hit.nonzero()[0])
     torch.testing.assert_close(true.float(), seen.of(seen.clean.targets)[first])
@@ -632,11 +634,11 @@ def test_the_figure_shows_the_rows_that_were_hit(monkeypatch: pytest.MonkeyPatch
 def test_a_preview_takes_settings_and_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["corruption=outliers", "fraction=0.3", "corruption.side=one_sided", "data=friedman_counts", "seed=3"]
-    assert cli.main(["show", *words, "splits=[val]", "--out", "o.svg"]) == 0
+    assert main.main(["show", *words, "splits=[val]", "--out", "o.svg"]) == 0
     drawn = (tmp_path / "o.svg").read_text()
     assert "outliers (fraction=0.3, magnitude=10, side=one_sided) on friedman_counts" in drawn
     assert "validation rows" in drawn
-    assert cli.main(["show", "loss=huber", "--out", "h.svg"]) == 0
+    assert main.main(["show", "loss=huber", "--out", "h.svg"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -658,7 +660,7 @@ def test_a_wrong_preview_gets_one_sentence(
     words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["show", *words]) == 2
+    assert main.main(["show", *words]) == 2
     said = capsys.readouterr()
     assert said.err.startswith("losslab show: ")
     assert says in said.err
@@ -668,6 +670,9 @@ def test_a_wrong_preview_gets_one_sentence(
 
 
 def test_a_wrong_preview_does_not_wait_for_torch() -> None:
-    code = "import sys; from losslab import cli; cli.main(['show', 'corruption=outliers', 'fraction=2']); print('torch' in sys.modules)"
+    code = (
+        "import sys; from losslab.cli.main import main; "
+        "main(['show', 'corruption=outliers', 'fraction=2']); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

@@ -6,23 +6,24 @@ import pytest
 import torch
 
 from examples import installed
-from losslab import BadRequest, compose, config, data, pairing
+from losslab import BadRequest, compose, data, seeding
 from losslab.corruption import corrupt
 from losslab.data import SOURCES, base
 from losslab.data.scenes import CANVAS, ink_boxes, scenes
-from losslab.run import prepare
+from losslab.schema import cards, check
+from losslab.training.prepare import prepare
 
 FRIEDMAN = {"name": "friedman", "rows": 300, "noise": 1.0, "batch_size": 64, "val_fraction": 0.2, "test_fraction": 0.2}
 OUTLIERS = {"name": "outliers", "fraction": 0.2, "magnitude": 10.0, "side": "symmetric", "splits": ["train"]}
 
 
 def settings(name: str) -> dict:
-    return dict(config.card("data", name).values)
+    return dict(cards.card("data", name).values)
 
 
 @pytest.mark.parametrize("name", installed())
 def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str) -> None:
-    about, chosen = config.card("data", name).about, settings(name)
+    about, chosen = cards.card("data", name).about, settings(name)
     source, split = data.load(chosen, seed=0)
     rows = sum(map(len, split.values())) // (3 if about.get("one_split") else 1)
     assert len(source.inputs) == len(source.targets) == rows
@@ -50,7 +51,7 @@ def test_the_seed_draws_the_split_and_not_the_rows() -> None:
     assert all(torch.equal(split[part], same[part]) for part in split)
     assert torch.equal(first.inputs, again.inputs)
     assert sorted(torch.cat(list(split.values())).tolist()) == list(range(300))
-    assert {part: len(rows) for part, rows in split.items()} == config.split_sizes(FRIEDMAN)
+    assert {part: len(rows) for part, rows in split.items()} == check.split_sizes(FRIEDMAN)
 
 
 def test_friedman_follows_its_formula() -> None:
@@ -133,11 +134,11 @@ def test_validation_is_corrupted_only_when_asked() -> None:
 
 def test_streams_are_apart_and_leave_the_global_generator_alone() -> None:
     state = torch.get_rng_state()
-    drawn = {torch.rand(1, generator=pairing.generator(0, stream)).item() for stream in pairing.STREAMS}
-    assert len(drawn) == len(pairing.STREAMS)
-    assert pairing.derive(0, "order", 1) != pairing.derive(0, "order", 2) != pairing.derive(1, "order", 2)
+    drawn = {torch.rand(1, generator=seeding.generator(0, stream)).item() for stream in seeding.STREAMS}
+    assert len(drawn) == len(seeding.STREAMS)
+    assert seeding.derive(0, "order", 1) != seeding.derive(0, "order", 2) != seeding.derive(1, "order", 2)
     with pytest.raises(KeyError, match="no random stream 'ordre'"):
-        pairing.generator(0, "ordre")
+        seeding.generator(0, "ordre")
     data.load(FRIEDMAN, seed=0)
     from losslab import models
 
@@ -147,9 +148,9 @@ def test_streams_are_apart_and_leave_the_global_generator_alone() -> None:
 
 def test_a_fingerprint_sees_values_shapes_and_types() -> None:
     base = torch.arange(4.0)
-    prints = {pairing.fingerprint([t]) for t in (base, base.reshape(2, 2), base.double(), base + 1, base.long())}
+    prints = {seeding.fingerprint([t]) for t in (base, base.reshape(2, 2), base.double(), base + 1, base.long())}
     assert len(prints) == 5
-    assert pairing.fingerprint([base]) == pairing.fingerprint([base.clone()])
+    assert seeding.fingerprint([base]) == seeding.fingerprint([base.clone()])
 
 
 def test_compose_gives_what_the_task_brings_and_what_is_typed_wins() -> None:
@@ -166,7 +167,7 @@ def test_compose_gives_what_the_task_brings_and_what_is_typed_wins() -> None:
 def spoilt(name: str, part: str, value: float, monkeypatch: pytest.MonkeyPatch) -> dict:
     """The settings of a data set one of whose numbers is not finite."""
     asked = settings(name)
-    made = SOURCES[name](**{key: value for key, value in asked.items() if key not in config.NOT_OF_ROWS})
+    made = SOURCES[name](**{key: value for key, value in asked.items() if key not in check.NOT_OF_ROWS})
     tensors = {"inputs": made.inputs.clone(), "targets": made.targets.clone()}
     tensors[part].reshape(len(made.inputs), -1)[7, -1] = value
     monkeypatch.setitem(SOURCES, name, lambda **_: replace(made, **tensors))
@@ -191,7 +192,7 @@ def test_a_number_that_is_none_is_named_before_training(
     base._rows.cache_clear()
 
 
-FLOAT_TARGETS = [name for name in installed() if "multiclass" not in config.card("data", name).about["tasks"]]
+FLOAT_TARGETS = [name for name in installed() if "multiclass" not in cards.card("data", name).about["tasks"]]
 
 
 def test_a_corruption_that_goes_too_far_is_named() -> None:

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from examples import sample
-from losslab import compose, config, losses
-from losslab.audit import audit
-from losslab.config import BadRequest
-from losslab.jobs import Job
+from losslab import compose, losses
+from losslab.errors import BadRequest
+from losslab.fused.losses import StackedTerm, is_mapped
 from losslab.losses import Loss
-from losslab.stacked_losses import StackedTerm, is_mapped
-from losslab.sweep import train_all
+from losslab.schema import canonical, cards, compatibility
+from losslab.sweep.audit import audit
+from losslab.sweep.jobs import Job
+from losslab.sweep.runner import train_all
 
 EXTREMES = [1e-300, 1e-50, 1e-39, 1e-30, 1e-18, 1e-8, 1e-4, 0.001, 0.5, 30.0, 1e4, 1e8, 1e15, 1e19, 1e39, 1e300]
 NEAR = [whole + sign * by for whole in (0.0, 1.0, 2.0) for by in (1e-12, 1e-9, 1e-7, 1e-5) for sign in (-1, 1)]
@@ -24,22 +25,22 @@ def extremes(loss: str, key: str) -> Iterator[float]:
     """Numbers at the ends of a hyperparameter's range, and beside the whole numbers at which losses change their form."""
     for value in [*EXTREMES, *(-value for value in EXTREMES), *NEAR, 0.0, 1.0, 2.0]:
         try:
-            config.check_hyperparameters(loss, {key: value})
+            canonical.check_hyperparameters(loss, {key: value})
         except BadRequest:
             continue
         yield value
 
 
 def is_plain(name: str) -> bool:
-    return name != "sum" and "stateful" not in config.facts(config.card("loss", name).values)
+    return name != "sum" and "stateful" not in compatibility.facts(cards.card("loss", name).values)
 
 
 def numbers() -> list[tuple[str, str]]:
     """Each loss that a stack may hold, with each of its hyperparameters that is a number."""
     return [
         (name, key)
-        for name in filter(is_plain, config.names("loss"))
-        for key, value in config.card("loss", name).values.items()
+        for name in filter(is_plain, cards.names("loss"))
+        for key, value in cards.card("loss", name).values.items()
         if isinstance(value, float)
     ]
 
@@ -65,7 +66,7 @@ def twice(target: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "key"), numbers())
 def test_a_stack_computes_what_a_lone_run_computes(name: str, key: str) -> None:
     for value in extremes(name, key):
-        usual = config.card("loss", name).values[key]
+        usual = cards.card("loss", name).values[key]
         other = usual if is_mapped(usual) and is_mapped(value) else value  # what else may share its call
         one, two = (made(name, key, number) for number in (other, value))
         try:

@@ -12,14 +12,20 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from losslab import Record, compose, config, losses, stacked, trainer
-from losslab.fused import FusedModule, StackedBatches
-from losslab.jobs import Job
-from losslab.module import RunModule
-from losslab.run import Prepared, prepare
-from losslab.stacked import StackedOptimizer, flatten_parameters, forward_for, why_alone
-from losslab.stacked_losses import Group, loss_key
-from losslab.sweep import plan, stack_size, train_all
+from losslab import Record, compose, errors, losses
+from losslab.fused import functional
+from losslab.fused.functional import flatten_parameters, forward_for, why_alone
+from losslab.fused.losses import Group, loss_key
+from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.optimizer import StackedOptimizer
+from losslab.schema import canonical, check, compatibility
+from losslab.schema import cards as schema_cards
+from losslab.sweep.jobs import Job
+from losslab.sweep.planning import plan, stack_size
+from losslab.sweep.runner import train_all
+from losslab.training import trainer
+from losslab.training.module import RunModule
+from losslab.training.prepare import Prepared, prepare
 from test_run import curves
 
 SIMPLE = ("mse", "l1", "smoothl1", "huber", "cross_entropy", "bce_with_logits", "giou", "poisson_nll", "sum")
@@ -40,7 +46,7 @@ MODELS = {
 CASES = [
     (task, model, optimizer)
     for task, model, optimizer in itertools.product(
-        config.names("task"), config.names("model"), config.names("optimizer")
+        schema_cards.names("task"), schema_cards.names("model"), schema_cards.names("optimizer")
     )
     if model not in ("cnn", "boxes") or task == "bbox" or (model, task) == ("cnn", "multiclass")
 ]
@@ -48,8 +54,12 @@ CASES = [
 
 def stackable(task: str) -> list[str]:
     """The losses of a task that a stack may hold, those that share the shape of a plain model."""
-    cards = {name: config.card("loss", name).values for name in losses.names(task)}
-    return [n for n, loss in cards.items() if "stateful" not in config.facts(loss) and config.heads(task, loss) == 1]
+    cards = {name: schema_cards.card("loss", name).values for name in losses.names(task)}
+    return [
+        n
+        for n, loss in cards.items()
+        if "stateful" not in compatibility.facts(loss) and compatibility.heads(task, loss) == 1
+    ]
 
 
 class Small(nn.Module):
@@ -83,21 +93,21 @@ def requests(task: str, model: str = "mlp", optimizer: str = "adam", names: Sequ
     for loss, factor in itertools.product(names or [name for name in SIMPLE if name in stackable(task)], (0.9, 1.1)):
         seed, settings, penalty = VARIED[len(made) % len(VARIED)]
         own = {"name": loss} | {
-            key: moved(loss, key, factor) for key in config.card("loss", loss).values if key != "name"
+            key: moved(loss, key, factor) for key in schema_cards.card("loss", loss).values if key != "name"
         }
         parts = {"seed": seed, "optimizer": base["optimizer"] | settings, "penalty": penalty, "loss": own}
-        made.append(config.check(base | parts))
+        made.append(check.check(base | parts))
     return made
 
 
 def moved(loss: str, key: str, factor: float) -> object:
     """A hyperparameter other than its default, where it is a number and its range allows it."""
-    default = config.card("loss", loss).values[key]
+    default = schema_cards.card("loss", loss).values[key]
     if not isinstance(default, float):
         return default
     try:
-        return config.check_hyperparameters(loss, {key: factor * default})[key]
-    except config.BadRequest:
+        return canonical.check_hyperparameters(loss, {key: factor * default})[key]
+    except errors.BadRequest:
         return default
 
 
@@ -147,7 +157,7 @@ def fused(asked: Sequence[dict], double: bool = True) -> FusedModule:
 
 
 def rows_by_request(module: FusedModule) -> dict[str, Tensor]:
-    return {config.run_id(run.request): module.flat[number].detach() for number, run in enumerate(module.runs)}
+    return {canonical.run_id(run.request): module.flat[number].detach() for number, run in enumerate(module.runs)}
 
 
 def difference(asked: Sequence[dict], some: Sequence[int] | None = None) -> float:
@@ -182,7 +192,7 @@ def tolerance(model: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", config.names("task"))
+@pytest.mark.parametrize("task", schema_cards.names("task"))
 def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
     assert difference(requests(task, names=stackable(task))) <= 1e-9
 
@@ -192,7 +202,7 @@ def test_a_stack_of_every_loss_equals_its_runs_alone(task: str) -> None:
     ("task", "model", "optimizer"), [one if quick(one) else pytest.param(*one, marks=pytest.mark.slow) for one in CASES]
 )
 def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacked, "_WORTH_TRACING", 0 if optimizer == "adam" else 10**9)
+    monkeypatch.setattr(functional, "_WORTH_TRACING", 0 if optimizer == "adam" else 10**9)
     assert difference(requests(task, model, optimizer)) <= tolerance(model)
 
 
@@ -211,7 +221,11 @@ def test_a_stack_of_every_loss_equals_its_runs_alone_under_every_optimizer(
 
 
 def test_a_stack_of_losses_that_read_a_scale_equals_its_runs_alone() -> None:
-    names = [n for n in losses.names("regression") if config.heads("regression", config.card("loss", n).values) == 2]
+    names = [
+        n
+        for n in losses.names("regression")
+        if compatibility.heads("regression", schema_cards.card("loss", n).values) == 2
+    ]
     assert difference(requests("regression", names=names)) <= 1e-9
 
 
@@ -220,7 +234,7 @@ def test_a_stack_of_losses_that_read_a_scale_equals_its_runs_alone() -> None:
 def test_a_traced_step_gives_the_same_bits(task: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for worth in (0, 10**9):
-        monkeypatch.setattr(stacked, "_WORTH_TRACING", worth)
+        monkeypatch.setattr(functional, "_WORTH_TRACING", worth)
         module = fused(requests(task, model), double=False)
         traced = isinstance(getattr(module._gradient, "__self__", None), torch.fx.GraphModule)
         assert traced == (worth == 0)
@@ -314,7 +328,7 @@ def test_a_run_does_not_depend_on_the_size_of_its_stack(size: int) -> None:
     together = rows_by_request(fused(asked, double=False))
     for request in asked:
         (by_itself,) = rows_by_request(fused([request], double=False)).values()
-        assert torch.equal(by_itself, together[config.run_id(request)])
+        assert torch.equal(by_itself, together[canonical.run_id(request)])
 
 
 def test_a_run_does_not_depend_on_its_companions_or_their_order() -> None:
@@ -417,11 +431,11 @@ def test_models_that_cannot_be_stacked_say_why() -> None:
 
 
 def jobs(asked: Sequence[dict], folder: Path) -> list[Job]:
-    return [Job(request, folder / config.run_id(request), number) for number, request in enumerate(asked)]
+    return [Job(request, folder / canonical.run_id(request), number) for number, request in enumerate(asked)]
 
 
 def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.sweep.fastest", lambda *_: (1, 1))  # as measured for scenes on most machines
+    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda *_: (1, 1))  # as measured for scenes on most machines
     asked = [
         *(compose("trainer=cpu", f"loss={loss}", f"seed={seed}") for loss in ("mse", "l1") for seed in range(3)),
         compose("trainer=cpu", "data.batch_size=32"),
@@ -454,7 +468,7 @@ def test_a_fused_run_leaves_what_a_lone_run_leaves(tmp_path: Path) -> None:
     singles, _ = told(lone, tmp_path / "lone")
     assert again == [False] * 3
     for request, record, single in zip(asked, records, singles, strict=True):
-        name = config.run_id(request)
+        name = canonical.run_id(request)
         one, other = tmp_path / "fused" / name, tmp_path / "lone" / name
         assert record.fused == 3
         assert single.fused == 1
@@ -583,8 +597,9 @@ def test_weights_of_rows_and_classes_and_smoothing_act_in_a_stack_as_alone(
     ]
     base = compose(f"task={task}", *SMALL[task], "model=linear", "trainer=cpu", "logger=none", "data.weight=balanced")
     asked = [
-        config.check(
-            base | {"loss": config.card("loss", name).values | more, "trainer": base["trainer"] | {"max_epochs": 2}}
+        check.check(
+            base
+            | {"loss": schema_cards.card("loss", name).values | more, "trainer": base["trainer"] | {"max_epochs": 2}}
         )
         for name in losses_of_runs
         for more in options

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from losslab import Record
-from losslab.study import conduct, tuning
-from losslab.study.gather import Asked, results
-from losslab.study.plan import Study
-from losslab.study.results import Results
-from losslab.values import BadRequest
+from losslab.errors import BadRequest
+from losslab.report.collect import Asked, results
+from losslab.report.results import Results
+from losslab.study import runner, tuning
+from losslab.study.recipe import Study
 from test_study import asked, bowl, made_up
 
 LEVELS = ("+study.axes.corruption.fraction=[0,0.2]", "study.seeds=3")
@@ -29,7 +29,7 @@ def conducted(study: Study, value: Any = None) -> list[Record]:
         return made
 
     choices = tuning.tune(study, Path("somewhere"), keep) if "tuned" in study.rates else None
-    keep(conduct.comparison(study, Path("somewhere"), choices))
+    keep(runner.comparison(study, Path("somewhere"), choices))
     return records
 
 
@@ -297,7 +297,7 @@ def test_a_run_without_a_finite_metric_ranks_last_unless_the_data_have_no_such_m
     records: list[Record], constant: float, status: str
 ) -> None:
     """An overflow is the run's doing and no way out of the comparison; that a test split has one class only is not."""
-    from losslab.study.statistics import ranking
+    from losslab.stats.summaries import ranking
 
     lost = {"best/test/mae": None, "constant/test/mae": None if math.isnan(constant) else constant}
     made = results(
@@ -355,7 +355,7 @@ def test_losses_that_were_skipped_are_listed_and_not_compared() -> None:
 
 
 def test_a_study_and_a_sweep_together_compare_each_run_once_and_no_trials(records: list[Record]) -> None:
-    from losslab.study.findings import find
+    from losslab.report.analysis import find
 
     compared = [r for r in records if r.study and r.study["phase"] == "confirm"]
     made = results([*records, *(replace(record, study=None) for record in compared)], Asked(mix=True))

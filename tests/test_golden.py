@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from losslab import compose, config
+from losslab import compose
 from losslab.losses.base import LOSSES
-from losslab.module import RunModule
-from losslab.run import prepare
+from losslab.schema import cards, compatibility
+from losslab.training.module import RunModule
+from losslab.training.prepare import prepare
 from test_fused import SMALL, doubled
 
 GOLDEN = Path(__file__).with_name("golden_curves.json")
@@ -26,9 +27,9 @@ OF_EACH = 1  # losses of a family
 def cases() -> list[tuple[str, str]]:
     """Each task with the first losses of each file of losses that serve it, and a sum."""
     found = []
-    for task in config.names("task"):
+    for task in cards.names("task"):
         families: dict[str, list[str]] = {}
-        for loss in config.fitting("loss", task):
+        for loss in compatibility.fitting("loss", task):
             family = LOSSES[loss].__module__ if loss in LOSSES else "sums"
             families.setdefault(family, []).append(loss)
         found += [(task, loss) for names in families.values() for loss in names[:OF_EACH]]
@@ -57,7 +58,7 @@ def curve(task: str, loss: str) -> list[float]:
 
 
 SLOW = ("bbox", "binary", "counts")  # whose data take longer to make than twenty steps do
-TASKS = [pytest.param(task, marks=[pytest.mark.slow] * (task in SLOW)) for task in config.names("task")]
+TASKS = [pytest.param(task, marks=[pytest.mark.slow] * (task in SLOW)) for task in cards.names("task")]
 
 
 @pytest.mark.parametrize("task", TASKS)

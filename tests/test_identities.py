@@ -13,9 +13,11 @@ from rich.console import Console
 from torch import Tensor
 
 from examples import made, sample
-from losslab import cli, config, identities, losses
-from losslab.catalogue.cards import entry, print_card
-from losslab.study import evidence
+from losslab import losses
+from losslab.catalogue.listing import entry, print_card
+from losslab.cli import main, train
+from losslab.report import checks
+from losslab.schema import canonical, cards, identities
 
 NAMES = [name for name in losses.names() if identities.of(name)]
 CASES = [(name, number) for name in NAMES for number in range(len(identities.of(name)))]
@@ -24,7 +26,7 @@ PROBABILITIES = {"class_logits": "class_probs", "binary_logit": "binary_prob"}
 
 def drawn(name: str, draw: random.Random) -> dict:
     """Hyperparameters somewhere in their ranges."""
-    card = config.card("loss", name)
+    card = cards.card("loss", name)
     found = {}
     for key, text in card.about.get("ranges", {}).items():
         default = card.values[key]
@@ -62,7 +64,7 @@ def converted(space: str, to: str, pred: Tensor, target: Tensor) -> tuple[Tensor
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_what_a_card_states_holds(name: str, number: int) -> None:
     identity, draw, tried = identities.of(name)[number], random.Random(number), 0
-    for space in config.card("loss", name).about["reads"]:
+    for space in cards.card("loss", name).about["reads"]:
         if identity.space not in (None, space):
             continue
         for _ in range(20):
@@ -75,7 +77,7 @@ def test_what_a_card_states_holds(name: str, number: int) -> None:
             for each in targets:
                 expected = torch.zeros(len(pred), dtype=pred.dtype)
                 for weight, other in identities.terms(identity.text, {"name": name} | loss.params, classes=4):
-                    reads = config.card("loss", other["name"]).about["reads"]
+                    reads = cards.card("loss", other["name"]).about["reads"]
                     to = space if space in reads else PROBABILITIES[space]
                     rest = {key: value for key, value in other.items() if key != "name"}
                     expected += weight * losses.get(other["name"], space=to, **rest).per_sample(
@@ -99,13 +101,13 @@ def test_what_does_not_hold_is_not_stated_by_accident() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_following_identities_ends(name: str) -> None:
-    for task in config.names("task"):
+    for task in cards.names("task"):
         if name in losses.names(task):
-            assert identities.canonical(config.card("loss", name).values, task)
+            assert identities.canonical(cards.card("loss", name).values, task)
 
 
 def loss(name: str, **params: object) -> dict:
-    return {"name": name} | config.check_hyperparameters(name, params)
+    return {"name": name} | canonical.check_hyperparameters(name, params)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +150,9 @@ def test_reports_say_which_losses_are_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     brief = ["data.rows=200", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "hydra.sweep.dir=out"]
-    assert cli.train(["-m", "loss=huber,smoothl1,mse,expectile,l1", "seed=0,1", *brief]) == 0
+    assert train.train(["-m", "loss=huber,smoothl1,mse,expectile,l1", "seed=0,1", *brief]) == 0
     capsys.readouterr()
-    assert cli.main(["report", "out"]) == 0
+    assert main.main(["report", "out"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     for text in (printed, (tmp_path / "out/report.md").read_text(), (tmp_path / "out/report.html").read_text()):
         plain = re.sub(r"<[^>]+>|`", "", text)
@@ -170,14 +172,14 @@ def test_records_of_a_tuned_study_are_one_only_where_their_hyperparameters_are()
         ("tuned", "smoothl1", "noisy", record("smoothl1", beta=0.4)),
         *[("shared", name, setting, record(name)) for name in ("huber", "smoothl1") for setting in ("clean", "noisy")],
     ]
-    [sentence] = evidence.same(parts)
+    [sentence] = checks.same(parts)
     assert sentence.startswith("At the shared rate `huber` and `smoothl1` are the same loss; ")
 
 
 def test_records_of_losses_that_are_there_no_more_are_reported_all_the_same() -> None:
     old = SimpleNamespace(task="bbox", config={"loss": {"name": "sum", "terms": "2*gone + mse"}})
     without = SimpleNamespace(task="bbox", config={"loss": {"name": "gaussian_kld", "tau": 1.0}})
-    assert evidence.same([("asked", "sum", "all", old), ("asked", "gaussian_kld", "all", without)]) == []
+    assert checks.same([("asked", "sum", "all", old), ("asked", "gaussian_kld", "all", without)]) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from losslab import cli
+from losslab.cli import main, train
 from losslab.interrupts import check, noted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,11 +118,11 @@ def swallowing(original: Callable[..., object], number: int) -> Callable[..., ob
     ("owner", "words"),
     [
         ("scipy.stats.qmc.Sobol.random_base2", STUDY),
-        ("losslab.run.fingerprint", []),
-        ("losslab.run.fingerprint", ["-m", "seed=0,1"]),
-        ("losslab.module.RunModule.raw", []),
-        ("losslab.fused.FusedModule.outputs", ["-m", "seed=0,1"]),
-        ("losslab.jobs.set_value", ["-m", "seed=0,1"]),
+        ("losslab.training.prepare.fingerprint", []),
+        ("losslab.training.prepare.fingerprint", ["-m", "seed=0,1"]),
+        ("losslab.training.module.RunModule.raw", []),
+        ("losslab.fused.module.FusedModule.outputs", ["-m", "seed=0,1"]),
+        ("losslab.schema.canonical.set_value", ["-m", "seed=0,1"]),
     ],
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -136,7 +136,7 @@ def test_a_signal_that_was_swallowed_still_ends_the_command(
         home = getattr(import_module(path.rsplit(".", 1)[0]), path.rsplit(".", 1)[1])
     monkeypatch.setattr(home, name, swallowing(getattr(home, name), number))
     where = f"hydra.{'sweep' if words else 'run'}.dir={tmp_path / 'all'}"
-    assert cli.train([*words, *SMALL, where]) == 130
+    assert train.train([*words, *SMALL, where]) == 130
     said = capsys.readouterr().err
     assert said.startswith("\nStopped. The same command repeats no run that is over")
     assert "Traceback" not in said
@@ -147,7 +147,7 @@ def test_points_that_are_no_sobol_points_are_not_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("scipy.stats.qmc.Sobol.random_base2", lambda _, power: np.zeros((2**power, 16)))
-    assert cli.train([*STUDY, *SMALL, f"hydra.sweep.dir={tmp_path}"]) == 1
+    assert train.train([*STUDY, *SMALL, f"hydra.sweep.dir={tmp_path}"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("train.py: SciPy gave points that are no Sobol points")
     assert said.count("\n") == 1
@@ -167,6 +167,6 @@ def test_ctrl_c_at_the_very_end_leaves_130_and_no_traceback(tmp_path: Path) -> N
 def test_ctrl_c_in_a_report_ends_it_in_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("losslab.cli.report_on", lambda *_: send() or 0)
-    assert cli.main(["report", str(tmp_path)]) == 130
+    monkeypatch.setattr("losslab.cli.main.report_on", lambda *_: send() or 0)
+    assert main.main(["report", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "\nStopped.\n"

@@ -9,13 +9,17 @@ import pytest
 import torch
 from faults import kills, scarce
 
-import losslab.fused
-import losslab.resume
-import losslab.run
-import losslab.trainer
-from losslab import cli, compose, config, sweep
-from losslab.jobs import Job, Stack
-from losslab.resume import Resumption
+import losslab.fused.module
+import losslab.sweep.resume
+import losslab.training.callbacks
+import losslab.training.prepare
+import losslab.training.run
+import losslab.training.trainer
+from losslab import compose
+from losslab.cli import train as cli_train
+from losslab.schema import canonical
+from losslab.sweep.jobs import Job, Stack
+from losslab.sweep.resume import Resumption
 
 SMALL = ["data.rows=200", "trainer=cpu", "trainer.max_epochs=4", "model.hidden=[8]", "logger=none"]
 STACKS = ["-m", "loss=mse,huber", "seed=0,1,2", "optimizer.schedule=one_cycle", "fused.size=4", *SMALL]
@@ -27,11 +31,11 @@ class PowerCut(BaseException):
 
 @pytest.fixture(autouse=True)
 def _a_checkpoint_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr(losslab.training.callbacks, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
 
 
 def train(folder: Path, *more: str) -> int:
-    return cli.train([*STACKS, *more, f"hydra.sweep.dir={folder}"])
+    return cli_train.train([*STACKS, *more, f"hydra.sweep.dir={folder}"])
 
 
 def cut_at(patched: pytest.MonkeyPatch, owner: object, name: str, call: int) -> None:
@@ -55,20 +59,20 @@ def test_a_stack_goes_on_from_its_checkpoint(
     epoch: int, traced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    monkeypatch.setattr("losslab.stacked._WORTH_TRACING", 1 if traced else 10**6)  # as a long stack is
+    monkeypatch.setattr("losslab.fused.functional._WORTH_TRACING", 1 if traced else 10**6)  # as a long stack is
     assert train(whole) == 0
     trained: list[int] = []
-    original = losslab.fused.FusedModule.training_step
+    original = losslab.fused.module.FusedModule.training_step
 
     def count(self, chunk: torch.Tensor, number: int) -> None:
         trained.append(self.current_epoch)
         original(self, chunk, number)
 
     with monkeypatch.context() as patched:
-        cut_at(patched, losslab.fused.FusedModule, "on_train_epoch_end", epoch)
+        cut_at(patched, losslab.fused.module.FusedModule, "on_train_epoch_end", epoch)
         with pytest.raises(PowerCut):
             train(stopped)
-    monkeypatch.setattr(losslab.fused.FusedModule, "training_step", count)
+    monkeypatch.setattr(losslab.fused.module.FusedModule, "training_step", count)
     assert train(stopped) == 0
     first = (epoch - 1) % 4  # the epoch that was cut
     assert trained[: 4 - first] == list(range(first, 4)), "no epoch is trained again"
@@ -115,8 +119,10 @@ def test_what_was_begun_by_other_code_begins_anew(
 ) -> None:
     asked = f"fused.size={size}"
     with monkeypatch.context() as patched:
-        patched.setattr("losslab.origin.commit", lambda: "before")
-        cut_at(patched, sweep if size > 1 else losslab.run, "outcome", 1)  # after the last epoch
+        patched.setattr("losslab.records.provenance.commit", lambda: "before")
+        cut_at(
+            patched, losslab.sweep.stacks if size > 1 else losslab.training.run, "outcome", 1
+        )  # after the last epoch
         with pytest.raises(PowerCut):
             train(tmp_path / "stopped", asked)
     capsys.readouterr()
@@ -153,7 +159,7 @@ def jobs(tmp_path: Path) -> Made:
 
     def make(count: int, **more: object) -> list[Job]:
         asked = [request | more | {"seed": seed} for seed in range(count)]
-        return [Job(one, tmp_path / config.run_id(one), number) for number, one in enumerate(asked)]
+        return [Job(one, tmp_path / canonical.run_id(one), number) for number, one in enumerate(asked)]
 
     return make
 
@@ -199,7 +205,7 @@ def test_a_plan_that_does_not_apply_is_made_anew(
     checkpoint = before.checkpoint(before.stacks(asked, in_stacks_of(3))[0])
     checkpoint.touch()
     if changed == "commit":
-        monkeypatch.setattr(losslab.resume, "commit", lambda: "another")
+        monkeypatch.setattr(losslab.sweep.resume, "commit", lambda: "another")
     elif changed == "fused.size":
         asked = jobs(4, fused={"size": 2, "audit": 0})
     elif changed == "overwrite":

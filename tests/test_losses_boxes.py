@@ -11,9 +11,10 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
 from examples import extremes, sample
-from losslab import BadRequest, compose, config, losses, tasks
+from losslab import BadRequest, compose, losses, tasks
+from losslab.box_geometry import overlap
 from losslab.data import load
-from losslab.losses.boxes import overlap
+from losslab.schema import canonical, cards, compatibility
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*shares of the picture")  # boxes here have many units
 UNIT = [0.0, 0.0, 1.0, 1.0]
@@ -177,7 +178,7 @@ def swapped(n: int) -> tuple[Tensor, Tensor]:
     return torch.cat([other + by, other], -1) / 2.1, torch.cat([low, low + size + 0.05], -1) / 2.1
 
 
-ON_BOXES = [name for name in losses.names() if "boxes" in config.reads(config.card("loss", name).values)]
+ON_BOXES = [name for name in losses.names() if "boxes" in compatibility.reads(cards.card("loss", name).values)]
 
 
 @pytest.mark.slow
@@ -185,7 +186,7 @@ ON_BOXES = [name for name in losses.names() if "boxes" in config.reads(config.ca
 def test_swapped_corners_are_opened_unless_the_card_says_that_they_are_ignored(name: str) -> None:
     pred, target = swapped(300)
     loss = losses.get(name, space="boxes")
-    ignored = "ignores_swapped" in config.facts(config.card("loss", name).values)
+    ignored = "ignores_swapped" in compatibility.facts(cards.card("loss", name).values)
 
     def pull(boxes: Tensor) -> Tensor:
         (found,) = torch.autograd.grad(loss.per_sample(boxes.requires_grad_(), target).sum(), boxes)
@@ -233,7 +234,7 @@ def test_detr_is_the_authors_sum_and_takes_no_notice_of_the_tasks_coordinates() 
 
 def test_detr_of_old_records_reads_as_what_it_was() -> None:
     old = {"name": "detr", "terms": "5*l1 + 2*giou"}
-    assert config.terms(old)[0][1]["name"] == "l1"
+    assert compatibility.terms(old)[0][1]["name"] == "l1"
     pred, target = tensor([[0.35, 0.35, 0.65, 0.75]]), tensor([[0.3, 0.3, 0.7, 0.7]])
     assert losses.get("detr", terms=old["terms"])(pred, target).item() == pytest.approx(1.106, abs=5e-4)
 
@@ -241,8 +242,8 @@ def test_detr_of_old_records_reads_as_what_it_was() -> None:
 def test_gaussian_kld_of_configs_without_a_direction_is_what_it_was() -> None:
     request = dict(compose("task=bbox", "loss=gaussian_kld"))
     old = request | {"loss": {"name": "gaussian_kld", "tau": 1.0}}
-    assert config.canonical(old)["loss"]["direction"] == "pred_target"
-    assert config.canonical(request)["loss"]["direction"] == "target_pred"
+    assert canonical.canonical(old)["loss"]["direction"] == "pred_target"
+    assert canonical.canonical(request)["loss"]["direction"] == "target_pred"
 
 
 @each_form
@@ -634,7 +635,7 @@ def test_words_are_checked() -> None:
         losses.get("wise_iou", version="v4")
 
 
-SHARES = [name for name in losses.names() if "shares" in config.card("loss", name).about]
+SHARES = [name for name in losses.names() if "shares" in cards.card("loss", name).about]
 
 
 @pytest.mark.filterwarnings("error")
@@ -652,7 +653,7 @@ def test_boxes_outside_the_picture_are_warned_of_once_where_the_unit_matters(nam
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", sorted(set(ON_BOXES) - {"detr", "sum"}))
 def test_nobody_is_warned_who_told_the_unit_or_whose_loss_has_none(name: str) -> None:
-    card = config.card("loss", name)
+    card = cards.card("loss", name)
     keys = card.about.get("shares")
     if keys == []:
         return
@@ -662,9 +663,9 @@ def test_nobody_is_warned_who_told_the_unit_or_whose_loss_has_none(name: str) ->
     assert found > 0
 
 
-@pytest.mark.parametrize("name", [name for name in SHARES if config.card("loss", name).about["shares"]])
+@pytest.mark.parametrize("name", [name for name in SHARES if cards.card("loss", name).about["shares"]])
 def test_the_unit_that_the_warning_asks_for_is_the_right_one(name: str) -> None:
-    card, (pred, target) = config.card("loss", name), sample("boxes")
+    card, (pred, target) = cards.card("loss", name), sample("boxes")
     told = {key: 640 * card.values[key] for key in card.about["shares"]}
     torch.testing.assert_close(losses.get(name, **told)(640 * pred, 640 * target), losses.get(name)(pred, target))
 

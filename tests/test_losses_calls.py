@@ -11,15 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, tensor
 
 from examples import made, sample
-from losslab import BadRequest, cli, compose, config, losses, read_records
-from losslab.config import BY_CLASS, YES_OR_NO
-from losslab.losses import lookup, spaces
+from losslab import BadRequest, compose, losses, read_records, spaces
+from losslab.cli import train as cli_train
+from losslab.losses import lookup
 from losslab.losses.base import STATES
-from losslab.run import prepare
+from losslab.schema import canonical, cards
+from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
+from losslab.training.prepare import prepare
 
-PLAIN = [name for name in losses.names() if "terms" not in config.card("loss", name).values]
-PAIRS = [(name, space) for name in PLAIN for space in config.card("loss", name).about["reads"]]
-BATCHWISE = {name for name in PLAIN if "batchwise" in config.card("loss", name).about["facts"]}
+PLAIN = [name for name in losses.names() if "terms" not in cards.card("loss", name).values]
+PAIRS = [(name, space) for name in PLAIN for space in cards.card("loss", name).about["reads"]]
+BATCHWISE = {name for name in PLAIN if "batchwise" in cards.card("loss", name).about["facts"]}
 each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)
 of_classes = pytest.mark.parametrize(("name", "space"), [pair for pair in PAIRS if pair[1] in BY_CLASS])
 yes_or_no = pytest.mark.parametrize(("name", "space"), [pair for pair in PAIRS if pair[1] in YES_OR_NO])
@@ -153,7 +155,7 @@ def test_weights_are_checked() -> None:
 
 
 def needed(name: str) -> dict:
-    return {"counts": [40.0, 30.0, 20.0, 10.0]} if "counts" in config.card("loss", name).values else {}
+    return {"counts": [40.0, 30.0, 20.0, 10.0]} if "counts" in cards.card("loss", name).values else {}
 
 
 @of_classes
@@ -323,7 +325,7 @@ def test_an_option_that_does_nothing_leaves_the_request_as_it_was() -> None:
     ):
         plain = compose(f"task={task}", *more[:1])
         assert compose(f"task={task}", *more) == plain
-        assert config.run_id(compose(f"task={task}", *more)) == config.run_id(plain)
+        assert canonical.run_id(compose(f"task={task}", *more)) == canonical.run_id(plain)
 
 
 def test_balanced_rows_make_every_class_count_the_same() -> None:
@@ -372,7 +374,10 @@ def test_options_are_taken_on_the_command_line_alone_and_in_a_sweep(
     monkeypatch.chdir(tmp_path)
     brief = ["task=binary", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "logger=none"]
     assert (
-        cli.train([*brief, "loss=savage", "loss.label_smoothing=0.1", "data.weight=balanced", "hydra.run.dir=one"]) == 0
+        cli_train.train(
+            [*brief, "loss=savage", "loss.label_smoothing=0.1", "data.weight=balanced", "hydra.run.dir=one"]
+        )
+        == 0
     )
     [record] = read_records(tmp_path / "one")
     assert (record.loss_params, record.data["weight"]) == ({"label_smoothing": 0.1}, "balanced")
@@ -384,7 +389,7 @@ def test_options_are_taken_on_the_command_line_alone_and_in_a_sweep(
             "loss.class_weights=[1,2],[1,3]",
             f"hydra/launcher={launcher}",
         ]
-        assert cli.train([*words, f"hydra.sweep.dir={launcher}"]) == 0, capsys.readouterr().err
+        assert cli_train.train([*words, f"hydra.sweep.dir={launcher}"]) == 0, capsys.readouterr().err
         found = {(record.loss, *record.loss_params["class_weights"]) for record in read_records(tmp_path / launcher)}
         assert found == {(loss, 1.0, weight) for loss in ("savage", "bce_with_logits") for weight in (2.0, 3.0)}
 
@@ -400,4 +405,4 @@ def test_the_page_of_shapes_has_the_table_of_the_module() -> None:
     tables = [[line for line in text.splitlines() if line.startswith("|")] for text in (page, spaces.__doc__ or "")]
     assert tables[0] == tables[1]
     listed = {name for line in tables[0][2:] for name in line.split("|")[1].replace(" ", "").split(",")}
-    assert listed == {space for name in losses.names() for space in config.card("loss", name).about.get("reads", [])}
+    assert listed == {space for name in losses.names() for space in cards.card("loss", name).about.get("reads", [])}

@@ -9,9 +9,10 @@ from torch import Tensor, tensor
 from torchvision.ops import sigmoid_focal_loss
 
 from examples import COUNTS, extremes, made, sample
-from losslab import config, losses
+from losslab import losses
 from losslab.losses.bi_tempered import log_tempered_softmax
-from losslab.study.space import of_loss
+from losslab.schema import cards
+from losslab.schema.search_space import of_loss
 
 MULTI = [
     *(
@@ -29,7 +30,7 @@ MULTI = [
     *("bootstrapped_soft", "bootstrapped_hard", "class_balanced", "logit_adjusted", "ldam", "hinge", "multi_margin"),
     *("bi_tempered", "double_softmax"),
 ]
-BOTH = [name for name in MULTI if "binary_logit" in config.card("loss", name).about["reads"]]
+BOTH = [name for name in MULTI if "binary_logit" in cards.card("loss", name).about["reads"]]
 BINARY = [
     *("bce_with_logits", "asymmetric", "squared_hinge", "modified_huber", "exponential", "soft_margin", "ramp"),
     *("sigmoid", "savage", "unhinged"),
@@ -334,7 +335,7 @@ def test_is_cross_entropy_at(name: str, params: dict) -> None:
     same(found, expected, atol=1e-7, rtol=1e-6)
     gradients = [torch.autograd.grad(value.sum(), pred)[0] for value in (found, expected)]
     same(*gradients, atol=1e-7, rtol=1e-6)
-    if "binary_logit" in config.card("loss", name).about["reads"]:
+    if "binary_logit" in cards.card("loss", name).about["reads"]:
         pred, target = sample("binary_logit", n=20)
         same(binary(name, pred, target, **params), binary("bce_with_logits", pred, target), atol=1e-7, rtol=1e-6)
 
@@ -445,7 +446,7 @@ def test_class_balanced_gives_a_class_without_samples_no_weight() -> None:
     same(found[[0, 1, 2, 3, 5]], weights_of_classes([310, 2489, 114, 17, 725], beta=0.999))
 
 
-COUNTING = [name for name in losses.names() if "counts" in config.card("loss", name).values]
+COUNTING = [name for name in losses.names() if "counts" in cards.card("loss", name).values]
 
 
 @pytest.mark.parametrize("name", COUNTING)
@@ -567,7 +568,7 @@ def test_a_confident_mistake_still_pulls(name: str) -> None:
     pred = tensor([[1e4, 0.0, 0.0]], requires_grad=True)
     params = {"transition": [0.0]} if name == "forward_corrected" else {}
     each(name, pred, tensor([1]), **params).sum().backward()
-    weight = config.card("loss", name).values.get("alpha", 1.0)
+    weight = cards.card("loss", name).values.get("alpha", 1.0)
     same(pred.grad, weight * tensor([[1.0, -1.0, 0.0]]))
 
 
@@ -620,7 +621,7 @@ def test_lists_and_targets_may_differ_between_the_runs_of_a_stack(
 def test_the_authors_settings_can_be_found_by_tuning(name: str, key: str, other: str, ratio: float) -> None:
     """The shape of these losses is a ratio; the one weight is tuned, the other stays."""
     [dimension] = [one for one in of_loss(name) if one.key == key]
-    assert dimension.low <= ratio * config.card("loss", name).values[other] <= dimension.high
+    assert dimension.low <= ratio * cards.card("loss", name).values[other] <= dimension.high
 
 
 def test_bi_tempered_is_bounded_as_its_card_says() -> None:

@@ -9,18 +9,19 @@ import torch
 from torch import Tensor, tensor
 
 from examples import extremes, made, sample
-from losslab import BadRequest, config, losses
-from losslab.catalogue.facts import FACTS
+from losslab import BadRequest, losses
 from losslab.losses.base import STATES, Loss
 from losslab.losses.weighting import OPTIONS
+from losslab.schema import cards, compatibility
+from losslab.schema.loss_facts import FACTS
 
-PLAIN = [name for name in losses.names() if "terms" not in config.card("loss", name).values]
-PAIRS = [(name, space) for name in PLAIN for space in config.card("loss", name).about["reads"]]
+PLAIN = [name for name in losses.names() if "terms" not in cards.card("loss", name).values]
+PAIRS = [(name, space) for name in PLAIN for space in cards.card("loss", name).about["reads"]]
 each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)
 
 
 def declares(name: str, fact: str) -> bool:
-    return fact in config.card("loss", name).about["facts"]
+    return fact in cards.card("loss", name).about["facts"]
 
 
 def declared(fact: str, *spaces: str) -> list[tuple[str, str]]:
@@ -34,7 +35,7 @@ def total(loss: Loss, pred: Tensor, target: Tensor, keywords: dict) -> Tensor:
 def test_functions_and_cards_match() -> None:
     assert set(losses.LOSSES) == set(PLAIN)
     for name, function in losses.LOSSES.items():
-        card = config.card("loss", name)
+        card = cards.card("loss", name)
         keywords = {p.name for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY}
         state = STATES.get(name)
         kept = {*state.learned, *state.running} if state else set()
@@ -232,14 +233,12 @@ def beyond(text: str) -> list[float]:
     return [number for number in outside if not math.isinf(number)]
 
 
-RANGES = [
-    (name, key, text) for name in PLAIN for key, text in config.card("loss", name).about.get("ranges", {}).items()
-]
+RANGES = [(name, key, text) for name in PLAIN for key, text in cards.card("loss", name).about.get("ranges", {}).items()]
 
 
 @pytest.mark.parametrize(("name", "key", "text"), RANGES)
 def test_refuses_a_hyperparameter_outside_its_range(name: str, key: str, text: str) -> None:
-    default = config.card("loss", name).values[key]
+    default = cards.card("loss", name).values[key]
     count, _, inside = text.rpartition(" of ")
     wrong = beyond(inside) if inside[0] in "[(" else ["nonsense"]
     for value in wrong:
@@ -250,7 +249,7 @@ def test_refuses_a_hyperparameter_outside_its_range(name: str, key: str, text: s
 
 def test_a_word_may_stand_for_a_number() -> None:
     for name in PLAIN:
-        for key, words in config.card("loss", name).about.get("presets", {}).items():
+        for key, words in cards.card("loss", name).about.get("presets", {}).items():
             for word, value in words.items():
                 assert losses.get(name, **{key: word}).params[key] == value
             with pytest.raises(BadRequest, match=rf"loss\.{key} must be a number or one of"):
@@ -315,8 +314,8 @@ def test_names_of_a_task_are_those_that_share_a_space_with_it() -> None:
     assert set(losses.names("bbox")) >= {"giou", "huber", "l1", "mse", "smoothl1"}
     assert set(losses.names("regression")) >= {"huber", "l1", "mse", "smoothl1"}
     assert not {"giou", "bce"} & set(losses.names("regression"))
-    for task, name in itertools.product(config.names("task"), PLAIN):
-        assert (name in losses.names(task)) == (config.space(task, name) is not None)
+    for task, name in itertools.product(cards.names("task"), PLAIN):
+        assert (name in losses.names(task)) == (compatibility.space(task, name) is not None)
 
 
 def test_giou_in_half_precision() -> None:

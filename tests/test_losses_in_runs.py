@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from losslab import BadRequest, Record, compose, config, losses, sums
-from losslab.run import prepare
+from losslab import BadRequest, Record, compose, losses
+from losslab.schema import canonical, loss_terms
+from losslab.training.prepare import prepare
 
 Quick = Callable[..., Record]
 
@@ -74,9 +75,9 @@ def test_a_sum_that_is_none_is_refused(text: str, says: str) -> None:
 def test_a_sum_has_one_notation() -> None:
     written = compose("loss=sum", 'loss.terms="mse+1e-3*huber( delta = 0.5 )+2*l1"')["loss"]["terms"]
     assert written == "1*mse + 0.001*huber(delta=0.5) + 2*l1"
-    assert sums.written(sums.parse(written)) == written
+    assert loss_terms.written(loss_terms.parse(written)) == written
     defaults = compose("loss=sum", 'loss.terms="huber(delta=1.0)"')
-    assert config.run_id(defaults) == config.run_id(compose("loss=sum", "loss.terms=huber"))
+    assert canonical.run_id(defaults) == canonical.run_id(compose("loss=sum", "loss.terms=huber"))
 
 
 def test_terms_without_a_space_in_common_have_no_use_outside_the_harness() -> None:

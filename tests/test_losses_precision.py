@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, tensor
 
 from examples import made, sample
-from losslab import config, losses
+from losslab import losses
+from losslab.schema import cards
 
 HALVES = [torch.float16, torch.bfloat16]
-PLAIN = [name for name in losses.names() if "terms" not in config.card("loss", name).values]
-PAIRS = [(name, space) for name in PLAIN for space in config.card("loss", name).about["reads"]]
+PLAIN = [name for name in losses.names() if "terms" not in cards.card("loss", name).values]
+PAIRS = [(name, space) for name in PLAIN for space in cards.card("loss", name).about["reads"]]
 each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)
 each_half = pytest.mark.parametrize("dtype", HALVES)
 

@@ -12,9 +12,10 @@ from scipy import integrate, special, stats
 from torch import Tensor, tensor
 
 from examples import sample
-from losslab import config, losses
+from losslab import losses
 from losslab.losses.adaptive import log_partition
 from losslab.losses.robust import general
+from losslab.schema import cards
 
 ERRORS = [-60.0, -9.0, -6.0, -3.7, -2.0, -1.0, -0.3, 0.0, 1e-3, 0.5, 1.0, 1.5, 2.5, 4.0, 7.0, 12.0, 200.0]
 
@@ -110,7 +111,7 @@ ROBUST = ["huber", "smoothl1", "log_cosh", "charbonnier", "cauchy", "geman_mcclu
 
 @pytest.mark.parametrize("name", ROBUST)
 def test_efficient95_is_95_per_cent_efficient_under_normal_errors(name: str) -> None:
-    words = dict.fromkeys(config.card("loss", name).about["presets"], "efficient95")
+    words = dict.fromkeys(cards.card("loss", name).about["presets"], "efficient95")
     assert efficiency(pull(name, NORMAL, **words)) == pytest.approx(0.95, abs=1e-3)
     assert efficiency(pull(name, NORMAL, **{key: 0.7 * losses.get(name, **words).params[key] for key in words})) < 0.945
 

@@ -7,10 +7,10 @@ from torch.nn.functional import one_hot
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from losslab import compose
-from losslab.run import prepare
-from losslab.tasks.balance import balanced
+from losslab.metrics.balance import balanced
+from losslab.metrics.calibration import calibration_error
 from losslab.tasks.binary import rankings
-from losslab.tasks.calibration import calibration_error
+from losslab.training.prepare import prepare
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -19,15 +19,20 @@ import torch
 from faults import children, files, kills, load, processes
 from hydra.errors import HydraException
 
-from losslab import BadRequest, cli, compose, config, machine, origin, read_records, sweep, telling
-from losslab.claim import STUDY, claimed
-from losslab.folder import check_folder, check_writable, write_config
-from losslab.jobs import Job
+from losslab import BadRequest, compose, errors, read_records
+from losslab.cli import main, messages, train
 from losslab.losses.base import LOSSES
-from losslab.record import Record, finished, read_record, write_whole
-from losslab.request import StudyRequest
-from losslab.run import run
-from losslab.torn import checkpoint, is_cut, set_aside
+from losslab.records import provenance
+from losslab.records.files import checkpoint, is_cut, set_aside, write_whole
+from losslab.records.locks import STUDY, claimed
+from losslab.records.record import Record
+from losslab.records.run_folder import check_folder, check_writable, write_config
+from losslab.records.store import finished, read_record
+from losslab.request.command import StudyRequest
+from losslab.schema import canonical
+from losslab.sweep import runner, stacks
+from losslab.sweep.jobs import Job
+from losslab.training.run import run
 
 SMALL = "data.rows=200 trainer.max_epochs=1 logger=none trainer=cpu"
 Typed = Callable[[str], tuple[int, str, str]]
@@ -41,7 +46,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def call(line: str) -> tuple[int, str, str]:
         try:
-            status = cli.train(f"{line} {SMALL}".split())
+            status = train.train(f"{line} {SMALL}".split())
         except SystemExit as stop:
             status = stop.code
         said = capsys.readouterr()
@@ -54,7 +59,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def another_process_holds(folder: Path, kind: str = "") -> Iterator[int]:
     """A process that holds the claim on a folder until it is killed; its id."""
     code = (
-        "import sys; from pathlib import Path; from losslab.claim import claimed\n"
+        "import sys; from pathlib import Path; from losslab.records.locks import claimed\n"
         "with claimed([Path(sys.argv[1])], *sys.argv[2:]): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder), *filter(None, [kind])]
@@ -98,7 +103,7 @@ def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_what_another_process_trains_is_refused_and_a_dead_one_blocks_nothing(typed: Typed, tmp_path: Path) -> None:
-    name = config.run_id(compose("loss=l1", *SMALL.split()))
+    name = canonical.run_id(compose("loss=l1", *SMALL.split()))
     with another_process_holds(tmp_path / "all" / name) as pid:
         for line in ("-m loss=mse,l1 hydra.sweep.dir=all", f"loss=l1 hydra.run.dir=all/{name}"):
             status, out, err = typed(line)
@@ -144,7 +149,7 @@ def test_a_lock_whose_folder_another_process_removes_is_tried_again(
             Path(path).parent.rmdir()
         return opened(path, *more)
 
-    monkeypatch.setattr("losslab.claim.os.open", removed)
+    monkeypatch.setattr("losslab.records.locks.os.open", removed)
     with claimed([tmp_path / "all" / "run"]):
         assert (tmp_path / "all" / ".losslab-runs").exists()
     assert capsys.readouterr().err == "", "it is locked, and not gone without"
@@ -172,9 +177,9 @@ def test_runs_that_fail_in_processes_of_another_launcher_are_told(
     def fails(*_: object) -> None:
         raise RuntimeError("mine")
 
-    there = cli.Command.__call__
+    there = train.Command.__call__
     monkeypatch.setattr(
-        cli.Command, "__call__", lambda _, cfg: there(cli.Command(), cfg)
+        train.Command, "__call__", lambda _, cfg: there(train.Command(), cfg)
     )  # what it notes, it notes there
     line = "-m loss=mse,l1 hydra/launcher=basic hydra.sweep.dir=all"
     with monkeypatch.context() as broken:
@@ -211,7 +216,7 @@ def test_what_is_refused_removes_nothing_of_a_run_whose_weights_were_cut_off(typ
     (cut,) = tmp_path.rglob("best.ckpt")
     cut.write_bytes(b"")
     before = sorted(tmp_path.rglob("*"))
-    other = config.run_id(compose("loss=l1", *SMALL.split()))
+    other = canonical.run_id(compose("loss=l1", *SMALL.split()))
     with another_process_holds(tmp_path / "all" / other):
         assert typed("-m loss=mse,l1 hydra.sweep.dir=all")[0] == 2
     assert [path for path in sorted(tmp_path.rglob("*")) if path.name != ".losslab-runs"] == before
@@ -233,7 +238,7 @@ def test_a_full_or_read_only_folder_is_refused_with_what_would_be_right(
     def read_only(**_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("losslab.folder.tempfile.TemporaryFile", read_only)
+    monkeypatch.setattr("losslab.records.run_folder.tempfile.TemporaryFile", read_only)
     status, _, err = typed("hydra.run.dir=there")
     assert status == 2
     assert err.endswith(
@@ -264,7 +269,7 @@ def test_what_hydra_cannot_do_is_one_sentence(typed: Typed, monkeypatch: pytest.
         raise HydraException("Error instantiating 'a.Launcher'\nin two lines")
 
     full = os.environ.get("HYDRA_FULL_ERROR")
-    monkeypatch.setattr("losslab.sweep.train_all", fails)
+    monkeypatch.setattr("losslab.sweep.runner.train_all", fails)
     status, out, err = typed("-m seed=1,2")
     assert (status, out) == (2, "")
     assert err == "train.py: Hydra cannot do this: Error instantiating 'a.Launcher'.\n"
@@ -281,14 +286,14 @@ def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
 def test_a_record_is_moved_into_a_study_only_by_who_holds_its_run(tmp_path: Path) -> None:
     request = compose(*SMALL.split())
     part = {"phase": "confirm", "loss": "mse", "setting": "all equal", "arms": ["shared"]}
-    job = Job(request, tmp_path / config.run_id(request), 0, part | {"study": {"name": "old"}})
+    job = Job(request, tmp_path / canonical.run_id(request), 0, part | {"study": {"name": "old"}})
     job.folder.mkdir()
     Record.of(request, "done", study=job.part).write(job.folder)
     new = replace(job, part=part | {"study": {"name": "new"}})
     with another_process_holds(job.folder), pytest.raises(BadRequest, match="in the hands of process"):
-        sweep.train_all([new], lambda *_: None)
+        runner.train_all([new], lambda *_: None)
     again: list[bool] = []
-    outcome = sweep.train_all([new], lambda job, record, was: again.append(was))
+    outcome = runner.train_all([new], lambda job, record, was: again.append(was))
     assert again == [True]
     assert outcome.over == outcome.records == [read_record(job.folder)]
     assert outcome.records[0].study == new.part
@@ -302,7 +307,7 @@ def test_a_run_that_fails_leaves_what_another_process_has_made_of_it(
         Record.of(request, "done").write(folder)
         raise RuntimeError("too late")
 
-    monkeypatch.setattr("losslab.run.run", overtaken)
+    monkeypatch.setattr("losslab.training.run.run", overtaken)
     assert typed("hydra.run.dir=here")[0] == 1
     assert read_record(tmp_path / "here").status == "done"
 
@@ -379,15 +384,15 @@ def test_a_report_that_cannot_be_written_is_a_sentence(
     def read_only(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system", "runs/report.html")
 
-    monkeypatch.setattr("losslab.study.report.make", read_only)
-    monkeypatch.setattr("losslab.study.conduct.conduct", lambda *_: ({}, []))
-    monkeypatch.setattr("losslab.record.whole_records", lambda _: ([None], []))
-    assert cli.main(["report", str(tmp_path)]) == 2
+    monkeypatch.setattr("losslab.report.build.make", read_only)
+    monkeypatch.setattr("losslab.study.runner.conduct", lambda *_: ({}, []))
+    monkeypatch.setattr("losslab.records.store.whole_records", lambda _: ([None], []))
+    assert main.main(["report", str(tmp_path)]) == 2
     said = "Nothing can be written to runs/report.html: Read-only file system."
     assert capsys.readouterr().err == f"losslab report: {said}\n"
     study = StudyRequest(SimpleNamespace(losses=["mse"], settings=list), tmp_path, False)  # type: ignore[arg-type]
-    monkeypatch.setattr("losslab.request.check_command", lambda *_: study)
-    assert cli.train([]) == 1
+    monkeypatch.setattr("losslab.request.command.check_command", lambda *_: study)
+    assert train.train([]) == 1
     err = capsys.readouterr().err
     assert err.startswith("train.py: Stopped, as the file system is read-only (runs/report.html).")
     assert err.count("\n") == 1
@@ -415,18 +420,18 @@ def test_short_memory_is_no_torn_checkpoint(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_what_says_that_memory_is_short(error: Exception, short: bool) -> None:
-    assert machine.is_out_of_memory(error) == short
+    assert errors.is_out_of_memory(error) == short
 
 
 def test_an_error_that_is_its_own_cause_is_looked_at_once() -> None:
     error = ValueError("of a user's loss")
     error.__cause__ = error
-    machine.raise_if_ended(error)
+    errors.raise_if_ended(error)
 
 
 def test_where_nobody_reads_any_more_what_trains_goes_on() -> None:
     code = (
-        "import os, sys; from losslab.telling import say\n"
+        "import os, sys; from losslab.cli.messages import say\n"
         "reader, writer = os.pipe(); os.dup2(writer, 1); os.close(reader)\n"
         "say('one'); say('two'); print('went on', file=sys.stderr)"
     )
@@ -436,7 +441,7 @@ def test_where_nobody_reads_any_more_what_trains_goes_on() -> None:
 
 def test_what_a_terminal_cannot_show_stops_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
     record = Record.of(compose("loss=mse"), "failed", "E: \udcff\x1b[31m red\nand more")
-    assert telling.told(record, Path("here"), 3) == 1
+    assert messages.told(record, Path("here"), 3) == 1
     assert capsys.readouterr().out == "run 3: failed   here  E: \\udcff\\x1b[31m red\n"
 
 
@@ -459,14 +464,14 @@ def test_where_memory_ends_halves_of_a_stack_give_the_same(
 ) -> None:
     line = "-m loss=mse,l1 seed=0,1 fused.size=4 hydra.sweep.dir="
     assert typed(f"{line}whole")[0] == 0
-    module = sweep.FusedModule
+    module = stacks.FusedModule
 
     def little(runs):
         if len(runs) > 2:
             raise error
         return module(runs)
 
-    monkeypatch.setattr(sweep, "FusedModule", little)
+    monkeypatch.setattr(stacks, "FusedModule", little)
     assert typed(f"{line}halves")[0] == 0
     whole, halves = (read_records(tmp_path / name) for name in ("whole", "halves"))
     assert {record.fused for record in halves} == {2}
@@ -512,7 +517,7 @@ def test_ctrl_c_stops_a_whole_sweep_with_its_status(
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
-    for module in ("losslab.module.RunModule", "losslab.fused.FusedModule"):
+    for module in ("losslab.training.module.RunModule", "losslab.fused.module.FusedModule"):
         monkeypatch.setattr(f"{module}.on_train_epoch_end", stopped)
     status, _, err = typed(f"-m loss=l1,mse hydra/launcher={launcher} hydra.sweep.dir=all")
     assert (status, err.count("\n")) == (130, 2)
@@ -542,7 +547,9 @@ def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> Non
     assert record
     replace(record, commit="0123456789ab", pairing=record.pairing | {"data": "f" * 16}).write(folder)
     _, out, _ = typed(line)
-    assert "1 run that was over was trained by other code (commit 0123456789ab, now " in out or origin.commit() is None
+    assert (
+        "1 run that was over was trained by other code (commit 0123456789ab, now " in out or provenance.commit() is None
+    )
     said = "1 run that was over was trained on other data than are here now; overwrite=true trains them again."
     assert said in out
     assert said in typed("-m loss=mse hydra.sweep.dir=all")[1], "where nothing is trained now, the data are looked at"
@@ -569,7 +576,7 @@ def test_where_no_file_can_be_opened_the_request_is_not_blamed(typed: Typed, mon
         finally:
             raise UnboundLocalError("cannot access local variable 'f'")  # as Hydra does
 
-    monkeypatch.setattr("losslab.request.hydra_compose", hidden)
+    monkeypatch.setattr("losslab.request.compose.hydra_compose", hidden)
     status, _, err = typed("seed=1")
     assert status == 1
     assert err.startswith("train.py: Stopped, as this process may open no more files (conf/config.yaml).")
@@ -589,15 +596,15 @@ def no_handles() -> Iterator[None]:
 
 def test_without_handles_no_folder_is_blamed_and_no_file_called_torn(tmp_path: Path) -> None:
     request = compose(*SMALL.split())
-    folder = tmp_path / config.run_id(request)
+    folder = tmp_path / canonical.run_id(request)
     folder.mkdir()
     write_config(folder, request)
-    for look in (lambda: check_writable(folder), lambda: check_folder(folder, request), origin.commit.__wrapped__):
-        with no_handles(), pytest.raises(machine.Halted, match="this process may open no more files"):
+    for look in (lambda: check_writable(folder), lambda: check_folder(folder, request), provenance.commit.__wrapped__):
+        with no_handles(), pytest.raises(errors.Halted, match="this process may open no more files"):
             look()
     assert [path.name for path in folder.iterdir()] == ["config.yaml"]
-    with no_handles(), pytest.raises(machine.Halted, match="this process may open no more files"):
-        machine.raise_if_ended(ValueError("of a library that hid why it could not read its file"))
+    with no_handles(), pytest.raises(errors.Halted, match="this process may open no more files"):
+        errors.raise_if_ended(ValueError("of a library that hid why it could not read its file"))
 
 
 def test_without_handles_from_the_first_line_on_there_is_one_sentence() -> None:
@@ -630,7 +637,7 @@ def test_a_writing_thread_that_fails_leaves_one_sentence(
 
     monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
     small = ["data.rows=200", "trainer.max_epochs=1", "trainer=cpu"]
-    assert cli.train([*small, "logger.figures=0", f"hydra.run.dir={tmp_path / 'one'}"]) == 1
+    assert train.train([*small, "logger.figures=0", f"hydra.run.dir={tmp_path / 'one'}"]) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith("train.py: Stopped, as the disk is full (events).")

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from losslab import BadRequest, compose, config, device, numerics, pace
-from losslab.audit import audit
-from losslab.fused import FusedModule
-from losslab.module import RunModule
-from losslab.run import run
-from losslab.sweep import stack_size, train_all
+from losslab import BadRequest, compose, hardware
+from losslab.fused import sizing
+from losslab.fused.module import FusedModule
+from losslab.schema import check
+from losslab.sweep.audit import audit
+from losslab.sweep.planning import stack_size
+from losslab.sweep.runner import train_all
+from losslab.training import numerics
+from losslab.training.module import RunModule
+from losslab.training.run import run
 from on_devices import CPU, jobs, small
 
 
@@ -57,7 +61,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     for kind in (RunModule, FusedModule):
         noting(kind, "training_step")
         noting(kind, "evaluate")
-    noting(pace, "_fastest")
+    noting(sizing, "_fastest")
     return found
 
 
@@ -89,8 +93,8 @@ def test_a_stack_its_audit_and_its_pace_use_no_tf32(
     stacked = len(seen)
     audit(planned, records, 1)
     audited = len(seen)
-    monkeypatch.setattr("losslab.sweep._SOME", 0)
-    monkeypatch.setattr("losslab.sweep._MANY", 0)
+    monkeypatch.setattr("losslab.sweep.planning._SOME", 0)
+    monkeypatch.setattr("losslab.sweep.planning._MANY", 0)
     stack_size([job.request for job in planned])
     assert 0 < stacked < audited < len(seen)
     assert all(found == EXACT for found in seen)
@@ -98,8 +102,8 @@ def test_a_stack_its_audit_and_its_pace_use_no_tf32(
 
 
 def test_tf32_where_it_is_asked_for(seen: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "has_gpu", lambda: True)
-    monkeypatch.setattr(device, "of_run", lambda request: CPU)
+    monkeypatch.setattr(hardware, "has_gpu", lambda: True)
+    monkeypatch.setattr(hardware, "of_run", lambda request: CPU)
     request = small("bbox", 1, "trainer.precision=tf32")
     run(request, tmp_path / "alone", bar=False)
     two = [
@@ -153,14 +157,14 @@ def test_settings_of_either_kind_come_back_when_only_one_was_used(setting: Any) 
 
 @pytest.mark.parametrize("name", ["cpu", "auto"])
 def test_tf32_is_refused_where_it_does_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "has_gpu", lambda: name == "cpu")
+    monkeypatch.setattr(hardware, "has_gpu", lambda: name == "cpu")
     with pytest.raises(BadRequest, match=r"trainer.precision=tf32 needs an NVIDIA GPU .*32-true runs everywhere"):
-        config.check(compose(f"trainer={name}", "trainer.precision=tf32"))
+        check.check(compose(f"trainer={name}", "trainer.precision=tf32"))
 
 
 def test_a_gpu_that_torch_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(BadRequest, match="cannot use the GPU of this machine"):
-        device.of_run({"trainer": {"name": "gpu", "precision": "32-true"}})
-    assert device.of_run({"trainer": {"name": "auto", "precision": "32-true"}}) == CPU
+        hardware.of_run({"trainer": {"name": "gpu", "precision": "32-true"}})
+    assert hardware.of_run({"trainer": {"name": "auto", "precision": "32-true"}}) == CPU

@@ -6,19 +6,21 @@ from typing import Any
 import pytest
 import torch
 
-from losslab import compose, pace, threads
-from losslab.run import prepare
-from losslab.sweep import stack_size
+from losslab import compose
+from losslab.fused import sizing
+from losslab.sweep.planning import stack_size
+from losslab.training import threads
+from losslab.training.prepare import prepare
 
 CPU = torch.device("cpu")
 RUN: Any = SimpleNamespace(model=None, rows=SimpleNamespace(inputs=[]), batches=SimpleNamespace(batch_size=1))
 
 
 def given(monkeypatch: pytest.MonkeyPatch, lone: float, stacked: dict[int, float]) -> int:
-    monkeypatch.setattr(pace, "_lone", lambda run, device: lone)
+    monkeypatch.setattr(sizing, "_lone", lambda run, device: lone)
     monkeypatch.setattr(threads, "worth", lambda *_: 1)
-    monkeypatch.setattr(pace, "_stacked", lambda run, size, device, count: stacked[size])
-    return pace.fastest(RUN, max(stacked), CPU)[0]
+    monkeypatch.setattr(sizing, "_stacked", lambda run, size, device, count: stacked[size])
+    return sizing.fastest(RUN, max(stacked), CPU)[0]
 
 
 def test_the_fastest_size_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,9 +42,9 @@ def test_memory_that_ends_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None
             raise torch.OutOfMemoryError
         return 1 / size
 
-    monkeypatch.setattr(pace, "_lone", lambda run, device: 1.0)
-    monkeypatch.setattr(pace, "_stacked", stacked)
-    assert pace.fastest(RUN, 64, CPU)[0] == 4
+    monkeypatch.setattr(sizing, "_lone", lambda run, device: 1.0)
+    monkeypatch.setattr(sizing, "_stacked", stacked)
+    assert sizing.fastest(RUN, 64, CPU)[0] == 4
 
 
 @pytest.mark.parametrize(
@@ -55,27 +57,27 @@ def test_the_threads_are_measured_with_the_size(
     monkeypatch.setattr(threads, "worth", lambda *_: 1)
     monkeypatch.setattr(threads, "most", lambda: 8)
     monkeypatch.setattr(threads, "chosen_by_user", lambda: False)
-    monkeypatch.setattr(pace, "_lone", lambda run, device: 10.0)
-    monkeypatch.setattr(pace, "_stacked", lambda run, size, device, count: seconds[count])
-    assert pace.fastest(RUN, 4, CPU) == (4, fastest)
+    monkeypatch.setattr(sizing, "_lone", lambda run, device: 10.0)
+    monkeypatch.setattr(sizing, "_stacked", lambda run, size, device, count: seconds[count])
+    assert sizing.fastest(RUN, 4, CPU) == (4, fastest)
     monkeypatch.setattr(threads, "chosen_by_user", lambda: True)
-    assert pace.fastest(RUN, 4, CPU) == (4, 8), "a user's number stays"
+    assert sizing.fastest(RUN, 4, CPU) == (4, 8), "a user's number stays"
 
 
 def test_measuring_leaves_the_run_as_it_was() -> None:
     run = prepare(compose("data.rows=300", "trainer=cpu"))
     before = run.pairing(), {key: value.clone() for key, value in run.model.state_dict().items()}
-    assert pace.fastest(run, 8, CPU)[0] in (1, 2, 4, 8)
+    assert sizing.fastest(run, 8, CPU)[0] in (1, 2, 4, 8)
     assert run.pairing() == before[0]
     assert all(torch.equal(value, before[1][key]) for key, value in run.model.state_dict().items())
 
 
 def test_large_sweeps_are_measured_and_small_ones_follow_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.sweep.fastest", lambda run, most, device: (min(17, most), 3))
+    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device: (min(17, most), 3))
     small = compose("data.rows=300", "trainer.max_epochs=2", "trainer=cpu")
     assert stack_size([small] * 10) == (100, None, None)
     assert stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20) == (17, 3, None)
-    monkeypatch.setattr("losslab.sweep.fastest", lambda run, most, device: (1, 3))
+    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device: (1, 3))
     size, _, why = stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20)
     assert size == 1
     assert "longer than one after another" in why

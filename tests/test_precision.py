@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from losslab import BadRequest, compose, losses
-from losslab.jobs import Job
-from losslab.run import run
-from losslab.sweep import plan
+from losslab.sweep.jobs import Job
+from losslab.sweep.planning import plan
+from losslab.training.run import run
 
 KEPT = {
     "32-true": torch.float32,

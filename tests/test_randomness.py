@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import losslab.module
-import losslab.trainer
+import losslab.training.batches
+import losslab.training.callbacks
+import losslab.training.module
+import losslab.training.trainer
 from losslab import compose
-from losslab.record import Record
-from losslab.run import run
+from losslab.records.record import Record
+from losslab.training.run import run
 
 SMALL = ["data.rows=300", "trainer=cpu", "logger=none", "trainer.max_epochs=4", "model=own"]
 
@@ -78,9 +80,9 @@ def test_one_seed_gives_one_result_whatever_was_drawn_before(model: str, tmp_pat
 def test_a_run_that_draws_is_resumed_to_the_same_end(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr(losslab.training.callbacks, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
     whole = trained(model, tmp_path / "whole")
-    original = losslab.module.RunModule.on_train_epoch_end
+    original = losslab.training.module.RunModule.on_train_epoch_end
 
     def cut(self) -> None:
         if self.current_epoch == 2:
@@ -88,7 +90,7 @@ def test_a_run_that_draws_is_resumed_to_the_same_end(
         original(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(losslab.module.RunModule, "on_train_epoch_end", cut)
+        patched.setattr(losslab.training.module.RunModule, "on_train_epoch_end", cut)
         with pytest.raises(KeyboardInterrupt):
             trained(model, tmp_path / "stopped")
     stir(5)

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from losslab import cli, compose, config, ranges
-from losslab.values import BadRequest, typed
+from losslab import compose
+from losslab.cli import train
+from losslab.errors import BadRequest
+from losslab.schema import canonical
+from losslab.schema.ranges import typed
+from losslab.sweep import value_ranges
 from test_study import asked
 
 
 def values(written: str) -> list[str]:
-    found = ranges.choices(ranges.parser().parse_override(f"optimizer.lr={written}"))
+    found = value_ranges.choices(value_ranges.parser().parse_override(f"optimizer.lr={written}"))
     return [choice.removeprefix("optimizer.lr=") for choice in found]
 
 
@@ -60,7 +64,7 @@ def test_a_range_that_leads_nowhere_is_refused(written: str) -> None:
 def test_a_sweep_trains_the_values_that_are_written(sweeper: str, tmp_path: Path) -> None:
     words = f"-m hydra/sweeper={sweeper} corruption.fraction=range(0.1,0.5,0.2) data.rows=30 data.batch_size=4 hydra.sweep.dir={tmp_path}"
     more = "trainer.max_epochs=1 trainer=cpu logger=none +hydra.sweeper.params.seed='range(0,4,2)'"
-    assert cli.train([*words.split(), *more.split()]) == 0
+    assert train.train([*words.split(), *more.split()]) == 0
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
     assert sorted((record["corruption"]["fraction"], record["seed"]) for record in records) == [
         (fraction, seed) for fraction in (0.1, 0.3) for seed in (0, 2)
@@ -81,5 +85,5 @@ def test_a_study_takes_ranges_for_its_axes_and_its_losses() -> None:
 def test_numbers_that_are_equal_are_one_setting_however_they_are_written() -> None:
     assert str(typed("x", -0.0, 1.0, {})) == "0.0"
     base = compose("task=regression")
-    ids = {config.run_id(base | {"penalty": {"l1": zero, "l2": 0.0}}) for zero in (0, 0.0, -0.0)}
+    ids = {canonical.run_id(base | {"penalty": {"l1": zero, "l2": 0.0}}) for zero in (0, 0.0, -0.0)}
     assert len(ids) == 1

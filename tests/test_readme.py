@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from losslab import cli, compose, config
-from losslab.catalogue.cards import markdown
-from losslab.request import check_command
-from losslab.study import plan
+from losslab import compose
+from losslab.catalogue.listing import markdown
+from losslab.cli import main
+from losslab.request.command import check_command
+from losslab.schema import cards, compatibility
+from losslab.study import recipe as study_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -52,32 +54,32 @@ def test_its_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_its_study_is_one() -> None:
     recipe = next(yaml.safe_load(block) for block in blocks("yaml") if "study:" in block)
-    asked = {**compose("task=regression"), "study": config.card("study", "fair").values | recipe["study"]}
-    study = plan.of(asked, "readme")
+    asked = {**compose("task=regression"), "study": cards.card("study", "fair").values | recipe["study"]}
+    study = study_recipe.of(asked, "readme")
     assert study.losses == recipe["study"]["losses"]
     assert len(study.settings()) == 3
 
 
 def test_its_table_names_what_each_task_takes() -> None:
-    for task in config.names("task"):
+    for task in cards.names("task"):
         row = next(line for line in README.splitlines() if line.startswith(f"| `{task}` "))
         columns = row.split("|")
         assert re.findall(r"`(\w+)`", columns[3]) == [compose(f"task={task}")["loss"]["name"]]
-        assert sorted(re.findall(r"`(\w+)`", columns[4])) == config.fitting("data", task)
+        assert sorted(re.findall(r"`(\w+)`", columns[4])) == compatibility.fitting("data", task)
 
 
 def test_its_table_of_corruptions_names_what_fits_each_task() -> None:
     section = README.split("## Corruption")[1].split("\n## ")[0]
     rows = {line.split("|")[1].strip(" `"): line for line in section.splitlines() if line.startswith("| ")}
-    named = {task: set(re.findall(r"`(\w+)`", row)) & set(config.names("corruption")) for task, row in rows.items()}
+    named = {task: set(re.findall(r"`(\w+)`", row)) & set(cards.names("corruption")) for task, row in rows.items()}
     named["regression"] |= named["counts"]  # "those of counts"
-    for task in config.names("task"):
-        assert sorted(named[task] | named["every task"]) == config.fitting("corruption", task)
+    for task in cards.names("task"):
+        assert sorted(named[task] | named["every task"]) == compatibility.fitting("corruption", task)
 
 
 def test_its_catalogue_is_that_of_the_cards() -> None:
     _, between, _ = re.split(r"<!-- /?catalogue -->", README)
-    assert between.strip() == markdown(config.names("loss")), "`make catalogue` enters what the cards say"
+    assert between.strip() == markdown(cards.names("loss")), "`make catalogue` enters what the cards say"
 
 
 def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,12 +87,12 @@ def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest
     lines = [line.split()[1:] for line in COMMANDS if line.startswith("losslab ") and "report" not in line]
     assert len(lines) >= 2
     for words in lines:
-        assert cli.main(words) == 0
+        assert main.main(words) == 0
 
 
 @pytest.mark.parametrize("group", ["model", "optimizer", "corruption", "trainer", "logger"])
 def test_it_names_every_choice(group: str) -> None:
-    for name in config.names(group):
+    for name in cards.names(group):
         assert f"`{name}`" in README
 
 

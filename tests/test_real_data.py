@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from losslab import compose, config, data, shipped, tasks
+from losslab import compose, data, errors, tasks
 from losslab.data import base
-from losslab.data.downloads import fashion_mnist, mnist
 from losslab.data.pedestrians import FILMS, match, pedestrians, read
-from losslab.machine import Halted
-from losslab.run import run
+from losslab.data.torchvision_images import fashion_mnist, mnist
+from losslab.errors import Halted
+from losslab.schema import cards, requirements
 from losslab.tasks import Snapshot
+from losslab.training.run import run
 
 CLASSICS = ["stackloss", "hbk", "stars", "phones", "engel", "randhie"]
 
@@ -68,7 +69,7 @@ def test_least_squares_blames_the_good_leverage_points_of_hbk() -> None:
 def test_hbk_is_the_copy_that_statsmodels_tests_with() -> None:
     import pandas as pd
 
-    file = shipped.inside_package("statsmodels", "robust", "tests", "results", "hbk.csv")
+    file = requirements.inside_package("statsmodels", "robust", "tests", "results", "hbk.csv")
     if not file.exists():
         pytest.skip("this statsmodels comes without the files of its own tests")
     x, y = columns("hbk")
@@ -100,12 +101,12 @@ def test_visits_to_a_doctor_are_counts_of_mean_2_86() -> None:
 
 @pytest.mark.parametrize("name", CLASSICS)
 def test_a_classic_trains_two_epochs_with_its_default_task(name: str, tmp_path: Path) -> None:
-    task = config.card("data", name).about["tasks"][0]
+    task = cards.card("data", name).about["tasks"][0]
     record = run(
         compose(f"task={task}", f"data={name}", "trainer.max_epochs=2", "trainer=cpu", "logger=none"), tmp_path
     )
     assert (record.status, record.epochs) == ("done", 2)
-    assert sum(record.data["rows_in"].values()) == config.card("data", name).about["rows"]
+    assert sum(record.data["rows_in"].values()) == cards.card("data", name).about["rows"]
 
 
 # Boxes of a tracker, read from files as the MOT Challenge writes them: frame, track, left, top, width, height, and more.
@@ -186,7 +187,7 @@ def test_the_real_pedestrians_are_as_their_card_says() -> None:
     from torchvision.ops import box_iou
 
     source = pedestrians()
-    assert len(source.targets) == config.card("data", "pedestrians").about["rows"] == 969
+    assert len(source.targets) == cards.card("data", "pedestrians").about["rows"] == 969
     iou = box_iou(source.inputs, source.targets).diag()
     assert int((iou <= 0.5).sum()) == 52
     assert iou.min() > 0
@@ -213,8 +214,8 @@ def test_boxes_without_pictures_are_drawn_on_black() -> None:
 
 
 def test_data_of_a_package_that_is_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipped, "find_spec", lambda name: None)
-    with pytest.raises(config.BadRequest, match=r"'motmetrics', which is not installed: pip install 'losslab\[data\]'"):
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None)
+    with pytest.raises(errors.BadRequest, match=r"'motmetrics', which is not installed: pip install 'losslab\[data\]'"):
         compose("task=bbox", "data=pedestrians", "model=mlp")
     compose("task=regression", "data=friedman")
 
@@ -260,14 +261,14 @@ def test_more_pictures_than_there_are_and_a_failed_download_are_refused(
     from torchvision import datasets
 
     idx_files(tmp_path, "MNIST")
-    with pytest.raises(config.BadRequest, match="more than the 20 pictures"):
+    with pytest.raises(errors.BadRequest, match="more than the 20 pictures"):
         mnist(rows=21, root=str(tmp_path), download=False)
 
     def fails(_: object) -> None:
         raise RuntimeError("no network")
 
     monkeypatch.setattr(datasets.FashionMNIST, "download", fails)
-    with pytest.raises(config.BadRequest, match=r"FashionMNIST could not be fetched .* no network"):
+    with pytest.raises(errors.BadRequest, match=r"FashionMNIST could not be fetched .* no network"):
         fashion_mnist(rows=20, root=str(tmp_path), download=True)
 
     def full(_: object) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from losslab import cli, config, read_records
-from losslab.record import HASHES
-from losslab.request import StudyRequest, check_command
-from losslab.study.plan import Study
+from losslab import read_records
+from losslab.cli import main, train
+from losslab.records.record import HASHES
+from losslab.request.command import StudyRequest, check_command
+from losslab.schema import cards
+from losslab.study.recipe import Study
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPES = config.names("experiment")
+RECIPES = cards.names("experiment")
 BRIEF = ["trainer=cpu", "trainer.max_epochs=1", "logger=none"]
 BRIEF_STUDY = ["study.seeds=2", "study.tuning.trials=2", "study.tuning.seeds=1", "study.tuning.widen=0"]
 MOST_ROWS = 150  # of data that are made for the run
@@ -52,7 +54,7 @@ def test_a_cut_down_version_runs_to_its_report(
         command += [f"+study.axes.{key}={values}" for key, values in ends.items()]
     else:
         command += ["hydra.sweeper.params.seed='0,1'"]
-    assert cli.train(command) == 0, capsys.readouterr().err
+    assert train.train(command) == 0, capsys.readouterr().err
     records = read_records(folder)
     assert {record.status for record in records} <= {"done", "diverged"}
     if study:
@@ -60,7 +62,7 @@ def test_a_cut_down_version_runs_to_its_report(
         assert losses == set(study.losses)
         assert {record.study["phase"] for record in records if record.study} >= {"confirm"}
     else:
-        assert cli.main(["report", str(folder)]) == 0
+        assert main.main(["report", str(folder)]) == 0
     assert (folder / "report.html").stat().st_size > 100_000
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from losslab import Record, cli
-from losslab.study import gather, report
+from losslab import Record
+from losslab.cli import main
+from losslab.report import collect, export, terminal
 from test_gather import conducted, sweep
 from test_study import asked
 
@@ -21,7 +22,7 @@ KNOWN = sweep(
 def printed(records: list[Record]) -> str:
     console = Console(width=100)
     with console.capture() as captured:
-        report.show(gather.results(records), console)
+        terminal.show(collect.results(records), console)
     return captured.get()
 
 
@@ -69,7 +70,7 @@ def written(records: list[Record], folder: Path) -> Path:
 
 def test_the_command_writes_every_form_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(KNOWN, tmp_path / "sweep")
-    assert cli.main(["report", str(folder)]) == 0
+    assert main.main(["report", str(folder)]) == 0
     out = capsys.readouterr().out
     assert f"tensorboard --logdir {folder}" in out
     for name in ("report.html", "report.md", "records.parquet", "records.csv"):
@@ -86,7 +87,7 @@ def test_the_report_of_a_study_is_made_from_its_records_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = written(conducted(asked("study.seeds=2", "study.question=Which one?")), tmp_path / "study")
-    assert cli.main(["report", str(folder)]) == 0
+    assert main.main(["report", str(folder)]) == 0
     assert "Which one?" in (folder / "report.html").read_text()
     assert "Which one?" in (folder / "report.md").read_text()
     table = pd.read_parquet(folder / "records.parquet")
@@ -105,7 +106,7 @@ def test_what_the_records_do_not_have_is_refused(
     words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = written(KNOWN, tmp_path / "sweep")
-    assert cli.main(["report", str(folder), *words]) == 2
+    assert main.main(["report", str(folder), *words]) == 2
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
@@ -115,14 +116,14 @@ def test_a_copy_of_a_run_is_refused_unless_mixing_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = written([*KNOWN, KNOWN[0]], tmp_path / "sweep")
-    assert cli.main(["report", str(folder)]) == 2
+    assert main.main(["report", str(folder)]) == 2
     assert "is there twice" in capsys.readouterr().err
-    assert cli.main(["report", str(folder), "--mix"]) == 0
+    assert main.main(["report", str(folder), "--mix"]) == 0
     assert "1 copies of runs were left out." in capsys.readouterr().out
 
 
 def test_an_empty_folder_is_answered_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["report", str(tmp_path / "nothing")]) == 2
+    assert main.main(["report", str(tmp_path / "nothing")]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "no records below" in err
@@ -134,13 +135,13 @@ def test_torn_files_are_named_and_the_rest_is_reported(tmp_path: Path, capsys: p
     path = sorted(folder.rglob("record.json"))[0]
     path.write_text(path.read_text()[:100])
     (folder / "study.yaml").write_text("nonsense: 1")
-    assert cli.main(["report", str(folder)]) == 0
+    assert main.main(["report", str(folder)]) == 0
     out = capsys.readouterr().out.replace("\n", "")
     assert f"1 torn record was left out (first: {path})" in out
     assert "study.yaml is torn and was not read" in out
     for path in folder.rglob("record.json"):
         path.write_bytes(b"")
-    assert cli.main(["report", str(folder)]) == 2
+    assert main.main(["report", str(folder)]) == 2
     err = capsys.readouterr().err
     assert f"{len(KNOWN)} torn records were left out" in err
     assert err.count("\n") == 1
@@ -150,7 +151,7 @@ def test_a_column_of_several_types_or_of_huge_numbers_is_text(tmp_path: Path) ->
     (first,) = sweep(("l1", 0, 1.0, 0.0))
     values = (3, "auto", None)
     records = [replace(first, loss_params={"delta": value, "count": 10**30, "whole": 1}) for value in values]
-    made = pd.read_parquet(report.save(records, tmp_path / "records.parquet"))
+    made = pd.read_parquet(export.save(records, tmp_path / "records.parquet"))
     assert made["loss_params.delta"].dropna().tolist() == ["3", "auto"]
     assert made["loss_params.count"].tolist() == [str(10**30)] * 3
     assert made["loss_params.whole"].tolist() == [1] * 3

@@ -13,10 +13,11 @@ from faults.answers import answer
 from faults.lines import lines
 from faults.requests import drawn, inject, names_the_key, typos
 
-from losslab import cli, compose, config
-from losslab.record import read_record
-from losslab.run import run
-from losslab.study.plan import from_mark
+from losslab import compose, errors
+from losslab.cli import main, train
+from losslab.records.store import read_record
+from losslab.study.recipe import from_mark
+from losslab.training.run import run
 from test_study import asked
 
 
@@ -81,15 +82,15 @@ def test_mistyped_keys_are_refused_with_the_right_one(tmp_path: Path) -> None:
 def test_what_an_answer_should_not_be_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def leaves(*_: object) -> None:
         Path("left").touch()
-        raise config.BadRequest("Two\nlines and no end")
+        raise errors.BadRequest("Two\nlines and no end")
 
-    monkeypatch.setattr("losslab.request.check_command", leaves)
+    monkeypatch.setattr("losslab.request.command.check_command", leaves)
     assert "left" in answer(["seed=1"], tmp_path).fault
 
     def breaks(*_: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("losslab.request.check_command", breaks)
+    monkeypatch.setattr("losslab.request.command.check_command", breaks)
     assert "KeyError" in answer(["seed=1"], tmp_path).fault
 
 
@@ -130,15 +131,15 @@ def test_a_study_that_is_none_is_refused() -> None:
     odd += [{"rates": ["x"]}, {"rates": []}, {"rates": ["tuned", "tuned"]}, {"seeds": 0}, {"seeds": 2**62}]
     odd += [{"epoch": "zz"}, {"metric": "zz"}, {"reference": "zz"}]
     for wrong in (None, [], {}, {"name": "x"}, {"name": 3, "axes": []}, *(mark | change for change in odd)):
-        with pytest.raises(config.BadRequest, match="does not describe a study"):
+        with pytest.raises(errors.BadRequest, match="does not describe a study"):
             from_mark(wrong)
 
 
 def test_what_torch_must_find_at_its_import_is_set_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    cli.before_torch([{"deterministic": False}])
+    train.before_torch([{"deterministic": False}])
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
-    cli.before_torch([{"deterministic": False}, {"deterministic": True}])
+    train.before_torch([{"deterministic": False}, {"deterministic": True}])
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
@@ -158,6 +159,6 @@ def test_nothing_is_sent_or_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("socket.socket.bind", closed)
     monkeypatch.chdir(tmp_path)
     small = ["data.rows=100", "data.batch_size=16", "trainer.max_epochs=1", "trainer=cpu"]
-    assert cli.train([*small, "hydra.run.dir=runs/lone"]) == 0
+    assert train.train([*small, "hydra.run.dir=runs/lone"]) == 0
     assert list((tmp_path / "runs/lone").glob("events.out.tfevents.*"))
-    assert cli.main(["report", "runs"]) == 0
+    assert main.main(["report", "runs"]) == 0

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from losslab.study.robustness import axis_levels, numeric_axis, panels, robustness
-from losslab.values import BadRequest
+from losslab.errors import BadRequest
+from losslab.stats.robustness import axis_levels, numeric_axis, panels, robustness
 from study_tables import DIVERGED, MISSING, runs_of
 
 LEVELS = pd.Series({"high": 0.4, "none": 0.0, "low": 0.1})

@@ -13,15 +13,17 @@ import torch
 from faults import kills
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import losslab.trainer
-from losslab import BadRequest, Record, compose, config, losses, read_records
+import losslab.training.callbacks
+import losslab.training.trainer
+from losslab import BadRequest, Record, compose, losses, read_records
 from losslab.losses.base import LOSSES
-from losslab.record import read_record
-from losslab.run import run
+from losslab.records.store import read_record
+from losslab.schema import cards, check, compatibility
+from losslab.training.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
 Quick = Callable[..., Record]
-PAIRS = [(task, loss) for task in config.names("task") for loss in config.fitting("loss", task)]
+PAIRS = [(task, loss) for task in cards.names("task") for loss in compatibility.fitting("loss", task)]
 FIELDS = {
     "status",
     "reason",
@@ -59,7 +61,7 @@ def test_every_valid_pair_trains(quick: Quick, task: str, loss: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", config.names("task"))
+@pytest.mark.parametrize("task", cards.names("task"))
 def test_the_same_seed_gives_the_same_bits(quick: Quick, task: str) -> None:
     first, second = quick(f"task={task}", into="a"), quick(f"task={task}", into="b")
     assert first.metrics == second.metrics
@@ -79,8 +81,8 @@ def test_two_losses_with_one_seed_see_the_same(quick: Quick) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [name for name in config.names("model") if name != "boxes"])  # see test_simulator.py
-@pytest.mark.parametrize("optimizer", config.names("optimizer"))
+@pytest.mark.parametrize("model", [name for name in cards.names("model") if name != "boxes"])  # see test_simulator.py
+@pytest.mark.parametrize("optimizer", cards.names("optimizer"))
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", "steps"])
 def test_models_optimizers_and_schedules_go_together(quick: Quick, model: str, optimizer: str, schedule: str) -> None:
     record = quick(
@@ -122,7 +124,7 @@ def test_what_a_run_leaves(quick: Quick, tmp_path: Path) -> None:
         ("train/loss", "val/loss", "val/mae", "val/rmse", "val/median_ae", "val/r2"), 2
     )
     assert record.curves["val/mae"][-1] == pytest.approx(record.metrics["last/val/mae"], rel=1e-5)
-    assert config.check(record.config) == record.config, "the config of a record can be run again"
+    assert check.check(record.config) == record.config, "the config of a record can be run again"
 
 
 def test_a_record_of_an_earlier_version_is_read(quick: Quick, tmp_path: Path) -> None:
@@ -250,10 +252,10 @@ class Stopped(Exception):
 
 
 def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr(losslab.training.callbacks, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
     asked = ["trainer.max_epochs=6", "optimizer.schedule=one_cycle", "penalty.l1=1e-4", "logger=tensorboard"]
     whole = quick(*asked, into="whole")
-    original = losslab.module.RunModule.on_train_epoch_end
+    original = losslab.training.module.RunModule.on_train_epoch_end
 
     def stop(self) -> None:
         original(self)
@@ -261,7 +263,7 @@ def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, mon
             raise Stopped
 
     with monkeypatch.context() as patched:
-        patched.setattr(losslab.module.RunModule, "on_train_epoch_end", stop)
+        patched.setattr(losslab.training.module.RunModule, "on_train_epoch_end", stop)
         with pytest.raises(Stopped):
             quick(*asked, into="stopped")
     assert not (tmp_path / "stopped/record.json").exists()
@@ -277,10 +279,10 @@ def test_a_stopped_run_resumes_to_the_same_end(quick: Quick, tmp_path: Path, mon
 
 
 def test_a_stopped_run_may_be_moved(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losslab.trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr(losslab.training.callbacks, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
     asked = ["trainer.max_epochs=8", "optimizer.lr=0.02", "loss=mse"]  # its best epoch comes before it is stopped
     whole = quick(*asked, into="whole")
-    original = losslab.module.RunModule.on_train_epoch_end
+    original = losslab.training.module.RunModule.on_train_epoch_end
 
     def stop(self) -> None:
         original(self)
@@ -288,7 +290,7 @@ def test_a_stopped_run_may_be_moved(quick: Quick, tmp_path: Path, monkeypatch: p
             raise Stopped
 
     with monkeypatch.context() as patched:
-        patched.setattr(losslab.module.RunModule, "on_train_epoch_end", stop)
+        patched.setattr(losslab.training.module.RunModule, "on_train_epoch_end", stop)
         with pytest.raises(Stopped):
             quick(*asked, into="stopped")
     (tmp_path / "stopped").rename(tmp_path / "moved")
@@ -357,17 +359,17 @@ def test_a_loss_may_be_added_by_one_function_and_one_card(
     import shutil
 
     conf = tmp_path / "conf"
-    shutil.copytree(config.CONF, conf)
+    shutil.copytree(cards.CONF, conf)
     (conf / "loss/lorentz.yaml").write_text(
         "name: lorentz\nscale: 2.385\nabout:\n  reads: [values]\n  source: Huber (1981)\n  facts: []\n  ranges: {scale: '(0, inf)'}\n"
     )
-    monkeypatch.setattr(config, "CONF", conf)
-    for cached in (config.card, config.names):
+    monkeypatch.setattr(cards, "CONF", conf)
+    for cached in (cards.card, cards.names):
         cached.cache_clear()
     monkeypatch.setitem(
         LOSSES, "lorentz", lambda p, t, *, scale: (0.5 * scale**2 * torch.log1p(((p - t) / scale) ** 2)).mean(-1)
     )
     record = quick("loss=lorentz", "loss.scale=1.5")
     assert (record.status, record.loss_params) == ("done", {"scale": 1.5})
-    for cached in (config.card, config.names):
+    for cached in (cards.card, cards.names):
         cached.cache_clear()

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from losslab import Record, compose, config, losses
+from losslab import Record, compose, errors, losses
 from losslab.data.anchors import REGIMES, anchors, regimes
-from losslab.run import Prepared, prepare, run
+from losslab.schema import cards, check, compatibility
+from losslab.training.prepare import Prepared, prepare
+from losslab.training.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = ["optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=0.1", "optimizer.schedule=steps"]
@@ -180,19 +182,19 @@ def test_a_run_may_draw_its_boxes(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(words: list[str], told: str) -> None:
-    with pytest.raises(config.BadRequest) as caught:
-        config.check(compose("task=bbox", *words))
+    with pytest.raises(errors.BadRequest) as caught:
+        check.check(compose("task=bbox", *words))
     assert told in str(caught.value)
 
 
 def test_corruption_is_refused_as_the_test_rows_stay_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     request = compose("task=bbox", "data=anchors", "model=boxes")
-    config.check_fit(request)
-    monkeypatch.setattr(config, "fitting", lambda group, task: config.names(group))  # as if any fitted boxes
-    for name in config.names("corruption"):
+    compatibility.check_fit(request)
+    monkeypatch.setattr(compatibility, "fitting", lambda group, task: cards.names(group))  # as if any fitted boxes
+    for name in cards.names("corruption"):
         if name != "none":
-            with pytest.raises(config.Incompatible, match="use corruption=none"):
-                config.check_fit(request | {"corruption": config.card("corruption", name).values})
+            with pytest.raises(errors.Incompatible, match="use corruption=none"):
+                compatibility.check_fit(request | {"corruption": cards.card("corruption", name).values})
 
 
 @pytest.mark.slow

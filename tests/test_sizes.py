@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from losslab import compose, config, data, sizes
-from losslab.config import BadRequest
-from losslab.run import prepare
-from losslab.stacked import StackedOptimizer
+from losslab import compose, data
+from losslab.errors import BadRequest
+from losslab.fused.optimizer import StackedOptimizer
+from losslab.schema import cards, check
+from losslab.schema import memory as schema_memory
+from losslab.training.prepare import prepare
 
 
 @pytest.mark.parametrize(
@@ -22,10 +24,10 @@ def test_a_number_that_32_bits_cannot_hold_is_refused(word: str) -> None:
 def unbounded() -> list[str]:
     """Every setting of the registry that is a whole number or a list of such, with a choice that has it; of equal ranges one."""
     found: dict[tuple, str] = {}
-    shared = config.card("", "config").about["ranges"]
-    for group in config.GROUPS:
-        for name in config.names(group):
-            card = config.card(group, name)
+    shared = cards.card("", "config").about["ranges"]
+    for group in cards.GROUPS:
+        for name in cards.names(group):
+            card = cards.card(group, name)
             for key, value in card.values.items():
                 whole = [value] if isinstance(value, int) else value if isinstance(value, list) else []
                 if whole and all(isinstance(one, int) and not isinstance(one, bool) for one in whole):
@@ -51,7 +53,7 @@ ENORMOUS = (10**8, 2**63 - 1)
 @pytest.fixture
 def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 16 GB of memory."""
-    monkeypatch.setattr(sizes, "memory", lambda: 16 * 10**9)
+    monkeypatch.setattr(schema_memory, "memory", lambda: 16 * 10**9)
 
 
 FREE = ("logger.figures", "corruption.column")  # as often as there are epochs; read by grows_with=input alone
@@ -63,10 +65,10 @@ def test_an_enormous_whole_number_is_refused_at_once_or_costs_nothing(words: str
         asked = (words % number).split()
         if words.rpartition(" ")[2].partition("=")[0] in FREE:
             if number < 2**63:
-                prepare(config.check(compose(*asked))).pairing()
+                prepare(check.check(compose(*asked))).pairing()
             continue
         with pytest.raises(BadRequest) as error:
-            prepare(config.check(compose(*asked)))
+            prepare(check.check(compose(*asked)))
         assert "\n" not in str(error.value)
 
 
@@ -77,40 +79,40 @@ def test_rows_that_memory_cannot_hold_are_refused_by_their_size(words: str, sixt
     with pytest.raises(
         BadRequest, match=r"would take some [\d,.]+ GB of memory for the data, and this machine has 16.0 GB"
     ):
-        config.check(compose(*words.split()))
+        check.check(compose(*words.split()))
 
 
 def test_a_model_that_memory_cannot_hold_is_refused_by_its_parameters(sixteen: None) -> None:
     with pytest.raises(
         BadRequest, match=r"^model=mlp model.hidden=\[100000, 100000\] would take .* 10,00\d,\d{3},\d{3} parameters"
     ):
-        prepare(config.check(compose("model.hidden=[100000,100000]")))
-    prepare(config.check(compose("model.hidden=[300,300]")))
+        prepare(check.check(compose("model.hidden=[100000,100000]")))
+    prepare(check.check(compose("model.hidden=[300,300]")))
 
 
 def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sizes.memory()
+    whole = schema_memory.memory()
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(sizes, "_LIMIT", limit)
+    monkeypatch.setattr(schema_memory, "_LIMIT", limit)
     for text, memory in (("1000000\n", 10**6), ("max\n", whole)):
         limit.write_text(text)
-        assert sizes.memory() == memory
+        assert schema_memory.memory() == memory
 
 
 @pytest.mark.parametrize("name", ["friedman", "friedman_binary", "friedman_counts", "scenes"])
 def test_a_card_states_the_numbers_of_a_row(name: str) -> None:
-    settings = {key: value for key, value in config.card("data", name).values.items() if key not in config.NOT_OF_ROWS}
+    settings = {key: value for key, value in cards.card("data", name).values.items() if key not in check.NOT_OF_ROWS}
     made = data.SOURCES[name](**settings | {"rows": 20})
     numbers = made.inputs[0].numel() + made.targets[0].numel()
-    assert config.card("data", name).about["numbers"] == numbers
+    assert cards.card("data", name).about["numbers"] == numbers
 
 
 def test_long_runs_hash_the_order_of_their_first_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     def order(*words: str) -> str:
-        return prepare(config.check(compose("data.rows=300", *words))).pairing()["order"]
+        return prepare(check.check(compose("data.rows=300", *words))).pairing()["order"]
 
     assert order("trainer.max_epochs=3") != order("trainer.max_epochs=4")
-    monkeypatch.setattr("losslab.run._HASHED", 3 * 180)
+    monkeypatch.setattr("losslab.training.prepare._HASHED", 3 * 180)
     assert order("trainer.max_epochs=3") == order("trainer.max_epochs=1000000")
     assert order("trainer.max_epochs=3", "seed=1") != order("trainer.max_epochs=3")
 

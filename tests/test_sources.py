@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from losslab import cli, compose, config, data, own, sources
-from losslab.record import read_record, read_records
-from losslab.run import run
-from losslab.values import BadRequest
+from losslab import compose, data
+from losslab.cli import main, train
+from losslab.errors import BadRequest
+from losslab.records.store import read_record, read_records
+from losslab.schema import canonical, check, source_hashes, user_code
+from losslab.training.run import run
 
 SMALL = "task=regression data.rows=100 data.batch_size=20 trainer.max_epochs=1 logger=none trainer=cpu"
 OWN = "model=own model.target=my_net:Net"
@@ -45,7 +47,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     def call(line: str) -> tuple[int, str, str]:
         new_process()
         try:
-            status = cli.train(f"{line} {SMALL}".split())
+            status = train.train(f"{line} {SMALL}".split())
         except SystemExit as stop:
             status = stop.code
         said = capsys.readouterr()
@@ -128,7 +130,7 @@ def test_a_stopped_run_of_another_model_begins_anew(typed: Typed, monkeypatch: p
 
     line = f"{OWN} hydra.run.dir=mine"
     with monkeypatch.context() as patch:
-        patch.setattr("losslab.run.Record.write", stop)
+        patch.setattr("losslab.training.run.Record.write", stop)
         assert typed(line)[0] == 130
     write_net(bias=1)
     assert "begun by other code or on other data, and begins anew" in typed(line)[2]
@@ -176,9 +178,9 @@ def test_data_files_belong_to_a_run_also_within_a_process(tmp_path: Path) -> Non
     write_digits(tmp_path, 1)
     again = run(request, tmp_path / "run", bar=False)
     assert again.pairing["data"] != first.pairing["data"]
-    assert again.pairing["data"] == data.load(config.check(request)["data"], 0)[0].fingerprint
+    assert again.pairing["data"] == data.load(check.check(request)["data"], 0)[0].fingerprint
     assert {name for name in again.pairing if name.startswith("source/data/FashionMNIST/raw/")} > set()
-    assert config.run_id(request) == config.run_id(again.config), "the name of the folder is that of the request"
+    assert canonical.run_id(request) == canonical.run_id(again.config), "the name of the folder is that of the request"
 
 
 def test_a_model_that_changes_under_a_process_is_refused(
@@ -204,23 +206,23 @@ def test_a_report_refuses_runs_of_two_models_in_one_line(typed: Typed, capsys: p
     typed(f"-m {OWN} loss=mse,l1 seed=0,1 hydra.sweep.dir=all")
     write_net(bias=1)
     typed(f"-m {OWN} loss=huber seed=0,1 hydra.sweep.dir=all")
-    assert cli.main(["report", "all"]) == 2
+    assert main.main(["report", "all"]) == 2
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert "different versions of model=own model.target=my_net:Net (2 and 4 runs)" in said.err
-    assert cli.main(["report", "all", "--mix"]) == 0
+    assert main.main(["report", "all", "--mix"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("different versions of model=own") == 1
     assert said.count("Not paired") == 1
 
 
 def test_an_installed_model_counts_with_the_version_of_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = own.source("torchvision.models:resnet18")
-    assert own.source("torchvision.models:resnet18") == before
-    monkeypatch.setattr(sources, "version", lambda name: f"{name} 99")
-    assert own.source("torchvision.models:resnet18") != before
+    before = user_code.source("torchvision.models:resnet18")
+    assert user_code.source("torchvision.models:resnet18") == before
+    monkeypatch.setattr(source_hashes, "version", lambda name: f"{name} 99")
+    assert user_code.source("torchvision.models:resnet18") != before
 
 
 def test_a_name_without_a_file_is_refused() -> None:
     with pytest.raises(BadRequest, match="put 'Net' into a file of its own"):
-        config.check(compose("model=own", "model.target=__main__:Net"))
+        check.check(compose("model=own", "model.target=__main__:Net"))

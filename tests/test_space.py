@@ -13,9 +13,11 @@ import torch
 from rich.console import Console
 
 from examples import made, sample
-from losslab import BadRequest, config, losses, tasks
-from losslab.catalogue import cards, page
-from losslab.study.space import Dimension, of_loss, of_optimizer, parse, points
+from losslab import BadRequest, losses, tasks
+from losslab.catalogue import gallery, listing
+from losslab.schema import cards as schema_cards
+from losslab.schema.search_space import Dimension, of_loss, of_optimizer, parse
+from losslab.study.searchers import points
 
 DIMENSIONS = [(name, dimension) for name in losses.names() for dimension in of_loss(name)]
 SHARES = [step / 400 for step in range(401)]
@@ -217,7 +219,7 @@ NOT_TUNED = {  # what follows from the data, or from what is asked for, and limi
 
 @pytest.mark.parametrize("name", losses.names())
 def test_a_card_searches_few_of_its_own_keys(name: str) -> None:
-    card, dimensions = config.card("loss", name), of_loss(name)
+    card, dimensions = schema_cards.card("loss", name), of_loss(name)
     assert set(card.about.get("search", {})) <= set(card.values) - {"name"}
     assert len(dimensions) <= 3, "sixteen trials tune no more"
     keys = {dimension.key for dimension in dimensions}
@@ -232,7 +234,7 @@ def test_what_says_what_is_estimated_is_not_tuned() -> None:
 
 @each_dimension
 def test_the_default_lies_in_the_search_space(name: str, dimension: Dimension) -> None:
-    default = config.card("loss", name).values[dimension.key]
+    default = schema_cards.card("loss", name).values[dimension.key]
     inside = default in dimension.choices if dimension.choices else dimension.low <= default <= dimension.high
     assert inside != (f"{name}.{dimension.key}" in OUTSIDE)
 
@@ -240,7 +242,7 @@ def test_the_default_lies_in_the_search_space(name: str, dimension: Dimension) -
 @pytest.mark.parametrize("share", [0, 0.5, 1])
 @pytest.mark.parametrize("name", sorted({name for name, _ in DIMENSIONS}))
 def test_every_searched_value_makes_a_loss_that_works(name: str, share: float) -> None:
-    for space in config.card("loss", name).about["reads"]:
+    for space in schema_cards.card("loss", name).about["reads"]:
         loss = made(name, space, **{dimension.key: dimension.at(share) for dimension in of_loss(name)})
         pred, target = sample(space, n=50, dtype=torch.float32)
         each = loss(pred.requires_grad_(), target)
@@ -268,7 +270,7 @@ def test_losses_of_one_kind_search_the_same_range(one: str, other: str) -> None:
 
 def test_two_scales_of_one_loss_search_the_same_losses() -> None:
     (rce,), (mae,) = of_loss("nce_rce"), of_loss("nce_mae")
-    factor = -config.card("loss", "nce_rce").values["log_zero"] / 2  # from the beta of one to that of the other
+    factor = -schema_cards.card("loss", "nce_rce").values["log_zero"] / 2  # from the beta of one to that of the other
     assert mae.low == pytest.approx(rce.low * factor, rel=0.1)
     assert mae.high == pytest.approx(rce.high * factor, rel=0.1)
 
@@ -293,32 +295,32 @@ def test_what_is_fixed_is_not_tuned() -> None:
 def test_a_card_that_searches_what_it_does_not_take_is_refused(
     monkeypatch: pytest.MonkeyPatch, search: dict[str, str], says: str
 ) -> None:
-    card, real = config.card("loss", "huber"), config.card
+    card, real = schema_cards.card("loss", "huber"), schema_cards.card
     wrong = dataclasses.replace(card, about=card.about | {"search": search})
-    monkeypatch.setattr(config, "card", lambda group, name: wrong if name == "huber" else real(group, name))
+    monkeypatch.setattr(schema_cards, "card", lambda group, name: wrong if name == "huber" else real(group, name))
     with pytest.raises(BadRequest, match=says):
         of_loss("huber")
 
 
-@pytest.mark.parametrize("name", config.names("optimizer"))
+@pytest.mark.parametrize("name", schema_cards.names("optimizer"))
 def test_an_optimizer_searches_learning_rates_about_its_own(name: str) -> None:
     found = of_optimizer(name)
     assert (found.key, found.kind) == ("lr", "log")
-    assert set(config.card("optimizer", name).about["search"]) == {"lr"}
-    assert found.edge(config.card("optimizer", name).values["lr"]) == ""
+    assert set(schema_cards.card("optimizer", name).about["search"]) == {"lr"}
+    assert found.edge(schema_cards.card("optimizer", name).values["lr"]) == ""
     assert found.widened("lower")
 
 
 def test_an_optimizer_that_states_no_rates_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = dataclasses.replace(config.card("optimizer", "sgd"), about={})
-    monkeypatch.setattr(config, "card", lambda group, name: bare)
+    bare = dataclasses.replace(schema_cards.card("optimizer", "sgd"), about={})
+    monkeypatch.setattr(schema_cards, "card", lambda group, name: bare)
     with pytest.raises(BadRequest, match="The optimizer 'sgd' states no learning rates"):
         of_optimizer("sgd")
 
 
-@pytest.mark.parametrize("name", config.names("task"))
+@pytest.mark.parametrize("name", schema_cards.names("task"))
 def test_a_task_and_its_card_have_the_same_metrics_in_the_same_order(name: str) -> None:
-    assert list(config.metrics(name).items()) == list(tasks.TASKS[name].metrics.items())
+    assert list(schema_cards.metrics(name).items()) == list(tasks.TASKS[name].metrics.items())
 
 
 # ---- points
@@ -363,22 +365,22 @@ def test_points_that_make_no_sense_are_refused(count: int, dimensions: int) -> N
 def test_a_card_says_what_is_tuned(tmp_path: object) -> None:
     for name, words in [("huber", "tuned over: delta 0.03 to 3 (log)"), ("mse", None)]:
         written = io.StringIO()
-        cards.print_card(cards.entry(name), Console(file=written, width=100))
+        listing.print_card(listing.entry(name), Console(file=written, width=100))
         assert [line.strip() for line in written.getvalue().splitlines() if "tuned over" in line] == [words] * bool(
             words
         )
 
 
 def test_the_page_says_what_is_tuned() -> None:
-    text = page.render([cards.entry("barron"), cards.entry("mse")], [])
+    text = gallery.render([listing.entry("barron"), listing.entry("mse")], [])
     assert text.count("Tuned over") == 1
     assert "<dd>alpha -2 to 2; c 0.1 to 3 (log)</dd>" in text
 
 
 def test_reading_a_search_space_waits_neither_for_torch_nor_for_scipy() -> None:
     code = (
-        "import sys; from losslab import config; from losslab.study import space; space.of_loss('huber'); "
-        "config.metrics('bbox'); print({'torch', 'scipy', 'numpy'} & set(sys.modules))"
+        "import sys; from losslab.schema import cards, search_space; search_space.of_loss('huber'); "
+        "cards.metrics('bbox'); print({'torch', 'scipy', 'numpy'} & set(sys.modules))"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

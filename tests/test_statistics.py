@@ -8,9 +8,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from counted import calls
-from losslab.study.pairs import holm, refused, seeds_needed
-from losslab.study.statistics import comparisons, flips, friedman, matrix, overall, rank_matrix, ranking
-from losslab.values import BadRequest
+from losslab.errors import BadRequest
+from losslab.stats.paired import holm, refused, seeds_needed
+from losslab.stats.summaries import comparisons, flips, friedman, matrix, overall, rank_matrix, ranking
 from study_tables import DIVERGED, MISSING, drawn, runs_of
 
 A = [1.1, 1.3, 0.9, 1.6, 1.2, 1.0, 1.4, 1.5, 0.8, 1.3]

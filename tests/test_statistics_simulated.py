@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from losslab.study.blocks import scores
-from losslab.study.pairs import CANNOT_SAY, NOT_APART, compare, holm, interval, power_factor
-from losslab.study.statistics import comparisons, flips, friedman, matrix, overall, ranking
+from losslab.stats.paired import CANNOT_SAY, NOT_APART, compare, holm, interval, power_factor
+from losslab.stats.scores import scores
+from losslab.stats.summaries import comparisons, flips, friedman, matrix, overall, ranking
 from study_tables import drawn
 
 BOTH = ("tuned", "shared")

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from losslab import Record, config
-from losslab.jobs import Job
-from losslab.request import StudyRequest, check_command
-from losslab.study import conduct, tuning
-from losslab.study.plan import Study, loss_setting
-from losslab.values import BadRequest
+from losslab import Record
+from losslab.errors import BadRequest
+from losslab.request.command import StudyRequest, check_command
+from losslab.schema import canonical, check
+from losslab.study import runner, trials, tuning
+from losslab.study.recipe import Study, loss_setting
+from losslab.sweep.jobs import Job
 
 LOSSES = "study.losses=[mse,l1]"
 
@@ -121,7 +122,7 @@ def test_what_fits_a_recipe_is_not_blamed_for_what_does_not() -> None:
     with pytest.raises(BadRequest, match=r"did you mean 'study.tuning.trials'"):
         check_command(["experiment=shared_vs_tuned", "study.tuning.trails=3"], multirun=False)
     with pytest.raises(BadRequest, match="this is to be one"):
-        config.check({**asked().base, "study": {}})
+        check.check({**asked().base, "study": {}})
 
 
 def test_settings_are_every_combination_and_each_is_tuned_where_it_is_asked() -> None:
@@ -277,7 +278,7 @@ def test_optuna_goes_on_when_trials_diverge() -> None:
 def test_the_comparison_holds_every_loss_setting_seed_and_rate_once() -> None:
     study = asked("+study.axes.corruption.fraction=[0,0.2]", "study.seeds=3")
     _, choices = trials_of(study, bowl(mse=0.01, l1=0.001))
-    jobs = conduct.comparison(study, Path("somewhere"), choices)
+    jobs = runner.comparison(study, Path("somewhere"), choices)
     keys = [
         (job.part["loss"], job.part["setting"], job.request["seed"], arm)
         for job in jobs
@@ -299,7 +300,7 @@ def test_the_comparison_holds_every_loss_setting_seed_and_rate_once() -> None:
 def test_one_run_serves_both_rates_where_they_are_one() -> None:
     study = asked("study.seeds=2")
     _, choices = trials_of(study, bowl(mse=0.01, l1=0.001))
-    jobs = conduct.comparison(study, Path("somewhere"), choices.assign(lr=0.003))
+    jobs = runner.comparison(study, Path("somewhere"), choices.assign(lr=0.003))
     assert [job.part["arms"] for job in jobs if job.part] == [["tuned", "shared"]] * 4
 
 
@@ -311,21 +312,21 @@ def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
         [("mse", "here", 0, lr, {}, 0, "done", value) for lr, value in ((0.1, 1.0), (0.2, 3.0))],
         columns=("loss", "at", "trial", "lr", "params", "seed", "status", "value"),
     )
-    assert tuning.means(rows)["value"].tolist() == [1.0, 3.0]
+    assert trials.means(rows)["value"].tolist() == [1.0, 3.0]
 
 
 def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search may ask for a setting that it has tried; its run is in the report once."""
     train = made_up(lambda request: 1.0)
-    monkeypatch.setattr(conduct, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs), over=[]))
+    monkeypatch.setattr(runner, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs), over=[]))
     tune = tuning.tune
     monkeypatch.setattr(
-        conduct.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]
+        runner.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]
     )
     study = asked("study.seeds=2", "study.tuning.trials=2", "study.tuning.widen=0")
-    records, _ = conduct.conduct(study, tmp_path, mix=False)
+    records, _ = runner.conduct(study, tmp_path, mix=False)
     assert len(records) == len(
-        {(record.study or {})["phase"] + config.run_id(record.config) for record in records.values()}
+        {(record.study or {})["phase"] + canonical.run_id(record.config) for record in records.values()}
     )
     assert len(records) == 2 * 2 * 3 + 2 * 2 * 2
 
@@ -339,7 +340,7 @@ def test_the_shared_rate_is_run_at_defaults_and_the_own_one_at_what_was_tuned() 
     tuned = choices.set_index("loss").loc["huber"]
     found = {
         (job.part["arms"][0], job.request["optimizer"]["lr"], job.request["loss"]["delta"])
-        for job in conduct.comparison(study, Path("somewhere"), choices)
+        for job in runner.comparison(study, Path("somewhere"), choices)
         if job.part and job.part["loss"] == "huber"
     }
     assert tuned["params"]["delta"] != 1.0

@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 
 from counted import calls
-from losslab.study import page, plotly_charts, plots, tables
-from losslab.study.charts import Chart, short
-from losslab.study.findings import find
-from losslab.study.looks import look
-from losslab.study.results import Results
-from losslab.study.sections import sections
+from losslab.report import render, tables
+from losslab.report.analysis import find
+from losslab.report.charts import build, plotly_backend
+from losslab.report.charts.spec import Chart, short
+from losslab.report.charts.style import look
+from losslab.report.results import Results
+from losslab.report.sections import sections
 from studies import study
 
 HOSTILE = '</script><script>alert(1)</script>{{7*7}}" onload="x" <b>|`_$\\frac$ ${x}'
@@ -30,7 +31,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, str, str, Path]:
     """A study with its page, its Markdown, and the folder that they lie in."""
     results, folder = study(), tmp_path_factory.mktemp("report")
-    written = page.write_html(results, folder / "report.html"), page.write_markdown(results, folder)
+    written = render.write_html(results, folder / "report.html"), render.write_markdown(results, folder)
     return results, written[0].read_text(encoding="utf-8"), written[1].read_text(encoding="utf-8"), folder
 
 
@@ -118,7 +119,7 @@ def test_a_trial_that_is_far_off_does_not_flatten_the_others() -> None:
     results = study(losses=2, levels=1, seeds=5, diverged=0)
     far = results.trials["trial"] == results.trials["trial"].iloc[0]
     trials = results.trials.assign(value=results.trials["value"].mask(far, 1e9))
-    (chart,) = plots.rates(replace(results, trials=trials))[str(trials["at"].iloc[0])]
+    (chart,) = build.rates(replace(results, trials=trials))[str(trials["at"].iloc[0])]
     crosses = [one for one in chart.series if one.form == "crosses"]
     assert len(crosses) == 2
     assert max(y for one in chart.series for y in one.y) < 100
@@ -138,28 +139,28 @@ def test_where_nothing_failed_the_report_says_so() -> None:
 def test_a_plain_sweep_has_only_what_it_has_data_for(tmp_path: Path) -> None:
     results = study(losses=2, levels=1, seeds=1, diverged=0, epochs=0, trials=0, arms=("asked",))
     results = replace(results, name="", question="", notes=[], failures=pd.DataFrame())
-    text = page.write_html(results, tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
+    text = render.write_html(results, tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
     assert set(in_page(text)) == {"ranking-0", "differences-0-asked"}
     assert re.findall(r'<section id="([a-z]+)">', text) == ["ranking", "differences", "failures", "how", "source"]
-    markdown = page.write_markdown(results, tmp_path).read_text(encoding="utf-8")
+    markdown = render.write_markdown(results, tmp_path).read_text(encoding="utf-8")
     assert markdown.count("![") == 1
 
 
 def test_without_a_run_that_is_done_only_crosses_are_left(tmp_path: Path) -> None:
     results = study(losses=2, levels=2, seeds=2, epochs=0, trials=0)
     results = replace(results, runs=results.runs.assign(status="diverged", value=float("nan")))
-    text = page.write_html(results, tmp_path / "report.html").read_text(encoding="utf-8")
+    text = render.write_html(results, tmp_path / "report.html").read_text(encoding="utf-8")
     figures = in_page(text)
     assert set(figures) == {"ranking-overall", "robustness-0-shared", "robustness-0-tuned"}
     crosses = [trace["marker"]["symbol"] for trace in figures["robustness-0-tuned"]["data"] if trace["meta"] >= 0]
     assert crosses == ["x-thin", "x-thin"]
-    page.write_markdown(results, tmp_path)
+    render.write_markdown(results, tmp_path)
 
 
 def test_curves_are_means_of_the_runs_that_did_not_diverge() -> None:
     results = study(losses=2, levels=2, epochs=4)
     of_mse = results.curves.query("arm == 'tuned' and setting == 'fraction=0.5' and loss == 'mse'")
-    line = plots.curves(results)["fraction=0.5"][0].series[0]
+    line = build.curves(results)["fraction=0.5"][0].series[0]
     assert line.x == [1, 2, 3, 4]
     assert line.y == pytest.approx(of_mse[of_mse["seed"] >= 2].groupby("epoch")["val"].mean())
     values = of_mse[(of_mse["seed"] >= 2) & (of_mse["epoch"] == 4)]["val"]
@@ -175,13 +176,13 @@ def test_slopes_go_from_the_place_at_the_shared_rate_to_that_at_the_own() -> Non
         for arm, loss, seed in zip(runs["arm"], runs["loss"], runs["seed"], strict=True)
     ]
     results = replace(results, runs=runs.assign(value=value))
-    (chart,) = plots.slopes(results, find(results))["all equal"]
+    (chart,) = build.slopes(results, find(results))["all equal"]
     assert {series.name: series.y for series in chart.series} == {"mse": [-2, -1], "l1": [-3, -2], "huber": [-1, -3]}
 
 
 def test_the_rates_mark_what_was_chosen() -> None:
     results = study(losses=2, levels=1, trials=5)
-    (chart,) = plots.rates(results)["all equal"]
+    (chart,) = build.rates(results)["all equal"]
     rings = {series.name: series.x for series in chart.series if series.form == "rings"}
     assert rings == {
         loss: [pytest.approx(lr)] for loss, lr in zip(results.choices["loss"], results.choices["lr"], strict=True)
@@ -208,8 +209,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
     worse = results.failures.assign(reason=HOSTILE)
     folder = tmp_path_factory.mktemp("hostile")
     results = replace(results, failures=worse, choices=results.choices.assign(edge=HOSTILE, params=HOSTILE))
-    page.write_html(results, folder / "report.html")
-    page.write_markdown(results, folder)
+    render.write_html(results, folder / "report.html")
+    render.write_markdown(results, folder)
     return results, folder
 
 
@@ -234,7 +235,7 @@ def test_plotly_sees_no_markup_in_names(hostile: tuple[Results, Path]) -> None:
 
 
 def test_no_text_ends_the_block_of_figures() -> None:
-    text = plotly_charts.in_script({"a": HOSTILE + "<!--", "b": [float("nan"), 1.23456789]})
+    text = plotly_backend.in_script({"a": HOSTILE + "<!--", "b": [float("nan"), 1.23456789]})
     assert "<" not in text
     assert json.loads(text) == {"a": HOSTILE + "<!--", "b": [None, 1.23457]}
 
@@ -267,11 +268,11 @@ def test_no_two_losses_look_alike_and_one_loss_looks_the_same_everywhere() -> No
     results = study(losses=9, levels=2, seeds=2, epochs=2)
     found = find(results)
     drawn = [
-        *plots.ranking(results, found).values(),
-        *plots.curves(results).values(),
-        *plots.robustness(results, found).values(),
-        *plots.rates(results).values(),
-        *plots.slopes(results, found).values(),
+        *build.ranking(results, found).values(),
+        *build.curves(results).values(),
+        *build.robustness(results, found).values(),
+        *build.rates(results).values(),
+        *build.slopes(results, found).values(),
     ]
     charts: list[Chart] = [chart for tab in drawn for chart in tab]
     places = {(series.name, series.look) for chart in charts for series in chart.series if series.look >= 0}
@@ -285,7 +286,7 @@ def test_plotly_knows_every_property_of_the_figures() -> None:
     for section in sections(results, find(results)):
         for tab in section.tabs.values():
             for chart in tab.charts:
-                Figure(plotly_charts.figure(chart))  # raises where a name or a value is not one of plotly's
+                Figure(plotly_backend.figure(chart))  # raises where a name or a value is not one of plotly's
 
 
 def test_a_logarithmic_axis_where_values_differ_by_orders_of_magnitude() -> None:
@@ -293,8 +294,8 @@ def test_a_logarithmic_axis_where_values_differ_by_orders_of_magnitude() -> None
     far = results.runs["value"].where(results.runs["loss"] != "mse", results.runs["value"] * 1e4)
     results = replace(results, runs=results.runs.assign(value=far, constant=np.nan))
     found = find(results)
-    assert all(chart.log_y for chart in plots.robustness(results, found)[""])
-    assert not any(chart.log_y for chart in plots.rates(results)["fraction=0"])
+    assert all(chart.log_y for chart in build.robustness(results, found)[""])
+    assert not any(chart.log_y for chart in build.rates(results)["fraction=0"])
 
 
 def test_what_is_far_worse_than_a_constant_does_not_flatten_the_rest() -> None:
@@ -302,9 +303,9 @@ def test_what_is_far_worse_than_a_constant_does_not_flatten_the_rest() -> None:
     best = results.runs["constant"].min()
     far = results.runs["value"].where(results.runs["loss"] != "mse", results.runs["constant"] * 1e4)
     results = replace(results, runs=results.runs.assign(value=far))
-    for chart in plots.robustness(results, find(results))[""]:
+    for chart in build.robustness(results, find(results))[""]:
         assert chart.y_range is not None
-        assert plots.USELESS * best < chart.y_range[1] < 2 * plots.USELESS * best
+        assert build.USELESS * best < chart.y_range[1] < 2 * build.USELESS * best
         assert not chart.log_y
 
 
@@ -312,7 +313,7 @@ def test_what_is_far_worse_than_a_constant_does_not_flatten_the_rest() -> None:
 def test_the_work_grows_no_faster_than_the_study(tmp_path: Path) -> None:
     def work(seeds: int) -> int:
         results = study(losses=4, levels=3, seeds=seeds, trials=4, epochs=20)
-        return calls(lambda: page.write_html(results, tmp_path / "report.html", find(results)))
+        return calls(lambda: render.write_html(results, tmp_path / "report.html", find(results)))
 
     work(10)
     small, large = work(20), work(200)

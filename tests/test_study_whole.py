@@ -9,9 +9,10 @@ from tensorboard.backend.event_processing import plugin_event_multiplexer as eve
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import backend_context
 
-import losslab.study.conduct
-from losslab import cli, read_records
-from losslab.study import gather
+import losslab.study.runner
+from losslab import read_records
+from losslab.cli import train as cli_train
+from losslab.report import collect
 
 SMALL = ["trainer.max_epochs=2", "data.rows=300", "trainer=cpu"]
 STUDY = [
@@ -26,7 +27,7 @@ STUDY = [
 
 
 def train(folder: Path, *more: str) -> int:
-    return cli.train([*STUDY, *SMALL, f"hydra.sweep.dir={folder}", *more])
+    return cli_train.train([*STUDY, *SMALL, f"hydra.sweep.dir={folder}", *more])
 
 
 def times(folder: Path) -> dict[Path, int]:
@@ -40,7 +41,7 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
     out = capsys.readouterr().out
     assert "Tuning 2 losses: 2 trials of 1 runs each." in out
     records = read_records(folder)
-    made = gather.results(records)
+    made = collect.results(records)
     assert (made.runs["status"] == "done").all()
     assert made.notes == [note for note in made.notes if "did best at" in note], (
         "paired, whole, and at the chosen rates"
@@ -61,7 +62,7 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
     assert times(folder) == before, "no run is repeated"
 
     assert train(folder, "study.seeds=3") == 0
-    extended = gather.results(read_records(folder))
+    extended = collect.results(read_records(folder))
     assert len(extended.runs) == len(made.runs) * 3 // 2
     shared = extended.runs[extended.runs["seed"] < 2].reset_index(drop=True)
     assert shared["value"].equals(made.runs["value"]), "what was there was taken over"
@@ -71,24 +72,24 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
 def test_a_study_that_was_stopped_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert train(whole) == 0
-    original = losslab.study.conduct.comparison
+    original = losslab.study.runner.comparison
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(losslab.study.conduct, "comparison", stop)
+    monkeypatch.setattr(losslab.study.runner, "comparison", stop)
     assert train(stopped) == 130
     before = times(stopped)
-    monkeypatch.setattr(losslab.study.conduct, "comparison", original)
+    monkeypatch.setattr(losslab.study.runner, "comparison", original)
     assert train(stopped) == 0
     assert {path: time for path, time in times(stopped).items() if path in before} == before
-    one, other = (gather.results(read_records(folder)) for folder in (whole, stopped))
+    one, other = (collect.results(read_records(folder)) for folder in (whole, stopped))
     assert one.runs.equals(other.runs)
 
 
 def test_the_folder_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "study"
-    assert cli.train(["-m", "loss=mse,l1", *SMALL, f"hydra.sweep.dir={folder}"]) == 0
+    assert cli_train.train(["-m", "loss=mse,l1", *SMALL, f"hydra.sweep.dir={folder}"]) == 0
     capsys.readouterr()
     assert train(folder) == 2
     err = capsys.readouterr().err
@@ -102,7 +103,7 @@ def test_runs_of_another_commit_are_refused_unless_mixing_is_asked_for(
 ) -> None:
     folder = tmp_path / "study"
     assert train(folder, "study.rates=[shared]") == 0
-    monkeypatch.setattr(losslab.study.conduct, "commit", lambda: "another")
+    monkeypatch.setattr(losslab.study.runner, "commit", lambda: "another")
     capsys.readouterr()
     assert train(folder, "study.rates=[shared]") == 2
     assert "study.mix=true" in capsys.readouterr().err
@@ -112,7 +113,7 @@ def test_runs_of_another_commit_are_refused_unless_mixing_is_asked_for(
 @pytest.mark.slow
 def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
     assert train(tmp_path / "shared", "study.rates=[shared]") == 0
-    made = gather.results(read_records(tmp_path / "shared"))
+    made = collect.results(read_records(tmp_path / "shared"))
     assert made.arms == ["shared"]
     assert made.trials.empty
     assert not any("Tuned" in sentence for sentence in made.protocol)
@@ -121,7 +122,7 @@ def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_tensorboard_shows_the_columns_of_all_runs(tmp_path: Path) -> None:
     assert train(tmp_path / "study", "study.losses=[smoothl1,huber]", "study.rates=[tuned]") == 0
-    assert cli.train(["loss=cauchy", *SMALL, f"hydra.run.dir={tmp_path / 'lone'}"]) == 0
+    assert cli_train.train(["loss=cauchy", *SMALL, f"hydra.run.dir={tmp_path / 'lone'}"]) == 0
     runs = event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(tmp_path))
     runs.Reload()
     provider = data_provider.MultiplexerDataProvider(runs, str(tmp_path))

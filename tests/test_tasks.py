@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn, tensor
 
-from losslab import config, models, optim, tasks
+from losslab import models, tasks
 from losslab.data import Data
-from losslab.scale import robust_scale
+from losslab.data.robust_scale import robust_scale
+from losslab.schema import cards
 from losslab.tasks.bbox import corners
+from losslab.training import optimizers
 
 
 def task(name: str, targets: Tensor, names: tuple[str, ...], **settings: str) -> tasks.Task:
@@ -147,7 +149,7 @@ def test_box_coordinates_are_standardised_or_plain_corners() -> None:
     torch.testing.assert_close(spread, torch.ones(4), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", config.names("task"))
+@pytest.mark.parametrize("name", cards.names("task"))
 def test_metrics_of_outputs_that_are_not_finite_are_not_finite(name: str) -> None:
     targets = {"multiclass": tensor([0, 1]), "binary": tensor([0.0, 1.0]), "regression": torch.ones(2, 1)}
     targets["counts"] = targets["regression"]
@@ -197,7 +199,7 @@ def test_initial_weights_come_from_the_seed_alone() -> None:
 def rates(schedule: str, steps: int) -> list[float]:
     model = nn.Linear(1, 1)
     settings = {"name": "sgd", "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0, "schedule": schedule}
-    optimizer, stepped = optim.build(settings, model.parameters(), steps)
+    optimizer, stepped = optimizers.build(settings, model.parameters(), steps)
     found = []
     for _ in range(steps):
         found.append(optimizer.param_groups[0]["lr"])
@@ -234,15 +236,15 @@ def test_penalties_count_weights_and_leave_biases_out() -> None:
     with torch.no_grad():
         model.weight.copy_(tensor([[3.0, -4.0]]))
         model.bias.fill_(100.0)
-    assert optim.weight_penalty(model, 0.0, 0.0) is None
-    assert optim.weight_penalty(model, 0.5, 0.0).item() == pytest.approx(3.5)
-    assert optim.weight_penalty(model, 0.0, 0.1).item() == pytest.approx(2.5)
-    optim.weight_penalty(model, 0.5, 0.1).backward()
+    assert optimizers.weight_penalty(model, 0.0, 0.0) is None
+    assert optimizers.weight_penalty(model, 0.5, 0.0).item() == pytest.approx(3.5)
+    assert optimizers.weight_penalty(model, 0.0, 0.1).item() == pytest.approx(2.5)
+    optimizers.weight_penalty(model, 0.5, 0.1).backward()
     torch.testing.assert_close(model.weight.grad, tensor([[0.5 + 0.6, -0.5 - 0.8]]))
     assert model.bias.grad is None
 
 
-@pytest.mark.parametrize("name", config.names("task"))
+@pytest.mark.parametrize("name", cards.names("task"))
 def test_each_task_draws_its_figures(name: str) -> None:
     from losslab.tasks import Snapshot
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import tensor
 
-from losslab.study.pairs import interval
+from losslab.stats.paired import interval
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "taught_claims"
 PAGE = " ".join((FOLDER / "README.md").read_text().split())

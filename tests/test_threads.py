@@ -12,11 +12,14 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from losslab import compose, config, threads
-from losslab.jobs import Job
-from losslab.resume import Resumption
-from losslab.run import prepare, run
-from losslab.sweep import train_all
+from losslab import compose
+from losslab.schema import check
+from losslab.sweep.jobs import Job
+from losslab.sweep.resume import Resumption
+from losslab.sweep.runner import train_all
+from losslab.training import threads
+from losslab.training.prepare import prepare
+from losslab.training.run import run
 
 SHORT = {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}
 SMALL = ("data.rows=300", "trainer.max_epochs=2", "trainer=cpu", "logger=none")
@@ -46,7 +49,7 @@ def eight(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_small_runs_take_one_thread(eight: None, words: list[str], count: int) -> None:
-    parts = prepare(config.check(compose(*words)))
+    parts = prepare(check.check(compose(*words)))
     assert parts.threads() == count
     assert parts.threads(runs=1000) == 8
 
@@ -89,7 +92,7 @@ def test_counting_changes_neither_model_nor_generators(eight: None) -> None:
 def test_a_run_and_a_sweep_leave_the_threads_as_they_were(eight: None, tmp_path: Path) -> None:
     record = run(compose(*SMALL), tmp_path / "lone", bar=False)
     assert (record.device, torch.get_num_threads()) == ("cpu, 1 threads", 2)
-    request = config.check(compose(*SMALL))
+    request = check.check(compose(*SMALL))
     jobs = [Job(request | {"seed": seed}, tmp_path / f"{seed}", seed) for seed in range(3)]
     records = train_all(jobs, lambda *_: None).records
     assert [(one.device, one.fused) for one in records] == [("cpu, 1 threads", 3)] * 3
@@ -100,7 +103,7 @@ def test_a_run_and_a_sweep_leave_the_threads_as_they_were(eight: None, tmp_path:
 def test_a_stack_goes_on_with_the_threads_that_were_measured(
     eight: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = config.check(compose(*SMALL[1:], "trainer.max_epochs=100"))
+    request = check.check(compose(*SMALL[1:], "trainer.max_epochs=100"))
     jobs = [Job(request | {"seed": seed}, tmp_path / f"{seed}", seed) for seed in range(4)]
     used = []
 
@@ -108,9 +111,9 @@ def test_a_stack_goes_on_with_the_threads_that_were_measured(
         used.append(torch.get_num_threads())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("losslab.fused.FusedModule.on_train_epoch_end", stop)
+    monkeypatch.setattr("losslab.fused.module.FusedModule.on_train_epoch_end", stop)
     for measured in (3, 5):  # the machine has become busier in between
-        monkeypatch.setattr("losslab.sweep.fastest", lambda run, most, device, count=measured: (4, count))
+        monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device, count=measured: (4, count))
         with pytest.raises(KeyboardInterrupt):
             train_all(jobs, lambda *_: None)
     assert used == [3, 3]
@@ -141,7 +144,7 @@ def test_the_command_lets_threads_sleep_unless_the_user_says_otherwise(
         "        if name == 'torch': print({k: v for k, v in os.environ.items() if k in "
         "('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')}); sys.stdout.flush(); os._exit(0)\n"
         "sys.meta_path.insert(0, Watch())\n"
-        "from losslab.cli import train\n"
+        "from losslab.cli.train import train\n"
         "train(sys.argv[1:])\n"
     )
     others = {

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from losslab.study.results import Results
-from losslab.study.verdict import answer, flip_sentence
-from losslab.study.words import alike, metric_name, number, ordinal, p_value, several, spread
+from losslab.report.answer import answer, flip_sentence
+from losslab.report.formatting import alike, metric_name, number, ordinal, p_value, several, spread
+from losslab.report.results import Results
 from study_tables import DIVERGED, MISSING, runs_of
 
 NOISE = np.random.default_rng(0).normal(size=(6, 10)) * 0.05

@@ -23,11 +23,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from losslab import compose, config, models, optim
+from losslab import compose, models
+from losslab.box_geometry import overlap
 from losslab.data.anchors import REGIMES, SIDE, regimes
-from losslab.losses.boxes import overlap
-from losslab.run import Prepared, prepare
+from losslab.schema import cards, compatibility
 from losslab.tasks.bbox import corners
+from losslab.training import optimizers
+from losslab.training.prepare import Prepared, prepare
 
 STEPS = 200
 AT_ONCE = 68_600  # cases; they are independent of one another, and so many stay near the processor
@@ -82,7 +84,7 @@ def _descend(parts: Prepared, chunk: Tensor, authors_step: bool) -> Iterator[Ten
     inputs, targets = parts.rows.inputs[chunk].clone(), parts.rows.targets[chunk]
     inputs[:, 0] = torch.arange(len(chunk))
     model = models.build(parts.request["model"], inputs.shape[1:], 4, seed=0, rows=len(chunk))
-    optimizer, schedule = optim.build(parts.request["optimizer"], model.parameters(), STEPS)
+    optimizer, schedule = optimizers.build(parts.request["optimizer"], model.parameters(), STEPS)
     assert schedule is not None
     for step in range(STEPS + 1):
         raw = model(inputs)
@@ -171,8 +173,8 @@ _COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")  #
 
 
 def _options(words: Sequence[str] | None) -> Any:
-    plain = [name for name in config.fitting("loss", "bbox") if "terms" not in config.card("loss", name).values]
-    names = [name for name in plain if config.space("bbox", name) == "boxes"]
+    plain = [name for name in compatibility.fitting("loss", "bbox") if "terms" not in cards.card("loss", name).values]
+    names = [name for name in plain if compatibility.space("bbox", name) == "boxes"]
     parser = argparse.ArgumentParser(description="Box regression without pictures, after Zheng et al. (2020).")
     parser.add_argument("--points", type=int, default=200, help="where anchors begin; 343 cases each (paper: 5000)")
     parser.add_argument("--losses", nargs="+", choices=names, default=names, metavar="LOSS")

@@ -14,7 +14,7 @@ from unittest import mock
 
 from hydra.core.global_hydra import GlobalHydra
 
-from losslab import cli
+from losslab.cli import train
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def answer(words: Sequence[str], folder: Path) -> Answer:
         return [None] * len(jobs)
 
     with (
-        mock.patch.object(cli, "_run", starting("run")),
-        mock.patch.object(cli, "_study", starting("study")),
-        mock.patch.object(cli.Command, "sweep", sweep),
+        mock.patch.object(train, "_run", starting("run")),
+        mock.patch.object(train, "_study", starting("study")),
+        mock.patch.object(train.Command, "sweep", sweep),
     ):
-        given = watched(lambda: cli.train(list(words)), folder)
+        given = watched(lambda: train.train(list(words)), folder)
     files = {path.name for path in folder.rglob("*") if path.is_file()}
     if starts and files <= {"multirun.yaml"}:  # Hydra's own, in the folder that the runs would have filled
         given = replace(given, stray=[])

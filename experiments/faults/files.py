@@ -13,10 +13,12 @@ from unittest.mock import patch
 import numpy as np
 from faults.tally import Tally
 
-from losslab import Record, compose, config, trainer
-from losslab.folder import RUN_FILES
-from losslab.record import read_record
-from losslab.run import run
+from losslab import Record, compose
+from losslab.records.run_folder import RUN_FILES
+from losslab.records.store import read_record
+from losslab.schema import canonical
+from losslab.training import callbacks
+from losslab.training.run import run
 
 KINDS = (  # of a run that is over, or was stopped; whether bits are flipped as well, which in a text may make another valid one
     ("over", "record.json", False),
@@ -35,7 +37,7 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
     started = time.perf_counter()
     draw = np.random.default_rng(seed)
     request = compose(*ASKED)
-    name = config.run_id(request)
+    name = canonical.run_id(request)
     whole = run(request, folder / "over" / name, bar=False)
     _stop_after(3, lambda: run(request, folder / "stopped" / name, bar=False))
     lost = doubled = tracebacks = stray = 0
@@ -81,15 +83,15 @@ def same(one: Record, other: Record) -> bool:
 
 def _stop_after(epochs: int, train: Callable[[], object]) -> None:
     """Trains until a checkpoint of the first few epochs is written, then stops as Ctrl-C does."""
-    save = trainer.LastCheckpoint.on_train_epoch_end
+    save = callbacks.LastCheckpoint.on_train_epoch_end
 
-    def save_and_stop(self: trainer.LastCheckpoint, fitter: object, module: object) -> None:
+    def save_and_stop(self: callbacks.LastCheckpoint, fitter: object, module: object) -> None:
         self.saved = -1e9
         save(self, fitter, module)
         if fitter.current_epoch + 1 == epochs:
             raise KeyboardInterrupt
 
-    with patch.object(trainer.LastCheckpoint, "on_train_epoch_end", save_and_stop):
+    with patch.object(callbacks.LastCheckpoint, "on_train_epoch_end", save_and_stop):
         try:
             train()
         except KeyboardInterrupt:

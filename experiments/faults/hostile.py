@@ -14,7 +14,7 @@ from faults.answers import Answer, answer, watched
 from faults.requests import tallied
 from faults.tally import Tally
 
-from losslab import cli
+from losslab.cli import main, train
 
 SMALL = ["data.rows=100", "data.batch_size=16", "trainer.max_epochs=1", "trainer=cpu", "logger=none"]
 COMPARISONS = {  # by the folder of their runs
@@ -120,7 +120,7 @@ def files(count: int, seed: int, folder: Path) -> Tally:
             path.write_text(text)
         if number % 4 == 3:
             (folder / place / "study.yaml").unlink(missing_ok=True)
-        given = watched(lambda place=place: cli.main(["report", place]), folder)
+        given = watched(lambda place=place: main.main(["report", place]), folder)
         page = folder / place / "report.html"
         clean = not page.exists() or "<script>alert(1)" not in page.read_text(encoding="utf-8")
         seen.append(("record.json", given, given.status in (0, 2) and clean and not mark.exists()))
@@ -166,4 +166,4 @@ def spoilt(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
 
 
 def _train(folder: Path, more: list[str]) -> Answer:
-    return watched(lambda: cli.train([*SMALL, *more]), folder)
+    return watched(lambda: train.train([*SMALL, *more]), folder)

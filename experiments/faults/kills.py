@@ -20,7 +20,8 @@ import torch
 from faults import children
 from faults.tally import Tally
 
-from losslab import cli, trainer
+from losslab.cli import train
+from losslab.training import callbacks
 
 _SMALL = ["data.rows=200", "trainer=cpu", "model.hidden=[8]"]
 _STUDY = ["study=fair", "study.losses=[mse,huber]", "+study.axes.corruption.fraction=[0,0.2]"]
@@ -278,18 +279,18 @@ def _train(asked: list[str]) -> tuple[int, str]:
     """The command in this process: its exit status, and what it said on stderr."""
     said = StringIO()
     with redirect_stderr(said), redirect_stdout(StringIO()):
-        status = cli.train(asked)
+        status = train.train(asked)
     return status, said.getvalue()
 
 
 @contextmanager
 def _frequent_checkpoints() -> Iterator[None]:
-    before = trainer._SECONDS_BETWEEN_CHECKPOINTS
-    trainer._SECONDS_BETWEEN_CHECKPOINTS = -1.0
+    before = callbacks._SECONDS_BETWEEN_CHECKPOINTS
+    callbacks._SECONDS_BETWEEN_CHECKPOINTS = -1.0
     try:
         yield
     finally:
-        trainer._SECONDS_BETWEEN_CHECKPOINTS = before
+        callbacks._SECONDS_BETWEEN_CHECKPOINTS = before
 
 
 def _plain(kept: Any) -> Any:

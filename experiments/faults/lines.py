@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from losslab import config
+from losslab.schema import cards, compatibility
 
 HYDRA_KEYS = (
     "hydra.run.dir",
@@ -150,20 +150,20 @@ TYPICAL = (
 
 def keys() -> list[str]:
     """The dotted name of every setting of every file under conf/, and of every group."""
-    found = [key for key, value in config.card("", "config").values.items() if not isinstance(value, dict)]
+    found = [key for key, value in cards.card("", "config").values.items() if not isinstance(value, dict)]
     found += [f"penalty.{inner}" for inner in ("l1", "l2")] + [f"fused.{inner}" for inner in ("size", "audit")]
-    for group in (*config.GROUPS, "study"):
-        for name in config.names(group):
-            found += [f"{group}.{key}" for key in config.card(group, name).values]
-    tuning = config.card("study", "fair").values["tuning"]
+    for group in (*cards.GROUPS, "study"):
+        for name in cards.names(group):
+            found += [f"{group}.{key}" for key in cards.card(group, name).values]
+    tuning = cards.card("study", "fair").values["tuning"]
     found += [f"study.tuning.{key}" for key in tuning] + ["study.axes.corruption.fraction", "study.axes.data"]
-    return sorted({*found, *config.GROUPS, "study", "experiment", "penalty", "fused"})
+    return sorted({*found, *cards.GROUPS, "study", "experiment", "penalty", "fused"})
 
 
 def own_value(key: str) -> st.SearchStrategy[str]:
     """Values that a key may well take."""
-    if key in (*config.GROUPS, "study", "experiment"):
-        return st.sampled_from(config.names(key) or ("none",))
+    if key in (*cards.GROUPS, "study", "experiment"):
+        return st.sampled_from(cards.names(key) or ("none",))
     return st.sampled_from(TYPICAL)
 
 
@@ -192,7 +192,7 @@ wild = st.sampled_from(WILD) | noise | st.integers().map(str) | st.floats().map(
 def overrides(draw: st.DrawFn) -> str:
     """One word of a command line."""
     kind = draw(st.sampled_from(["own"] * 9 + ["wild"] * 5 + ["typo", "hydra", "prefix", "noise", "package"]))
-    key = draw(st.sampled_from([*KEYS, *(config.GROUPS * 6), "experiment", "study"]))
+    key = draw(st.sampled_from([*KEYS, *(cards.GROUPS * 6), "experiment", "study"]))
     if kind == "own":
         return f"{key}={draw(own_value(key))}"
     if kind == "wild":
@@ -214,18 +214,18 @@ def overrides(draw: st.DrawFn) -> str:
 @st.composite
 def fitting(draw: st.DrawFn) -> list[str]:
     """Groups that mostly fit one another, so that what follows them is looked at."""
-    task = draw(st.sampled_from(config.names("task")))
+    task = draw(st.sampled_from(cards.names("task")))
     words = [f"task={task}"]
     for group in ("data", "corruption", "loss"):
         if draw(st.booleans()):
-            words.append(f"{group}={draw(st.sampled_from(config.fitting(group, task)))}")
+            words.append(f"{group}={draw(st.sampled_from(compatibility.fitting(group, task)))}")
     for group in ("model", "optimizer", "logger"):
         if draw(st.integers(0, 3)) == 0:
-            words.append(f"{group}={draw(st.sampled_from(config.names(group)))}")
+            words.append(f"{group}={draw(st.sampled_from(cards.names(group)))}")
     if draw(st.booleans()):  # a key that the chosen files have
         group = draw(st.sampled_from(["task", "data", "corruption", "loss", "model", "optimizer"]))
         name = dict(word.split("=") for word in words).get(group)
-        own = [key for key in (config.card(group, name).values if name else {}) if key != "name"]
+        own = [key for key in (cards.card(group, name).values if name else {}) if key != "name"]
         if own:
             words.append(f"{group}.{draw(st.sampled_from(own))}={draw(wild | st.sampled_from(TYPICAL))}")
     return words

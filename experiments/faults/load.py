@@ -15,10 +15,11 @@ from tempfile import TemporaryFile
 from faults import children
 from faults.tally import Tally
 
-from losslab import compose, config
-from losslab.folder import write_config
-from losslab.record import checkpoints
-from losslab.run import run
+from losslab import compose
+from losslab.records.run_folder import write_config
+from losslab.records.store import checkpoints
+from losslab.schema import canonical
+from losslab.training.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("data.rows=200", "trainer.max_epochs=20", "trainer=cpu", "model.hidden=[8]", "logger=none")
@@ -81,7 +82,7 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
         ("records that a sweep finds done", ["train.py", *sweep, f"hydra.sweep.dir={folder}"]),
         (
             "records that a report reads",
-            ["-c", "import sys; from losslab.cli import main; sys.exit(main())", "report", str(folder)],
+            ["-c", "import sys; from losslab.cli.main import main; sys.exit(main())", "report", str(folder)],
         ),
     ):
         ended, seconds, peak = _ended([sys.executable, "-W", "ignore", *command])
@@ -122,7 +123,7 @@ def fill(folder: Path, seeds: int, first: int) -> None:
         record = json.loads((made / "record.json").read_text(encoding="utf-8"))
         for seed in range(first, first + seeds):
             asked = request | {"seed": seed}
-            place = folder / config.run_id(asked)
+            place = folder / canonical.run_id(asked)
             (place / "checkpoints").mkdir(parents=True)
             for path in checkpoints(made):
                 os.link(path, place / "checkpoints" / path.name)

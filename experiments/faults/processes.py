@@ -69,9 +69,10 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
 
 
 def _start(line: str, place: Path) -> subprocess.Popen[str]:
-    from losslab import compose, config
+    from losslab import compose
+    from losslab.schema import canonical
 
-    name = config.run_id(compose("seed=1", *[word for word in SMALL.split() if not word.startswith("hydra")]))
+    name = canonical.run_id(compose("seed=1", *[word for word in SMALL.split() if not word.startswith("hydra")]))
     words = f"{line} {SMALL}".replace("all/ID", f"all/{name}").split()
     command = [sys.executable, "-W", "ignore", str(ROOT / "train.py"), *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from losslab import config
+from losslab.schema import cards
 
 
 def inject(count: int, seed: int, folder: Path) -> list[Tally]:
@@ -78,8 +78,8 @@ def _of_the_defaults(key: str) -> bool:
     if group in ("penalty", "fused", "seed", "overwrite"):
         return True
     if not inner:
-        return group in config.GROUPS
-    return group in usual and inner != "name" and inner in config.card(group, usual[group]).values
+        return group in cards.GROUPS
+    return group in usual and inner != "name" and inner in cards.card(group, usual[group]).values
 
 
 def tallied(

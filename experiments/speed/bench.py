@@ -25,9 +25,11 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from losslab import compose, config, corruption, data, losses, models, optim, tasks, trainer
-from losslab.module import Batches
-from losslab.run import run
+from losslab import compose, corruption, data, losses, models, tasks
+from losslab.schema import check
+from losslab.training import optimizers, trainer
+from losslab.training.batches import Batches
+from losslab.training.run import run
 
 REPEATS = 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +53,9 @@ class Parts:
         self.loss = losses.for_task(request["task"]["name"], request["loss"])
         self.batches = Batches(self.split["train"], request["data"]["batch_size"], request["seed"])
         self.epochs = request["trainer"]["max_epochs"]
-        self.optimizer, _ = optim.build(request["optimizer"], self.model.parameters(), self.epochs * self.batches.steps)
+        self.optimizer, _ = optimizers.build(
+            request["optimizer"], self.model.parameters(), self.epochs * self.batches.steps
+        )
         self.space = self.loss.spaces[0]
         self.targets = self.task.target(self.space, self.rows.targets)
 
@@ -149,7 +153,7 @@ def loops(console: Console) -> None:
                 if turn:  # the first is a warm-up
                     times[name].append(seconds)
         steps = request["trainer"]["max_epochs"] * (
-            config.split_sizes(request["data"])["train"] // request["data"]["batch_size"]
+            check.split_sizes(request["data"])["train"] // request["data"]["batch_size"]
         )
         cells = [_cell([1000 * t / steps for t in times["bare"]])]
         for name in ("losslab", "template"):

@@ -60,11 +60,13 @@ def requests(case: str, runs: int) -> Iterator[list[str]]:
 def ours(case: str, runs: int, clock: Clock, *more: str) -> None:
     """`train.py -m`, as a user types it."""
     with clock.of("import"):
-        import losslab.sweep
-    from losslab import cli
+        import losslab.sweep.planning
+        import losslab.sweep.runner
+        import losslab.sweep.stacks
+    from losslab.cli import train
 
     names = LOSSES[case].split(",")[:runs]
-    train_all, outcome = losslab.sweep.train_all, []
+    train_all, outcome = losslab.sweep.runner.train_all, []
 
     def timed(*arguments: Any) -> Any:
         clock.seconds["compose"] = time.perf_counter() - started
@@ -73,11 +75,11 @@ def ours(case: str, runs: int, clock: Clock, *more: str) -> None:
         clock.seconds["write"] = time.perf_counter() - begun
         return outcome[0]
 
-    losslab.sweep.train_all = timed
+    losslab.sweep.runner.train_all = timed
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         seeds = f"seed=range(0,{max(1, runs // len(names))})"
-        cli.train(
+        train.train(
             ["-m", *CASES[case], "trainer=cpu", f"loss={','.join(names)}", seeds, f"hydra.sweep.dir={folder}", *more]
         )
     for record in outcome[0].records:

@@ -19,7 +19,7 @@ import measure
 import pandas as pd
 import trainings
 
-from losslab.study.report import save
+from losslab.report.export import save
 
 Found = TypeVar("Found")
 HERE = Path(__file__).resolve().parent

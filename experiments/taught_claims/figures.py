@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from losslab.study.looks import GREY, INK, LINE, look
-from losslab.study.pairs import interval
+from losslab.report.charts.style import GREY, INK, LINE, look
+from losslab.stats.paired import interval
 
 PLACES = {  # one look for a line in all figures
     "mse": 0, "l1": 1, "smoothl1(beta=1.0)": 2, "smoothl1(beta=0.3)": 3, "smoothl1(beta=0.03)": 4, "smoothl1(beta=3.0)": 5,

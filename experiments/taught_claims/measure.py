@@ -14,7 +14,7 @@ from torch import Tensor
 
 from losslab import losses
 from losslab.losses import Loss
-from losslab.optim import rate_factor
+from losslab.training.optimizers import rate_factor
 
 COLUMNS = ["claim", "panel", "line", "x", "y"]
 FAR = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of one outlier, in spreads of the targets

@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 from measure import table
 
-from losslab import Record, compose, config
-from losslab.jobs import Job, set_value
-from losslab.sweep import train_all
+from losslab import Record, compose
+from losslab.schema import canonical, cards, check
+from losslab.schema.canonical import set_value
+from losslab.sweep.jobs import Job
+from losslab.sweep.runner import train_all
 
 QUIET = ("logger=none", "trainer.max_epochs=30")
 ROWS = 1200  # training rows of data=friedman
@@ -80,7 +82,7 @@ def jobs(name: str, folder: Path) -> list[Job]:
     words, axes = SETS[name]
     base = compose(*QUIET, *words)
     return [
-        Job(request, folder / config.run_id(request), number) for number, request in enumerate(_requests(base, axes))
+        Job(request, folder / canonical.run_id(request), number) for number, request in enumerate(_requests(base, axes))
     ]
 
 
@@ -90,18 +92,18 @@ def _requests(base: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> Ite
         for key, value in zip(axes, values, strict=True):
             if key == "penalty":
                 request["penalty"] = dict(zip(("l1", "l2"), value, strict=True))
-            elif key in config.GROUPS:
+            elif key in cards.GROUPS:
                 request[key] = _chosen(key, value)
             else:
                 set_value(request, key, value)
-        yield config.check(request)
+        yield check.check(request)
 
 
 def _chosen(group: str, label: str) -> dict[str, Any]:
     """A file of a group with some values of its own, as in `sgd(lr=0.01,schedule=cosine)`."""
     name, _, rest = label.rstrip(")").partition("(")
     pairs = (word.split("=") for word in rest.split(",") if word)
-    return config.card(group, name).values | {key: value if key == "schedule" else float(value) for key, value in pairs}
+    return cards.card(group, name).values | {key: value if key == "schedule" else float(value) for key, value in pairs}
 
 
 def train(name: str, folder: Path) -> tuple[list[Job], list[Record]]:

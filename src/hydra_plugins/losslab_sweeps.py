@@ -29,7 +29,7 @@ class LosslabSweeper(BasicSweeper):
     @staticmethod
     def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
         """The overrides of each run, in batches; a sweep's values are those that `train.py` has checked."""
-        from losslab.overrides import axes
+        from losslab.request.overrides import axes
 
         words = [str(override.input_line) for override in overrides]
         runs = [list(run) for run in itertools.product(*axes(words).values())]
@@ -41,7 +41,7 @@ class LosslabSweeper(BasicSweeper):
 
         Here it is noted what failed under a launcher of other processes; another sweeper with such a launcher does not say it.
         """
-        from losslab.machine import must_be_written
+        from losslab.errors import must_be_written
 
         with must_be_written():
             returned = super().sweep(arguments)
@@ -64,8 +64,8 @@ class FusedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs; each returns the validation metric of its best epoch, so that a sweeper that searches can use it."""
-        from losslab.config import BadRequest
-        from losslab.jobs import compose_jobs
+        from losslab.errors import BadRequest
+        from losslab.request.jobs import compose_jobs
 
         setup_globals()
         try:

@@ -1,6 +1,6 @@
 """losslab trains small models under different loss functions and says, with evidence, which loss to use.
 
-The names below are loaded on first use, so that `import losslab` does not wait for torch. One run: `from losslab.run import run`.
+The names below are loaded on first use, so that `import losslab` does not wait for torch. One run: `from losslab.training.run import run`.
 """
 
 from importlib import import_module
@@ -9,11 +9,11 @@ from typing import Any
 __all__ = ["BadRequest", "Loss", "Record", "compose", "losses", "read_records"]
 
 _HOMES = {
-    "BadRequest": "losslab.config",
+    "BadRequest": "losslab.errors",
     "Loss": "losslab.losses",
-    "Record": "losslab.record",
-    "compose": "losslab.request",
-    "read_records": "losslab.record",
+    "Record": "losslab.records.record",
+    "compose": "losslab.request.compose",
+    "read_records": "losslab.records.store",
 }
 
 

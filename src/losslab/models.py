@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from losslab import config, pairing, sizes
-from losslab import own as own_code
+from losslab import seeding
+from losslab.errors import BadRequest
 from losslab.registry import Registry
-from losslab.values import BadRequest
+from losslab.schema import cards, memory
+from losslab.schema import user_code as own_code
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry()
 register = MODELS.register
@@ -27,12 +28,12 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     them and put back.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
-    if config.card("model", model["name"]).about.get("per_row"):
+    if cards.card("model", model["name"]).about.get("per_row"):
         settings["rows"] = rows
     if model["name"] != "own":  # a user's may need real tensors while it is made
-        sizes.check_model(model, _parameters(model["name"], shape, outputs, settings))
-    with pairing.globals_restored():
-        pairing.seed_globals(seed, "init")
+        memory.check_model(model, _parameters(model["name"], shape, outputs, settings))
+    with seeding.globals_restored():
+        seeding.seed_globals(seed, "init")
         return MODELS[model["name"]](shape, outputs, **settings)
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from examples import made, sample
-from losslab import device, numerics
-from losslab.audit import audit
-from losslab.fused import FusedModule
-from losslab.run import run
-from losslab.sweep import train_all
+from losslab import hardware
+from losslab.fused.module import FusedModule
+from losslab.sweep.audit import audit
+from losslab.sweep.runner import train_all
+from losslab.training import numerics
+from losslab.training.run import run
 from on_devices import CPU, READS, TASKS, Place, alike, jobs, kept_weights, small, stop_after_an_epoch
 
 _IN_PLACE = os.environ.get("GPU_TESTS_ON")
@@ -26,15 +27,15 @@ NEAR: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3}
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     """`trainer=auto` computes on the GPU, until a test takes it away."""
-    given = Place(torch.device(_IN_PLACE) if _IN_PLACE else device.of_run(small("regression")))
-    monkeypatch.setattr("losslab.device.of_run", lambda request: given.now)
+    given = Place(torch.device(_IN_PLACE) if _IN_PLACE else hardware.of_run(small("regression")))
+    monkeypatch.setattr("losslab.hardware.of_run", lambda request: given.now)
     return given
 
 
 def test_auto_takes_the_gpu(tmp_path: Path) -> None:
-    where = device.of_run(small("regression"))
+    where = hardware.of_run(small("regression"))
     assert where.type == (_IN_PLACE or "cuda")
-    assert run(small("regression", 1), tmp_path, bar=False).device == device.describe(where)
+    assert run(small("regression", 1), tmp_path, bar=False).device == hardware.describe(where)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -45,7 +46,7 @@ def test_a_lone_run_and_its_checkpoints(
     there = run(request, tmp_path / "there", bar=False)
     stop_after_an_epoch(small(task), tmp_path / "begun there", monkeypatch)
     stop_after_an_epoch(small(task), tmp_path / "moved", monkeypatch)
-    assert there.device == device.describe(place.there)
+    assert there.device == hardware.describe(place.there)
     alike(run(small(task), tmp_path / "begun there", bar=False), there, **NEAR)
     for name in ("best", "last"):
         assert kept_weights(tmp_path / "there", name)
@@ -60,7 +61,7 @@ def test_a_stack_and_its_audit_over_an_epoch(task: str, place: Place, tmp_path: 
     planned = jobs(task, tmp_path, epochs=1)
     records = train_all(planned, lambda *_: None).records
     assert [(record.status, record.fused) for record in records] == [("done", 4)] * 4
-    assert {record.device for record in records} == {device.describe(place.there)}
+    assert {record.device for record in records} == {hardware.describe(place.there)}
     said = audit(planned, records, 4)
     found = re.search(r"differ in \S+ by at most ([0-9.e+-]+);", said)
     assert found, said

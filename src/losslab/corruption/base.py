@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from losslab import pairing
+from losslab import seeding
 from losslab.data import Data, Split, check_finite, standardised
 from losslab.registry import Registry
 
@@ -65,7 +65,7 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
     for step, part in enumerate(("train", "val")):
         if part in corruption.get("splits", []):
             rows = split[part]
-            draw = pairing.generator(seed, "corruption", step)
+            draw = seeding.generator(seed, "corruption", step)
             given = inputs[rows]
             found = function(given, targets[rows], draw, **settings)
             targets[rows], hit[rows] = found.targets, found.rows
@@ -77,7 +77,7 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
     )
     if moved:
         inputs = standardised(inputs, split["train"]) if standardise else inputs
-        inputs = _CHANGED.setdefault(pairing.fingerprint([inputs]), inputs)
+        inputs = _CHANGED.setdefault(seeding.fingerprint([inputs]), inputs)
     return Corrupted(inputs, targets, hit, moved)
 
 

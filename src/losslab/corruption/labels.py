@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from losslab.corruption.base import Hit, choose_rows, new_targets, register
-from losslab.values import BadRequest
+from losslab.errors import BadRequest
 
 _ROUNDING = 1e-4  # what the rows of a transition matrix may miss 1 by
 

@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from losslab.corruption.base import Hit, choose_rows, new_targets, register
-from losslab.scale import robust_scale
-from losslab.values import BadRequest
+from losslab.data.robust_scale import robust_scale
+from losslab.errors import BadRequest
 
 
 @register

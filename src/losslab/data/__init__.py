@@ -1,12 +1,12 @@
 """Data sets, one function each. `load` gives the one of a config, split by the seed."""
 
 from losslab.data import anchors as anchors
-from losslab.data import classics as classics
-from losslab.data import downloads as downloads
+from losslab.data import images as images
 from losslab.data import pedestrians as pedestrians
-from losslab.data import pictures as pictures
+from losslab.data import robust_benchmarks as robust_benchmarks
 from losslab.data import scenes as scenes
 from losslab.data import tables as tables
+from losslab.data import torchvision_images as torchvision_images
 from losslab.data.base import SOURCES as SOURCES
 from losslab.data.base import Data as Data
 from losslab.data.base import Split as Split

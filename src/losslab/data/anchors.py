@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from losslab.box_geometry import overlap
 from losslab.data.base import Data, register
-from losslab.losses.boxes import overlap
 
 SIDE = 10.0  # of the picture, in units; so that boxes stay inside it on their way
 RADIUS = 3.0

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losslab import config, pairing, shipped, sources
+from losslab import seeding
+from losslab.errors import BadRequest
 from losslab.registry import Registry
-from losslab.values import BadRequest
+from losslab.schema import cards, check, requirements, source_hashes
 
 Split = dict[str, Tensor]  # "train", "val", "test" -> row numbers, int64
 
@@ -43,11 +44,11 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
     The rows are the same for every seed: the seed draws only the split. Data that are no sample of anything have none: all
     their rows are train, val and test at once.
     """
-    settings = {key: value for key, value in data.items() if key not in config.NOT_OF_ROWS}
-    about = config.card("data", data["name"]).about
-    files = shipped.files_of_user(settings, about).values()
-    source = _rows(data["name"], tuple(map(sources.of_file, files)), **settings)
-    sizes = config.split_sizes(data)
+    settings = {key: value for key, value in data.items() if key not in check.NOT_OF_ROWS}
+    about = cards.card("data", data["name"]).about
+    files = requirements.files_of_user(settings, about).values()
+    source = _rows(data["name"], tuple(map(source_hashes.of_file, files)), **settings)
+    sizes = check.split_sizes(data)
     if about.get("one_split"):
         return source, {part: torch.arange(size) for part, size in sizes.items()}
     parts = split(sizes, seed)
@@ -81,11 +82,11 @@ def _rows(name: str, files: tuple[str, ...], **settings: Any) -> Data:
     made = SOURCES[name](**settings)
     file = f", files below {settings['root']}" if "root" in settings else ""
     check_finite(f"data={name}{file}", inputs=made.inputs, targets=made.targets)
-    return replace(made, fingerprint=pairing.fingerprint([made.inputs, made.targets]))
+    return replace(made, fingerprint=seeding.fingerprint([made.inputs, made.targets]))
 
 
 def split(sizes: Mapping[str, int], seed: int) -> Split:
     """Row numbers of each part, without overlap, drawn from the seed's stream `split`."""
-    order = torch.randperm(sum(sizes.values()), generator=pairing.generator(seed, "split"))
+    order = torch.randperm(sum(sizes.values()), generator=seeding.generator(seed, "split"))
     train, val, test = order.split([sizes["train"], sizes["val"], sizes["test"]])
     return {"train": train, "val": val, "test": test}

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from losslab.data.base import Data, register
-from losslab.shipped import inside_package
+from losslab.schema.requirements import inside_package
 
 FILMS = ("TUD-Campus", "TUD-Stadtmitte")
 FRAME = torch.tensor([640.0, 480.0, 640.0, 480.0])  # pixels, of both films

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.data.base import Data, register
-from losslab.data.pictures import mnist5k
+from losslab.data.images import mnist5k
 
 CANVAS = 64  # pixels a side
 _PIECE = 8  # pixels a side of a piece of clutter

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from losslab.values import BadRequest
+from losslab.errors import BadRequest
 
 
 def row_weights(weight: str, labels: Tensor | None, train: Tensor, rows: int) -> Tensor | None:

@@ -9,13 +9,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from losslab import config
-from losslab.config import BY_CLASS, YES_OR_NO
-from losslab.losses import spaces
+from losslab import errors, spaces
 from losslab.losses.precision import computed_wide, wide
 from losslab.losses.unit import Shares
 from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.registry import Registry
+from losslab.schema import compatibility
+from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
 
 LossFunction = Callable[..., Tensor]
 LOSSES: Registry[LossFunction] = Registry()
@@ -60,7 +60,7 @@ class Loss(nn.Module):
 
     Args:
         name: of the loss.
-        space: what pred and target are; `losslab.losses.spaces` tells the shapes that it takes.
+        space: what pred and target are; `losslab.spaces` tells the shapes that it takes.
         params: hyperparameters, and of `losslab.losses.weighting.OPTIONS` those that are asked for.
         reduction: "mean", "sum" or "none", what a call gives.
     """
@@ -75,7 +75,7 @@ class Loss(nn.Module):
             True  # of predictions and targets, at each call; where they are known to be right it is turned off
         )
         if name not in LOSSES:
-            raise config.BadRequest(
+            raise errors.BadRequest(
                 f"The loss '{name}' has a card, conf/loss/{name}.yaml, but no function in losslab/losses/."
             )
         self._function = LOSSES[name]
@@ -96,7 +96,7 @@ class Loss(nn.Module):
         """The loss of a batch, reduced; in training, once a call, the numbers that the loss keeps move on.
 
         Args:
-            pred: see `losslab.losses.spaces` for the shapes of each space.
+            pred: see `losslab.spaces` for the shapes of each space.
             target: likewise.
             weight: of the samples, [N], or of each loss, at least 0. The mean is then the weighted one.
 
@@ -141,7 +141,7 @@ class Loss(nn.Module):
     def _other_space(self, pred: Tensor) -> str:
         """What to write where one logit a sample meets a loss that was asked to read a logit for each class."""
         one = pred.ndim == 1 or pred.shape[1:] == (1,)
-        others = [space for space in config.reads({"name": self.name}) if space in YES_OR_NO]
+        others = [space for space in compatibility.reads({"name": self.name}) if space in YES_OR_NO]
         if not (one and others and self.space in BY_CLASS):
             return ""
         return f" For one logit a sample write losses.get('{self.name}', space='{others[0]}')."

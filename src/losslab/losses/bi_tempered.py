@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import distribution, two_classes
+from losslab.losses.class_targets import distribution, two_classes
 
 
 @register

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import distribution, of_true_class
+from losslab.losses.class_targets import distribution, of_true_class
 from losslab.losses.regression import mean_over_outputs
 
 

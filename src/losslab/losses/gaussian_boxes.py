@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from losslab.box_geometry import overlap
 from losslab.losses.base import register
-from losslab.losses.boxes import overlap
 
 
 @register

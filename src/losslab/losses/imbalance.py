@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import each_label, is_label, select
+from losslab.losses.class_targets import each_label, is_label, select
 
 
 def _counts(counts: Tensor, pred: Tensor) -> Tensor:

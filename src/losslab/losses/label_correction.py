@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import each_label, select
+from losslab.losses.class_targets import each_label, select
 
 
 @register

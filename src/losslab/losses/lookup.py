@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from losslab import config
-from losslab.losses import spaces
+from losslab import errors, spaces
 from losslab.losses.base import Loss, Sum
 from losslab.losses.weighting import REDUCTIONS
+from losslab.schema import canonical, cards, compatibility
 
 
 def get(
@@ -46,36 +46,36 @@ def get(
     which costs some tens of microseconds; where they are known to be right, set `checks_values = False` on the loss.
 
     Raises:
-        losslab.config.BadRequest: a name, hyperparameter or option that does not exist or does not fit, or a value out of range.
+        losslab.errors.BadRequest: a name, hyperparameter or option that does not exist or does not fit, or a value out of range.
     """
     yes = _plain_value(pos_weight)
     asked = {"class_weights": _plain_value(class_weights), "label_smoothing": label_smoothing}
-    if isinstance(yes, float) and "pos_weight" in config.card("loss", name).values:
+    if isinstance(yes, float) and "pos_weight" in cards.card("loss", name).values:
         asked["pos_weight"] = yes
     checked = {key: value for key, value in asked.items() if value is not None}
-    params = config.check_hyperparameters(name, hyperparameters | checked)
-    reads = config.reads(params | {"name": name})
+    params = canonical.check_hyperparameters(name, hyperparameters | checked)
+    reads = compatibility.reads(params | {"name": name})
     if reduction not in REDUCTIONS:
-        raise config.BadRequest(f"reduction must be one of: {', '.join(REDUCTIONS)}; '{reduction}' is not.")
+        raise errors.BadRequest(f"reduction must be one of: {', '.join(REDUCTIONS)}; '{reduction}' is not.")
     if not reads:
-        raise config.BadRequest(
+        raise errors.BadRequest(
             f"The terms of '{params['terms']}' read no space in common, so one pred cannot serve all."
         )
     if space is not None and space not in reads:
-        raise config.BadRequest(f"The loss '{name}' does not read '{space}'; it reads: {', '.join(reads)}.")
+        raise errors.BadRequest(f"The loss '{name}' does not read '{space}'; it reads: {', '.join(reads)}.")
     space = space or reads[0]
     options = {"pos_weight": _positive(yes), "ignore_index": ignore_index} | {
         key: params[key] for key in checked if key in params
     }
     options = {key: value for key, value in options.items() if value is not None}
     for key in options:
-        if space not in (config.YES_OR_NO if key == "pos_weight" else spaces.OF_CLASSES):
-            raise config.BadRequest(
+        if space not in (compatibility.YES_OR_NO if key == "pos_weight" else spaces.OF_CLASSES):
+            raise errors.BadRequest(
                 f"{key} is for targets that are {'yes or no' if key == 'pos_weight' else 'classes'}, and '{name}' reads '{space}' here."
             )
     if "terms" not in params:
         return Loss(name, space, params | options, reduction)
-    pairs = config.terms(params)
+    pairs = compatibility.terms(params)
     return Sum([weight for weight, _ in pairs], [_plain(space, term | options, reduction) for _, term in pairs])
 
 
@@ -92,20 +92,20 @@ def _positive(value: Any) -> float | list[float] | None:
     """The weight of yes, checked."""
     for one in value if isinstance(value, list) else [value]:
         if value is not None and not (isinstance(one, int | float) and 0 < one < float("inf")):
-            raise config.BadRequest(f"pos_weight must hold finite numbers above 0, and {one!r} is not.")
+            raise errors.BadRequest(f"pos_weight must hold finite numbers above 0, and {one!r} is not.")
     return cast(float | list[float] | None, value)
 
 
 def for_task(task: str, loss: Mapping[str, Any]) -> Sum:
     """The loss of a checked config, each term in the space in which it serves a task."""
-    pairs = config.terms(loss)
-    each = [_plain(str(config.space(task, term["name"])), term) for _, term in pairs]
+    pairs = compatibility.terms(loss)
+    each = [_plain(str(compatibility.space(task, term["name"])), term) for _, term in pairs]
     return Sum([weight for weight, _ in pairs], each)
 
 
 def names(task: str | None = None) -> list[str]:
     """The names of all losses, or of those that serve a task; sorted."""
-    return list(config.names("loss")) if task is None else config.fitting("loss", task)
+    return list(cards.names("loss")) if task is None else compatibility.fitting("loss", task)
 
 
 def _plain(space: str, loss: Mapping[str, Any], reduction: str = "mean") -> Loss:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import each_label, is_label, mixed, two_classes
+from losslab.losses.class_targets import each_label, is_label, mixed, two_classes
 from losslab.losses.regression import mean_over_outputs
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from losslab.losses.base import register
-from losslab.losses.classes import of_true_class, select
+from losslab.losses.class_targets import of_true_class, select
 from losslab.losses.focal import focal_cost
 
 

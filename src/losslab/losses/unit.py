@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losslab import config
+from losslab.schema import cards
 
 
 class Shares:
@@ -20,7 +20,7 @@ class Shares:
     """
 
     def __init__(self, name: str, params: Mapping[str, Any]) -> None:
-        card = config.card("loss", name)
+        card = cards.card("loss", name)
         self.name = name
         self.keys: list[str] = card.about.get("shares", [])
         self.quiet = "shares" not in card.about or any(params[key] != card.values[key] for key in self.keys)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from losslab.config import YES_OR_NO
-from losslab.losses.classes import distribution
-from losslab.losses.spaces import Meeting
+from losslab.losses.class_targets import distribution
+from losslab.schema.compatibility import YES_OR_NO
+from losslab.spaces import Meeting
 
 REDUCTIONS = ("mean", "sum", "none")
 OPTIONS = ("class_weights", "label_smoothing", "pos_weight", "ignore_index")  # of losses whose targets are classes
@@ -83,7 +83,7 @@ def reduced(reduction: str, found: Weighed, shape: tuple[int, ...], space: str, 
     """Losses [M] as one number, or as those of the samples.
 
     Args:
-        reduction: "mean", weighted by `weight`; "sum"; or "none", which gives the shape that `losslab.losses.spaces` tells.
+        reduction: "mean", weighted by `weight`; "sum"; or "none", which gives the shape that `losslab.spaces` tells.
         found: what `weighed` gives.
         shape: that of the losses before they were laid in one row.
         space: in YES_OR_NO a sample has one loss, the mean over its columns.

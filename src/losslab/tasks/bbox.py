@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
+from losslab.box_geometry import overlap
 from losslab.data import Data
-from losslab.losses.boxes import overlap
-from losslab.losses.spaces import check_target
-from losslab.scale import robust_scale
+from losslab.data.robust_scale import robust_scale
+from losslab.spaces import check_target
 from losslab.tasks.base import Snapshot, Task, register
 
 if TYPE_CHECKING:

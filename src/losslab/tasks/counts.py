@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from losslab.data import Data
-from losslab.losses.spaces import check_target
+from losslab.spaces import check_target
 from losslab.tasks.base import register
 from losslab.tasks.regression import Regression
 

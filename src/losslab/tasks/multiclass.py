@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losslab.tasks.balance import balanced
+from losslab.metrics.balance import balanced
+from losslab.metrics.calibration import calibration_error
 from losslab.tasks.base import Snapshot, Task, register
-from losslab.tasks.calibration import calibration_error
-from losslab.tasks.confusion import draw_confusion
+from losslab.tasks.figures import draw_confusion
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from losslab.data import Data
-from losslab.losses.spaces import check_target
-from losslab.scale import robust_scale
+from losslab.data.robust_scale import robust_scale
+from losslab.spaces import check_target
 from losslab.tasks.base import Snapshot, Task, register
 
 if TYPE_CHECKING:

@@ -1,0 +1,137 @@
+"""The command `losslab`. torch is imported only once a request is known to be good."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from losslab import errors
+from losslab.cli.train import train
+from losslab.errors import (
+    one_line,
+)
+from losslab.interrupts import exit_with, noted
+from losslab.schema import cards as schema_cards
+from losslab.schema import compatibility
+
+if TYPE_CHECKING:
+    pass
+
+
+def command() -> None:
+    """The command `losslab` as a process: ends it with the exit status."""
+    exit_with(main())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command `losslab`. Returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["train"]:  # all that follows is Hydra's
+        return train(arguments[1:])
+    parser = argparse.ArgumentParser(
+        "losslab", description="Compare loss functions: the same data, the same weights, the same batches."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
+    catalogue = commands.add_parser("losses", help="list the losses")
+    catalogue.add_argument("--task", choices=schema_cards.names("task"), help="only those that serve this task")
+    catalogue.add_argument("--markdown", action="store_true", help="the tables that the README carries")
+    card = commands.add_parser("show", help="print the card of a loss or a corruption and draw it")
+    card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
+    card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of what is drawn, such as delta=2")
+    card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
+    gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
+    gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
+    report = commands.add_parser("report", help="sum up the records below a folder: a table, a page, Markdown, parquet")
+    report.add_argument("folder", type=Path)
+    report.add_argument("--metric", default="", help="the test metric that is compared, where not the study's own")
+    report.add_argument("--epoch", default="", choices=["best", "last"], help="whose figures are compared")
+    report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
+    report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
+    given, more = parser.parse_known_args(arguments)
+    if given.command == "show" and not any(word.startswith("-") for word in more):
+        given.settings += more  # argparse takes none after an option
+    elif more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    answers = {
+        "losses": lambda: list_losses(given.task, given.markdown),
+        "show": lambda: show(given.name, given.settings, given.out),
+        "gallery": lambda: write_gallery(given.out),
+        "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
+    }
+    try:
+        with noted():
+            status = answers[given.command]()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except errors.BadRequest as error:
+        print(f"losslab {given.command}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `losslab losses | head`: who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"losslab {given.command}: {one_line(_unwritten(error))}", file=sys.stderr)
+        return 2
+    return status
+
+
+def list_losses(task: str | None, markdown: bool) -> int:
+    """Prints the catalogue of losses, or of those that serve a task. Returns the exit status."""
+    from losslab.catalogue import listing
+
+    names = schema_cards.names("loss") if task is None else compatibility.fitting("loss", task)
+    if markdown:
+        print(listing.markdown(names))
+    else:
+        listing.print_list(names, Console(), f"{len(names)} losses" + (f" serve task {task}" if task else ""))
+    return 0
+
+
+def show(what: str, settings: list[str], into: Path | None) -> int:
+    """Prints the card of a loss or a corruption and draws it. Returns the exit status; raises BadRequest for what is not there."""
+    from losslab.cli.show import show
+
+    show(what, settings, into)
+    return 0
+
+
+def write_gallery(into: Path) -> int:
+    """Writes the page of all losses. Returns the exit status."""
+    from losslab.catalogue.gallery import write
+
+    print(f"Gallery: {write(schema_cards.names('loss'), into)}")
+    return 0
+
+
+def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = "", mix: bool = False) -> int:
+    """Prints the table over all records below `folder` and writes its report. Returns the exit status."""
+    from losslab.records.store import whole_records
+    from losslab.report import build
+    from losslab.report.collect import Asked
+
+    records, torn = whole_records(folder) if folder.is_dir() else ([], [])
+    left_out = (
+        f"{len(torn)} torn {'records were' if len(torn) > 1 else 'record was'} left out (first: {torn[0]}); "
+        "the command that made the runs sets it aside and trains again what is missing."
+        if torn
+        else ""
+    )
+    if not records:
+        raise errors.BadRequest(
+            left_out or f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
+        )
+    build.make(records, folder, Console(), Asked(metric, epoch, reference, mix), [left_out] if torn else [])
+    return 0
+
+
+def _unwritten(error: OSError) -> str:
+    """A sentence for what could not be written."""
+    return f"Nothing can be written to {error.filename or 'the disk'}: {error.strerror or error}."

@@ -1,0 +1,89 @@
+"""What a user is told in the terminal of runs that are over."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from losslab.errors import one_line
+
+if TYPE_CHECKING:
+    from losslab.records.record import Record
+
+
+def say(text: str) -> None:
+    """Prints a line at once. Where nobody reads any more, as after a lost connection, what trains goes on all the same."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Keeps what is printed until its end: whoever reads no further, as in `train.py --help | head`, breaks nothing."""
+    shown = StringIO()
+    try:
+        with redirect_stdout(shown):
+            yield
+    finally:
+        if text := shown.getvalue().rstrip("\n"):
+            say(text)
+
+
+def told(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
+    """Says what came of a run, in a line for run `number` of a sweep. Returns its exit status."""
+    if number is None:
+        _tell_whole(record, folder)
+        if again:
+            from losslab.records.provenance import of_code
+
+            say("This run was over already and was not repeated; overwrite=true trains it again.")
+            for said in of_code([record]):  # to read its data takes longer than all the rest
+                say(said)
+    else:
+        names = record.metric_names()
+        result = f"best test {names[0]} {_number(record.metrics[f'best/test/{names[0]}'])}" if names else ""
+        words = one_line((record.reason or result).partition("\n")[0])
+        say(f"run {number}: {record.status:8} {folder.name}  {words}{'  (was over already)' * again}")
+    return int(record.status == "failed" or (record.status == "diverged" and number is None))
+
+
+def failures(failed: Sequence[Path]) -> None:
+    """Says where to look for what made the runs in these folders fail."""
+    if failed:
+        of = "" if len(failed) == 1 else " of the first"
+        say(f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again.")
+
+
+def _tell_whole(record: Record, folder: Path) -> None:
+    """What a lone run says at its end."""
+    table = Table(title=f"{record.task}, {record.loss}: {record.status}", title_justify="left")
+    table.add_column("test metric")
+    for column in (f"best epoch ({record.best_epoch})", f"last epoch ({record.epochs})"):
+        table.add_column(column, justify="right")
+    for name in record.metric_names():
+        table.add_row(name, *(_number(record.metrics[f"{which}/test/{name}"]) for which in ("best", "last")))
+    if record.metrics:
+        console = Console()
+        with console.capture() as captured:  # where nobody reads any more, rich would end the process
+            console.print(table)
+        say(captured.get().rstrip("\n"))
+    if record.reason:
+        say(f"{record.status}: {one_line(record.reason)}")
+    say(f"Record:      {folder / 'record.json'}")
+    say(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
+
+
+def _number(value: Any) -> str:
+    return "undefined" if value is None else f"{value:.4g}"

@@ -1,0 +1,228 @@
+"""The command `losslab train`, which is `python train.py`: one run, a sweep or a study."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from losslab import errors
+from losslab.cli import messages
+from losslab.errors import (
+    Halted,
+    first_line,
+    halting,
+    must_be_written,
+    one_line,
+    raise_if_ended,
+    threads_say_no_more,
+    told,
+)
+from losslab.interrupts import noted
+from losslab.schema import canonical, cards, check
+from losslab.training import threads
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from losslab.records.record import Record
+    from losslab.request.command import StudyRequest
+    from losslab.sweep.jobs import Job
+
+
+@threads_say_no_more()
+def train(arguments: list[str]) -> int:
+    """`python train.py`: checks the request, then runs it, a sweep through Hydra. Returns the exit status.
+
+    0: done. 1: a lone run failed or diverged, a run of a sweep failed, or the machine had no more to give. 2: the request was
+    wrong. 130: Ctrl-C.
+    """
+    try:
+        with noted(), halting():
+            return _train(arguments)
+    except (errors.BadRequest, Halted) as error:
+        print(f"train.py: {one_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, Halted) else 2
+    except KeyboardInterrupt:
+        anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
+        same = "The same command without overwrite=true" if anew else "The same command"
+        onward = "repeats no run that is over and goes on from the last checkpoint (one is made every two seconds)"
+        print(f"\nStopped. {same} {onward}.", file=sys.stderr)
+        return 130
+
+
+def _train(arguments: list[str]) -> int:
+    import hydra
+    from hydra.errors import HydraException
+
+    from losslab.cli import hydra_flags
+    from losslab.request.command import StudyRequest, check_command, check_shown
+    from losslab.request.jobs import for_hydra
+
+    given = hydra_flags.read(arguments)
+    asked = None
+    if not hydra_flags.shows(given):
+        asked = check_command(given.overrides, given.multirun)
+    elif not (given.hydra_help or given.shell_completion):
+        given.overrides = check_shown(given.overrides, given.cfg, given.package, given.resolve)
+    if isinstance(asked, StudyRequest):
+        return _study(asked)
+    if asked:  # composed and checked; Hydra would compose it twice more
+        return _run(*asked)
+    command = Command()
+    sys.argv = [
+        "train.py",
+        *for_hydra(hydra_flags.words(given) if hydra_flags.shows(given) else ["-m", *given.overrides]),
+    ]
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # without, Hydra prints a traceback of what is raised, and here a sentence is owed
+    )
+    try:
+        with hydra_flags.discreet(given), messages.at_once() if hydra_flags.shows(given) else nullcontext():
+            hydra.main(version_base="1.3", config_path=str(cards.CONF), config_name="config")(command)()
+    except HydraException as error:  # a launcher or sweeper that cannot be built
+        raise errors.BadRequest(f"Hydra cannot do this: {first_line(error)}.") from error
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+    messages.failures(list(command.failed))
+    return command.status
+
+
+class Command:
+    """What Hydra calls for a sweep: through losslab's launcher with all jobs at once, through another with one after another."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.failed: dict[Path, None] = {}  # folders, in their order
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """One run of a sweep under another launcher."""
+        from hydra.core.hydra_config import HydraConfig
+
+        settings = HydraConfig.get()
+        folder = Path(settings.runtime.output_dir)
+        status = _run(cfg, folder, settings.job.num)
+        self.failed |= {folder: None} if status == 1 else {}
+        self.status = max(self.status, status)
+
+    def over(self, folders: Iterable[Path]) -> None:
+        """Notes which runs failed, by their records, under a launcher whose jobs were processes of their own."""
+        from losslab.records.store import whole_records
+
+        for folder in folders:
+            records, _ = whole_records(folder)
+            failed = any(record.status == "failed" for record in records)
+            self.failed |= {folder: None} if failed else {}
+            if failed or not records:
+                self.status = max(self.status, 1)
+
+    def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
+        """All jobs of a sweep. Returns the validation metric of each run's best epoch, None where there is none.
+
+        Raises BadRequest, before anything is trained, for jobs that cannot be.
+        """
+        before_torch(job.request["trainer"] for job in jobs)
+        from losslab.records.provenance import changes
+        from losslab.sweep.audit import audit
+        from losslab.sweep.runner import train_all
+
+        outcome = train_all(jobs, self._tell)
+        records = outcome.records
+        once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
+        counts = Counter(record.status for record in once.values())
+        say = messages.say
+        say(f"{len(once)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
+        if outcome.stacked:
+            say(f"{outcome.stacked} trained in stacks.")
+        for why, count in outcome.alone.most_common():
+            say(f"{count} trained alone: {why}.")
+        if checked := jobs[0].request["fused"]["audit"]:
+            say(audit(jobs, records, checked))
+        for said in changes(outcome.over, once.values()):
+            say(said)
+        self.failed |= {folder: None for folder, record in once.items() if record.status == "failed"}
+        return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
+
+    def _tell(self, job: Job, record: Record, again: bool) -> None:
+        self.status = max(self.status, messages.told(record, job.folder, job.number, again))
+
+
+def _study(asked: StudyRequest) -> int:
+    """A study from its first trial to its report. Returns the exit status."""
+    before_torch(
+        asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
+    )
+    with must_be_written():
+        from losslab.records.provenance import changes
+        from losslab.report import build
+        from losslab.report.collect import Asked
+        from losslab.study.runner import conduct
+
+        records, over = conduct(*asked)
+        messages.say("")
+        build.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
+        for said in changes(over, records.values()):
+            messages.say(said)
+        failed = [folder for folder, record in records.items() if record.status == "failed"]
+        messages.failures(failed)
+    return int(bool(failed))
+
+
+def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
+    """Sets what must be set before torch is imported, for runs with these trainer settings."""
+    threads.wait_shortly()
+    if any(trainer["deterministic"] for trainer in trainers):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
+
+
+def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:
+    """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
+    from losslab.records.locks import claimed, forget
+    from losslab.records.record import Record
+    from losslab.records.run_folder import check_folder
+    from losslab.records.store import finished
+
+    try:
+        request = check.check(asked)
+        check_folder(folder, request)
+        if record := finished(folder, request):
+            forget([folder])
+            return messages.told(record, folder, number, again=True)
+        before_torch([request["trainer"]])
+        from losslab.training.run import run
+
+        record = run(request, folder)
+    except errors.Incompatible as error:
+        record = Record.of(canonical.canonical(asked), "skipped", str(error))
+        record.write(folder)
+    except errors.BadRequest as error:
+        print(f"train.py: {one_line(error)}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        trace = traceback.format_exc()
+        try:
+            raise_if_ended(error)
+            plain = canonical.canonical(asked)
+            record = Record.of(plain, "failed", told(error), traceback=trace)
+            # the run's own claim is over, and another process may have trained it since
+            with must_be_written(), claimed([folder]):
+                folder.mkdir(parents=True, exist_ok=True)
+                if finished(folder, plain) is None:
+                    record.write(folder)
+        except (errors.BadRequest, Halted) as halted:
+            print(f"train.py: {one_line(halted)}", file=sys.stderr)
+            if number is not None and isinstance(halted, Halted):  # the next run of a sweep would fare no better
+                raise SystemExit(1) from None
+            return 2 if isinstance(halted, errors.BadRequest) else 1
+        if number is None:
+            print(trace, end="", file=sys.stderr)
+    return messages.told(record, folder, number)

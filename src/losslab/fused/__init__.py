@@ -1,0 +1,1 @@
+"""Many runs trained fused, as one stack."""

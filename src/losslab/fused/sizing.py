@@ -1,0 +1,103 @@
+"""How many runs train fastest as one stack, and on how many threads, on this machine as it is now: measured on a few steps."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+
+import torch
+
+from losslab.errors import is_out_of_memory
+from losslab.fused.module import FusedModule
+from losslab.interrupts import check
+from losslab.training import optimizers, threads
+from losslab.training.prepare import Prepared
+
+_STEPS = 3  # that are timed; the fastest counts
+_GAIN = 0.95  # a stack must take at most so much of the time of lone runs; of two that take the same, the larger serves
+
+_LONG = 0.02  # seconds of a step that is more than overhead
+
+
+def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
+    """The stack size up to `most` at which a run like this one takes the least time, 1 where no stack gains; and its threads.
+
+    Doubles the size until that no longer pays. A step that is short is mostly overhead, which a larger stack shares among more
+    runs: so a small stack that gains nothing says little until its step is long.
+    """
+    count = threads.most()
+    with threads.using(threads.worth(run.model, run.rows.inputs[: run.batches.batch_size])):
+        best, size, tried = _lone(run, device), 1, 2
+    while tried <= most:
+        try:
+            pace = _stacked(run, tried, device, count)
+        except Exception as error:
+            if is_out_of_memory(error):
+                break
+            raise
+        if pace <= (_GAIN if size == 1 else 1 / _GAIN) * best:
+            best, size = min(best, pace), tried
+        elif pace * tried > _LONG:
+            break
+        tried = min(2 * tried, most) if tried < most else most + 1
+    return size, _fewest_threads(run, size, device, best) if size > 1 and device.type == "cpu" else count
+
+
+def _fewest_threads(run: Prepared, size: int, device: torch.device, best: float) -> int:
+    """The threads on which a stack takes the least time: half as many, again and again, while that loses nothing."""
+    count = threads.most()
+    while count > 1 and not threads.chosen_by_user():
+        pace = _stacked(run, size, device, count // 2)
+        if pace > best:
+            break
+        best, count = pace, count // 2
+    return count
+
+
+def _lone(run: Prepared, device: torch.device) -> float:
+    """Seconds of one step of a run by itself."""
+    model = copy.deepcopy(run.model).to(device)  # the run stays as it is, and where it is
+    loss, task = copy.deepcopy(run.loss).to(device), copy.deepcopy(run.task).to(device)
+    optimizer, _ = optimizers.build(run.request["optimizer"], model.parameters(), run.steps, loss.parameters())
+    rows = run.batches.order(0)[: run.batches.batch_size]
+    inputs, targets = run.rows.inputs[rows].to(device), run.rows.targets[rows].to(device)
+    in_spaces = {space: task.target_as(space, targets, inputs.dtype) for space in loss.spaces}
+
+    def step() -> None:
+        raw = model(inputs)
+        value = loss.mean_loss({space: task.prediction(space, raw) for space in loss.spaces}, in_spaces)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+
+    return _fastest(step, device)
+
+
+def _stacked(run: Prepared, size: int, device: torch.device, count: int) -> float:
+    """Seconds of one step of a stack on so many threads, for each of its runs."""
+    module = FusedModule([run] * size).to(device)
+    optimizer = module.configure_optimizers()
+    rows = torch.stack([run.batches.order(epoch)[: run.batches.batch_size] for epoch in range(size)]).to(device)
+    gradient = torch.func.grad(module.total, has_aux=True)
+
+    def step() -> None:
+        inputs, targets = module.inputs_of(rows), module.targets_of(rows)
+        module.flat.grad, _ = gradient(module.flat.detach(), inputs, targets, optimizer.alive)
+        optimizer.taken = 0
+        optimizer.step()
+
+    with torch.no_grad(), threads.using(count):
+        return _fastest(step, device) / size
+
+
+def _fastest(step: Callable[[], None], device: torch.device) -> float:
+    seconds = []
+    for _ in range(_STEPS + 1):  # the first finds everything cold
+        check()
+        started = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:])

@@ -1,0 +1,1 @@
+"""Neutral metrics: how well predictions match clean targets, whatever loss was trained."""

@@ -1,0 +1,1 @@
+"""What runs leave on the disk: records, folders, locks."""

@@ -1,0 +1,133 @@
+"""Who trains a run: a claim that no two processes hold at once, and that ends with the process that holds it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import struct
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from losslab.errors import BadRequest
+
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None  # type: ignore[assignment]
+
+RUNS, STUDY = ".losslab-runs", ".losslab-study"  # files that hold nothing; a claim is a locked byte of one of them
+_TAKEN = (errno.EACCES, errno.EAGAIN)
+_TRIES = 100  # to open a file that other processes make and remove
+_FLOCK = "hhqqi4x"  # Linux's struct flock: type, whence, start, length, process
+
+
+@contextmanager
+def claimed(folders: Iterable[Path], kind: str = RUNS) -> Iterator[None]:
+    """Keeps other processes from training what lies in these folders, which need not be there yet.
+
+    The claims on all folders below one parent are bytes of one file there, so that thousands cost one open file, and two
+    sweeps may share a folder as long as they share no run. The system takes a claim back when its process ends, however.
+
+    Raises BadRequest, which names the first folder and its holder, where another process holds one of them. Where the file
+    system has no locks, says so and goes on.
+    """
+    names: dict[Path, list[str]] = defaultdict(list)
+    for folder in dict.fromkeys(folder.absolute() for folder in folders):
+        names[folder.parent].append(folder.name)
+    with ExitStack() as held:
+        for parent in sorted(names):
+            held.enter_context(_claimed_in(parent, names[parent], kind))
+        yield
+
+
+def forget(folders: Iterable[Path]) -> None:
+    """Removes what a process that died left of its claims on these folders, where no other process uses it."""
+    for path in {folder.absolute().parent / RUNS for folder in folders}:
+        with suppress(OSError):
+            if path.exists():
+                _drop(_open(path), path)
+
+
+@contextmanager
+def _claimed_in(parent: Path, names: list[str], kind: str) -> Iterator[None]:
+    path = parent / kind
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    try:
+        file = _open(path)
+    except OSError as error:
+        if fcntl and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
+            raise  # what keeps from training as well
+        print(f"{parent} cannot be locked; start no second process on the same runs.", file=sys.stderr)
+        yield
+        return
+    try:
+        # the system finds the place of a lock sooner where it comes before all others
+        for place, name in sorted(((_place(name), name) for name in names), reverse=True):
+            _lock(file, place, parent / name)
+        yield
+    finally:
+        _drop(file, path)
+        with suppress(OSError):  # not empty
+            for folder in made:
+                folder.rmdir()
+
+
+def _open(path: Path) -> int:
+    """A file to lock bytes of; not one that another process is just removing."""
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, "no locks")
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):  # another process has just removed the file, or the folder that it had made
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.lockf(file, fcntl.LOCK_SH, 1, 0)  # byte 0: it is in use
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    return file
+            except OSError:
+                os.close(file)
+                raise
+            os.close(file)
+    raise OSError(errno.ENOLCK, "no locks")
+
+
+def _lock(file: int, place: int, folder: Path) -> None:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+        raise BadRequest(
+            f"{folder} is in the hands of {_holder(file, place)}; wait for its end, or choose another folder with "
+            "hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR."
+        ) from error
+
+
+def _drop(file: int, path: Path) -> None:
+    """Gives all claims back, and removes the file where no other process uses it."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
+        path.unlink(missing_ok=True)
+    except OSError:  # in use
+        pass
+    finally:
+        os.close(file)
+
+
+def _holder(file: int, place: int) -> str:
+    """Who holds a byte, as far as the system tells."""
+    if sys.platform != "linux":
+        return "another process"
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+    kind, *_, process = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    known = kind != fcntl.F_UNLCK and process > 0
+    return f"process {process} on {os.uname().nodename}" if known else "another process"
+
+
+def _place(name: str) -> int:
+    """A byte of its own for each name, from 1."""
+    return 1 + (int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2)

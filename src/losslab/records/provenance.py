@@ -1,0 +1,96 @@
+"""Whether runs that are over, or were stopped, were made by the code and from the data that are here now."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from losslab.records.environment import commit, versions
+from losslab.records.record import Record
+
+
+def stamp(pairings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """What a checkpoint must agree in with those who go on from it: code, versions, and all that its runs are made of."""
+    return {"commit": commit(), "versions": versions(), "pairings": [dict(pairing) for pairing in pairings]}
+
+
+def is_of(checkpoint: Mapping[str, Any], wanted: Mapping[str, Any], what: object) -> bool:
+    """Whether a checkpoint bears this stamp; says so where it does not. Half a run by other code would be no run of either."""
+    if checkpoint.get("origin") == wanted:
+        return True
+    print(f"{what} was begun by other code or on other data, and begins anew.", file=sys.stderr, flush=True)
+    return False
+
+
+def tell_outdated(runs: Iterable[Sequence[str]]) -> None:
+    """Says how many runs that were over are trained again, as files of the user's have changed; for each run, which."""
+    runs = [files for files in runs if files]
+    if runs:
+        what = ", ".join(dict.fromkeys(file.removeprefix("source/") for files in runs for file in files))
+        print(
+            f"{_runs(len(runs))} from files of yours that have changed since or were not noted ({what}), and "
+            f"{'are' if len(runs) > 1 else 'is'} trained again.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def changes(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
+    """A sentence on each way in which runs that were over, among all `records` of a sweep, are not what would be trained now."""
+    return [*of_code(over), *_of_data(over, records)]
+
+
+def of_code(over: Sequence[Record]) -> list[str]:
+    """The sentence on runs that were over and are of other code."""
+    now = versions() | {"commit": commit()}
+    differing: dict[str, set[str]] = defaultdict(set)
+    count = 0
+    for record in over:
+        then = record.versions | {"commit": record.commit}
+        others = {name: str(then[name]) for name in now if then.get(name) and then[name] != now[name]}
+        count += bool(others)
+        for name, other in others.items():
+            differing[name].add(other)
+    if not count:
+        return []
+    what = ", ".join(f"{name} {' and '.join(sorted(others))}, now {now[name]}" for name, others in differing.items())
+    return [f"{_runs(count)} by other code ({what}); overwrite=true trains them again."]
+
+
+def _of_data(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
+    """Data are known by the hash of their rows; what is here now shows in the runs that were trained now, else it is read."""
+    old = {id(record) for record in over}
+    here: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if id(record) not in old and record.pairing:
+            here[_asked(record)].add(record.pairing["data"])
+    for asked, record in {_asked(record): record for record in over}.items():
+        if asked not in here:
+            here[asked] = _read(record.config["data"], record.seed)
+    count = sum(
+        bool(record.pairing and (now := here.get(_asked(record))) and record.pairing["data"] not in now)
+        for record in over
+    )
+    return [f"{_runs(count)} on other data than are here now; overwrite=true trains them again."] if count else []
+
+
+def _read(asked: Mapping[str, Any], seed: int) -> set[str]:
+    """The hash of the rows that are here now; none where they are not here."""
+    from losslab.data import load  # imports torch
+
+    here = dict(asked) | ({"download": False} if "download" in asked else {})
+    try:
+        return {load(here, seed)[0].fingerprint}
+    except Exception:  # whatever keeps them from being read: nothing can be said of them
+        return set()
+
+
+def _asked(record: Record) -> str:
+    return json.dumps(record.config["data"], sort_keys=True)
+
+
+def _runs(count: int) -> str:
+    return f"{count} {'runs that were' if count > 1 else 'run that was'} over {'were' if count > 1 else 'was'} trained"

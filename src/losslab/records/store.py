@@ -1,0 +1,109 @@
+"""Records on the disk: reading one or many, and which runs are finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from losslab.records import files
+from losslab.records.record import NAME, Record
+from losslab.records.validation import check_shape
+from losslab.schema.canonical import WHERE_AND_HOW, run_id
+from losslab.schema.check import of_user
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record in a folder, or None where there is none. Raises ValueError for a file that is not a whole record."""
+    path = Path(folder) / NAME
+    try:
+        text = path.read_bytes()
+        content = json.loads(text)
+        if b"\\u" in text:  # it may be half a surrogate pair, which no file can hold as text
+            json.dumps(content, ensure_ascii=False).encode()
+        later = {"curves", "study"} - content.keys()  # earlier versions did not write them
+        whole = {key: content[key] for key in (f.name for f in fields(Record)) if key not in later}
+        check_shape(whole)
+        return Record(**whole)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is torn; the same request, run again, sets it aside and trains its run anew."
+        ) from error
+
+
+def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
+    """The record of this request in a folder, if its run is over and need not be repeated.
+
+    That is so where it trained to an end, from the same files of the user's as are here now.
+    """
+    record = _ended(folder, request)
+    return None if record is None or _changed(record, request) else record
+
+
+def outdated(folder: Path, request: Mapping[str, Any]) -> list[str]:
+    """The files of the user's that are not as they were when the run of this request in a folder trained to its end."""
+    record = _ended(folder, request)
+    return [] if record is None else _changed(record, request)
+
+
+def _changed(record: Record, request: Mapping[str, Any]) -> list[str]:
+    return [what for what, digest in of_user(request).items() if record.pairing.get(what) != digest]
+
+
+def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
+    """The record of this request in a folder, if it trained to an end.
+
+    A record is forced onto the disk and checkpoints are not, so after a power cut these may be cut off; then there is none.
+    """
+    try:
+        record = read_record(folder)
+    except ValueError:
+        files.set_aside(Path(folder) / NAME, "its run is done again")
+        return None
+    if record is None or record.status not in ("done", "diverged") or request["overwrite"]:
+        return None
+    then, now = (
+        {key: value for key, value in asked.items() if key not in WHERE_AND_HOW} for asked in (record.config, request)
+    )
+    try:
+        same = then == now or run_id(record.config) == run_id(request)  # an id takes a millisecond
+    except ValueError:  # its request is none of this version's
+        return None
+    return record if same and not any(map(files.is_cut, checkpoints(folder))) else None
+
+
+def set_cut_aside(folder: Path) -> None:
+    """Sets checkpoints aside that were cut off. The record that lies beside them goes first: its run is done again."""
+    cut = [path for path in checkpoints(folder) if files.is_cut(path)]
+    if cut:
+        (Path(folder) / NAME).unlink(missing_ok=True)
+    for path in cut:
+        files.set_aside(path, "its run begins anew")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Where a run leaves the weights of its best and of its last epoch."""
+    return [Path(folder) / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records below a folder, in the order of their paths. Raises ValueError for one that is torn."""
+    found = (read_record(path.parent) for path in sorted(Path(folder).rglob(NAME)))
+    return [record for record in found if record is not None]
+
+
+def whole_records(folder: Path) -> tuple[list[Record], list[Path]]:
+    """The records below a folder that are whole, in the order of their paths, and the paths of torn ones."""
+    whole, others = [], []
+    for path in sorted(Path(folder).rglob(NAME)):
+        try:
+            record = read_record(path.parent)
+        except ValueError:
+            others.append(path)
+        else:
+            whole += [record] if record else []
+    return whole, others

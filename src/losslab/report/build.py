@@ -1,0 +1,43 @@
+"""The report of a sweep or a study: collected, analysed, printed, written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
+
+from rich.console import Console
+
+from losslab.records.record import Record
+from losslab.report import collect, render
+from losslab.report.analysis import find
+from losslab.report.export import save
+from losslab.report.results import Results
+from losslab.report.terminal import show
+from losslab.study.recipe import NAME, last_asked
+
+
+def make(
+    records: Sequence[Record],
+    folder: Path,
+    console: Console,
+    asked: collect.Asked | None = None,
+    notes: Sequence[str] = (),
+) -> Results:
+    """Prints the comparison that some records make and writes all forms of its report into `folder`.
+
+    `notes`: what else a reader must know. Raises BadRequest for records that cannot be compared; see `gather.results`.
+    """
+    study = last_asked(folder)
+    if study is None and (folder / NAME).exists():
+        notes = [*notes, f"{folder / NAME} is torn and was not read; the records say what they belong to."]
+    known = study and any(record.study and record.study["study"] == study.mark() for record in records)
+    results = collect.results(records, asked, study if known else None)
+    results.notes.extend(notes)
+    show(results, console)
+    found = find(results)
+    console.print(f"\nReport:      {render.write_html(results, folder / 'report.html', found)}", soft_wrap=True)
+    console.print(f"Markdown:    {render.write_markdown(results, folder, found)}", soft_wrap=True)
+    console.print(f"Records:     {save(records, folder / 'records.parquet')} and .csv", soft_wrap=True)
+    console.print(f"TensorBoard: tensorboard --logdir {quote(str(folder))}", soft_wrap=True)
+    return results

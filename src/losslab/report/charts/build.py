@@ -1,0 +1,299 @@
+"""Which charts a report has. Each function gives them by the label of the tab they stand in; no data: no chart."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from losslab.report.analysis import ARMS, Findings
+from losslab.report.charts.spec import Chart, Heat, Series, alike, edge, wide
+from losslab.report.formatting import NONE, Row, fixed, metric_name, number
+from losslab.report.results import Results
+from losslab.stats.paired import BETTER, WORSE
+
+CONSTANT = "best constant prediction"
+Tabs = dict[str, list[Chart]]
+_FAR = 3.0  # times the best error of the loss that fares worst: what lies beyond is shown at the edge
+USELESS = 1.5  # times the best constant prediction where it is best: errors beyond need no place in a figure
+
+
+def ranking(results: Results, found: Findings) -> Tabs:
+    """Mean and interval of each loss, the best at the top; where there are two arms, the second is hollow."""
+    return {
+        str(setting): [_dots(f"ranking-{place}", _metric(results), results, block)]
+        for place, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False))
+        if block["mean"].notna().any()
+    }
+
+
+def overall(results: Results, found: Findings) -> list[Chart]:
+    """Mean rank and interval of each loss over the settings; nothing where there is one setting only."""
+    if len(results.settings) < 2 or found.overall.empty:
+        return []
+    ranks = found.overall.assign(mean=found.overall["mean_rank"], place=found.overall["mean_rank"], diverged=0, n=0)
+    return [_dots("ranking-overall", "mean rank (1 is best)", results, ranks)]
+
+
+def _dots(key: str, label: str, results: Results, block: pd.DataFrame) -> Chart:
+    arms = [arm for arm in results.arms if arm in set(block["arm"])]
+    order = list(block[block["arm"] == arms[0]].sort_values(["place", "mean_rank"], kind="stable")["loss"])
+    heights = {loss: float(len(order) - 1 - place) for place, loss in enumerate(order)}
+    series, remarks = [], {}
+    for row in _in_order(results, block):
+        loss, arm = row["loss"], arms.index(row["arm"])
+        height = heights.get(loss, 0.0) + (0.0 if len(arms) == 1 else 0.16 - 0.32 * arm)
+        if row["diverged"]:
+            remarks[height] = f"{row['diverged']} of {row['n'] + row['diverged']} diverged"
+        if np.isfinite(row["mean"]):
+            ends = [row["mean"]], [height], [row["low"]], [row["high"]], [f"{loss}, {ARMS[row['arm']]}: {_told(row)}"]
+            series.append(Series(loss, results.losses.index(loss), "hollow" if arm else "dots", *ends))
+    log = wide(block["mean"]) and bool((block["low"].dropna() > 0).all())
+    ticks = {height: loss for loss, height in heights.items()}
+    rows = len(order) * (len(arms) + 1)
+    return Chart(key, "", label, "", series, log_x=log, y_ticks=ticks, remarks=remarks, rows=rows)
+
+
+def slopes(results: Results, found: Findings) -> Tabs:
+    """The place of each loss at the shared rate, and at its own."""
+    if not {"tuned", "shared"} <= set(results.arms):
+        return {}
+    tabs: Tabs = {}
+    ends = {0.0: "shared", 1.0: "own"}
+    for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
+        places = {arm: _apart(rows) for arm, rows in block.groupby("arm") if rows["mean"].notna().any()}
+        shared, tuned = places.get("shared", {}), places.get("tuned", {})
+        series = [
+            Series(
+                loss,
+                place,
+                "points",
+                [0.0, 1.0],
+                [-float(shared[loss]), -float(tuned[loss])],
+                hover=[
+                    f"{loss}: place {shared[loss]} at one shared rate",
+                    f"{loss}: place {tuned[loss]} at its own rate",
+                ],
+            )
+            for place, loss in enumerate(results.losses)
+            if loss in shared and loss in tuned
+        ]
+        ticks = {-float(height): str(height) for height in range(1, len(series) + 1)}
+        chart = Chart(f"slopes-{tab}", "", "", "", series, x_ticks=ends, y_ticks=ticks, rows=len(series) + 1)
+        if series:
+            tabs[str(setting)] = [chart]
+    return tabs
+
+
+def curves(results: Results) -> Tabs:
+    """The metric on validation against the epoch: mean and t interval over the runs that did not diverge."""
+    from scipy import stats
+
+    if results.curves.empty:
+        return {}
+    names = ["arm", "setting", "loss", "seed"]
+    kept = results.curves.merge(results.runs.loc[results.runs["status"] == "done", names], on=names)
+    means = kept.groupby(["setting", "arm", "loss", "epoch"], sort=False)["val"].agg(["mean", "std", "count"])
+    half = means["std"] * stats.t.ppf(0.975, np.maximum(means["count"] - 1, 1)) / np.sqrt(np.maximum(means["count"], 1))
+    means = means.assign(low=means["mean"] - half, high=means["mean"] + half).dropna(subset="mean").reset_index()
+    blocks = dict(iter(means.groupby(["setting", "arm", "loss"])))
+    tabs: Tabs = {}
+    for tab, setting in enumerate(results.settings.index):
+        made, heights = [], []
+        for arm in results.arms:
+            of_arm = [(place, blocks.get((setting, arm, loss))) for place, loss in enumerate(results.losses)]
+            series = [_line(results.losses[place], place, "epoch", rows) for place, rows in of_arm if rows is not None]
+            label = f"validation {metric_name(results.metric)}"
+            if series:
+                made.append(Chart(f"curves-{tab}-{arm}", _arm(results, arm), "epoch", label, series))
+                # the first epochs are far from all that follows, and would press it flat
+                heights += [value for one in series for ends in (one.low, one.y) for value in ends[len(ends) // 6 :]]
+        if made:
+            tabs[str(setting)] = alike(made, heights)
+    return tabs
+
+
+def robustness(results: Results, found: Findings) -> Tabs:
+    """The metric against the level, with bands and the best constant prediction as a dashed line; a cross where runs diverged."""
+    constants = results.runs.groupby("setting", sort=False)["constant"].mean()
+    placed = found.ranking.assign(
+        level=found.ranking["setting"].map(found.levels), constant=found.ranking["setting"].map(constants)
+    )
+    tabs: Tabs = {}
+    for tab, (panel, settings) in enumerate(found.panels.groupby(found.panels, sort=False)):
+        block = placed[placed["setting"].isin(settings.index)].sort_values("level", kind="stable")
+        heights = [*block["mean"], *block["constant"].dropna()]
+        if not np.isfinite(heights).any():
+            continue
+        if results.better == "max":  # a constant far below would press the losses flat
+            worst, best = block["mean"].min(), block["mean"].max()
+            heights = [height for height in heights if not height < worst - (best - worst)]
+        elif block["constant"].notna().any():
+            heights = [min(height, USELESS * block["constant"].min()) for height in heights]
+        beyond = edge(heights, wide(heights), results.better)
+        made = []
+        for arm in results.arms:
+            series = _levels(results, found, block[block["arm"] == arm], beyond)
+            if series:
+                made.append(Chart(f"robustness-{tab}-{arm}", _arm(results, arm), found.axis, _metric(results), series))
+        tabs[str(panel)] = alike(made, [*heights, beyond] if (block["diverged"] > 0).any() else heights)
+    return tabs
+
+
+def _levels(results: Results, found: Findings, block: pd.DataFrame, beyond: float) -> list[Series]:
+    series = []
+    for place, loss in enumerate(results.losses):
+        rows = block[block["loss"] == loss]
+        fine = rows[rows["mean"].notna()]
+        if len(fine):
+            series.append(_line(loss, place, "level", fine))
+        broken = rows[rows["diverged"] > 0]
+        said = [
+            f"{loss}, level {number(row['level'])}: {row['diverged']} of {row['n'] + row['diverged']} diverged"
+            for row in broken.to_dict("records")
+        ]
+        if len(broken):
+            series.append(Series(loss, place, "crosses", list(broken["level"]), [beyond] * len(broken), hover=said))
+    known = block.dropna(subset="constant").drop_duplicates("level")
+    if len(known):
+        said = [f"{CONSTANT}: {number(value)}" for value in known["constant"]]
+        series.append(Series(CONSTANT, -1, "dashed", list(known["level"]), list(known["constant"]), hover=said))
+    return series
+
+
+def rates(results: Results) -> Tabs:
+    """Each trial's mean over its seeds against its rate; the chosen one ringed.
+
+    Trials that diverged are crossed at the worse edge, and so are those whose errors would flatten all others.
+    """
+    if results.trials.empty:
+        return {}
+    trials = results.trials.assign(bad=results.trials["status"] != "done")
+    names = ["at", "loss", "trial", "lr", "params"]
+    means = trials.groupby(names, sort=False).agg(value=("value", "mean"), n=("value", "size"), bad=("bad", "sum"))
+    tabs: Tabs = {}
+    for tab, (at, block) in enumerate(means.reset_index().groupby("at", sort=False)):
+        block = block.assign(shown=(block["bad"] == 0) & np.isfinite(block["value"]))
+        if results.better == "min":
+            best = block[block["shown"]].groupby("loss")["value"].min()
+            block["shown"] &= block["value"] <= _FAR * best.max()
+        fine = block["shown"]
+        if not fine.any():
+            continue
+        log = wide(block.loc[fine, "value"])
+        beyond = edge(block.loc[fine, "value"], log, results.better)
+        series = [
+            one
+            for place, loss in enumerate(results.losses)
+            for one in _trials(results, place, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
+        ]
+        remarks = {} if fine.all() else {beyond: "diverged or far off"}
+        label = f"validation {metric_name(results.metric)}"
+        chart = Chart(f"rates-{tab}", "", "learning rate", label, series, True, log, remarks=remarks, aside=0)
+        tabs[str(at)] = [chart]
+    return tabs
+
+
+def _trials(results: Results, place: int, at: str, trials: pd.DataFrame, beyond: float) -> list[Series]:
+    loss = results.losses[place]
+    fine, bad = trials[trials["shown"]], trials[~trials["shown"]]
+    said = [f"{loss}: {number(row['value'])} {_tried(row)}, mean of {row['n']} runs" for row in fine.to_dict("records")]
+    lost = [
+        f"{loss}: {row['bad']} of {row['n']} runs diverged or failed {_tried(row)}"
+        if row["bad"]
+        else f"{loss}: {number(row['value'])} {_tried(row)}, mean of {row['n']} runs"
+        for row in bad.to_dict("records")
+    ]
+    series = []
+    if len(fine):
+        series.append(Series(loss, place, "points", list(fine["lr"]), list(fine["value"]), hover=said))
+    if len(bad):
+        series.append(Series(loss, place, "crosses", list(bad["lr"]), [beyond] * len(bad), hover=lost))
+    if len(results.choices):
+        chosen = results.choices[(results.choices["loss"] == loss) & (results.choices["at"] == at)]
+        mine = fine.merge(chosen[["lr", "params"]], on=["lr", "params"])
+        rings = list(mine["lr"]), list(mine["value"])
+        series += [Series(loss, place, "rings", *rings, hover=[f"{loss}: chosen"] * len(mine))] if len(mine) else []
+    return series
+
+
+def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
+    """Row minus column for all pairs of losses, in each setting and arm; one scale of colour for a setting."""
+    tabs: dict[str, list[Heat]] = {}
+    for tab, setting in enumerate(results.settings.index):
+        of_setting = {arm: found.matrices[arm, setting] for arm in results.arms if (arm, setting) in found.matrices}
+        sizes = [
+            abs(row["difference"]) for pairs in of_setting.values() for row in pairs.to_dict("records") if _numeric(row)
+        ]
+        if not any(sizes):
+            continue
+        for arm, pairs in of_setting.items():
+            heat = _heat(f"differences-{tab}-{arm}", _arm(results, arm), results, pairs, max(sizes))
+            tabs.setdefault(str(setting), []).append(heat)
+    return tabs
+
+
+def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: float) -> Heat:
+    known = {(row["loss"], row["other"]): row for row in pairs.to_dict("records")}
+    names = [loss for loss in results.losses if loss in set(pairs["loss"])]
+    cells: list[list[Row]] = [[known.get((loss, other), {}) for other in names] for loss in names]
+    decimals = max(0, 2 - int(np.ceil(np.log10(limit)))) if limit < 1e3 else 0
+    return Heat(
+        key,
+        title,
+        names,
+        [[float(cell["difference"]) if _numeric(cell) else np.nan for cell in row] for row in cells],
+        [[_cell(cell, decimals) for cell in row] for row in cells],
+        [[str(cell.get("words", "")).replace("`", "") for cell in row] for row in cells],
+        limit,
+        1 if results.better == "min" else -1,
+    )
+
+
+def _cell(cell: Row, decimals: int) -> str:
+    if not cell:
+        return ""
+    apart = cell["verdict"] in (BETTER, WORSE)
+    if not _numeric(cell):
+        return str(cell["verdict"]) if apart else NONE
+    return fixed(cell["difference"], decimals) + ("*" if apart else "")
+
+
+def _numeric(cell: Row) -> bool:
+    """Whether a pair has a difference to be trusted: no run of it diverged."""
+    return bool(cell) and not cell["diverged"] and np.isfinite(cell["difference"])
+
+
+def _line(loss: str, place: int, along: str, rows: pd.DataFrame) -> Series:
+    said = [f"{loss}, {along} {number(row[along])}: {_told(row)}" for row in rows.to_dict("records")]
+    x = [float(value) for value in rows[along]]
+    return Series(loss, place, "line", x, list(rows["mean"]), list(rows["low"]), list(rows["high"]), said)
+
+
+def _in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return sorted(block.to_dict("records"), key=lambda row: results.losses.index(row["loss"]))
+
+
+def _apart(rows: pd.DataFrame) -> dict[str, int]:
+    """A place for each loss, ties in the order of their mean ranks, so that no two have one place."""
+    order = rows.sort_values(["place", "mean_rank"], kind="stable")["loss"]
+    return {loss: place for place, loss in enumerate(order, start=1)}
+
+
+def _metric(results: Results) -> str:
+    return f"test {metric_name(results.metric)} ({'lower' if results.better == 'min' else 'higher'} is better)"
+
+
+def _arm(results: Results, arm: str) -> str:
+    return ARMS[arm] if len(results.arms) > 1 else ""
+
+
+def _told(row: Row) -> str:
+    between = f" [{number(row['low'])}, {number(row['high'])}]" if np.isfinite(row["low"]) else ""
+    return number(row["mean"]) + between
+
+
+def _tried(row: Row) -> str:
+    return f"at rate {number(row['lr'])}" + (f" with {row['params']}" if row["params"] else "")

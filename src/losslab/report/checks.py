@@ -1,0 +1,168 @@
+"""What is wrong with the runs of a comparison, in sentences for its reader: missing, uneven, unpaired, not as chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from losslab.records.record import HASHES, Record
+from losslab.report.formatting import listed, name, number
+from losslab.schema import identities
+from losslab.schema.check import NOT_OF_ROWS
+from losslab.study.recipe import Study
+
+_ARMS = {"tuned": "At their tuned rates ", "shared": "At the shared rate "}
+# what a hash in a record's pairing is of, by the settings that name it
+_MADE_OF: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "data": lambda asked: _named("data", asked["data"], NOT_OF_ROWS),
+    "source/weight": lambda asked: f"data.weight={asked['data'].get('weight', 'none')}",
+    "source/model": lambda asked: _named("model", asked["model"]),
+}
+_MANY = 4  # sentences of one kind that a reader takes in
+
+
+def missing(runs: pd.DataFrame) -> list[str]:
+    """A sentence on runs that are not there yet."""
+    count = int((runs["status"] == "missing").sum())
+    return (
+        [f"The study is not finished: {count} of {len(runs)} runs are missing; its command goes on."] if count else []
+    )
+
+
+def uneven(runs: pd.DataFrame) -> list[str]:
+    """Sentences on seeds that not every loss has."""
+    notes = []
+    for setting, block in runs.groupby("setting", sort=False):
+        seeds = [set(some["seed"]) for _, some in block.groupby("loss")]
+        if not_all := set.union(*seeds) - set.intersection(*seeds):
+            listed = ", ".join(map(str, sorted(not_all)))
+            notes.append(f"Not comparable as it stands: in '{setting}' not every loss has seed {listed}.")
+    return notes
+
+
+def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
+    """Sentences on runs of one setting and seed that did not see the same, by the hashes in their records; one for each way."""
+    seen: dict[tuple[str, int], list[dict[str, str]]] = {}
+    for record, setting in zip(records, settings, strict=True):
+        if record.pairing:
+            seen.setdefault((setting, record.seed), []).append(record.pairing)
+    ways: dict[str, dict[str, list[str]]] = {}
+    for (setting, seed), hashes in seen.items():
+        if differ := [name for name in HASHES if len({each.get(name) for each in hashes}) > 1]:
+            ways.setdefault(listed(differ), {}).setdefault(setting, []).append(str(seed))
+    return [
+        f"Not paired: runs of one setting and seed differ in {what}: {_where(places)}." for what, places in ways.items()
+    ]
+
+
+def _where(places: Mapping[str, Sequence[str]]) -> str:
+    """Settings with the seeds of each; the first few where they are many."""
+    said = [f"'{setting}' (seed {', '.join(seeds)})" for setting, seeds in places.items()]
+    return listed(said if len(said) <= _MANY else [*said[:_MANY], f"{len(said) - _MANY} more settings"])
+
+
+def several_versions(records: Iterable[Record]) -> list[str]:
+    """What is one by the settings of the records and several by their hashes: data, a file of row weights, a user's model."""
+    trained = [record for record in records if record.pairing]
+    found = []
+    for digest, setting in _MADE_OF.items():
+        versions: dict[str, Counter[str]] = {}
+        for record in trained:
+            versions.setdefault(setting(record.config), Counter())[record.pairing.get(digest, "not noted")] += 1
+        found += [
+            f"{what} ({listed([str(count) for count in counts.values()])} runs)"
+            for what, counts in versions.items()
+            if len(counts) > 1
+        ]
+    return found
+
+
+def _named(group: str, settings: Mapping[str, Any], without: Sequence[str] = ()) -> str:
+    others = (f"{group}.{key}={value}" for key, value in settings.items() if key not in ("name", *without))
+    return " ".join([f"{group}={settings['name']}", *others])
+
+
+def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> list[str]:
+    """Sentences on losses whose tuned runs are not at the rate that their trials chose."""
+    chosen = _chosen(choices, study)
+    tuned = runs[(runs["arm"] == "tuned") & (runs["status"] != "missing")]
+    known = [row for row in tuned.to_dict("records") if (row["loss"], row["setting"]) in chosen]
+    wrong = {row["loss"] for row in known if row["lr"] != chosen[row["loss"], row["setting"]][0]}
+    return [f"The runs of `{loss}` at tuned rates are not at the rate that its trials chose." for loss in sorted(wrong)]
+
+
+def superseded(records: Sequence[Record], choices: pd.DataFrame, study: Study) -> list[Record]:
+    """Tuned runs beside which lies the same run at what is chosen now: trials that were trained anew chose something else."""
+    chosen = _chosen(choices, study)
+    same: dict[tuple[str, str, int], list[Record]] = {}
+    for record in records:
+        if record.study and "tuned" in record.study["arms"]:
+            same.setdefault((record.study["loss"], record.study["setting"], record.seed), []).append(record)
+
+    def at_the_choice(record: Record, lr: float, params: dict[str, Any]) -> bool:
+        return record.optimizer["lr"] == lr and params.items() <= record.loss_params.items()
+
+    old = []
+    for (loss, setting, _), runs in same.items():
+        now = [record for record in runs if (loss, setting) in chosen and at_the_choice(record, *chosen[loss, setting])]
+        old += [record for record in runs if record is not now[0]] if now else runs[1:]
+    return old
+
+
+def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str], tuple[float, dict[str, Any]]]:
+    """The rate and the hyperparameters that were chosen for a loss in a setting."""
+    at = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in choices.to_dict("records")}
+    places = {study.label(setting): study.label(study.place(setting)) for setting in study.settings()}
+    return {
+        (loss, setting): at[loss, place]
+        for setting, place in places.items()
+        for loss in study.losses
+        if (loss, place) in at
+    }
+
+
+def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
+    """Sentences on choices that lie on the edge of what was tried; one for all of them where there are many."""
+    found = [row for row in choices.to_dict("records") if row["edge"]]
+    if len(found) > _MANY:
+        counts = Counter(row["loss"] for row in found)
+        losses = ", ".join(f"`{loss}` ({count})" for loss, count in counts.most_common())
+        return [
+            f"{len(found)} of {len(choices)} times a loss did best at an edge of what was tried, and its optimum may lie beyond: "
+            f"{losses}; the table of what was tuned says where."
+        ]
+    where = " (tuned at {at})" if len(study.places()) > 1 else ""
+    said = "`{loss}` did best at {edge}" + where + ": its optimum may lie beyond."
+    return [said.format_map(row) for row in found]
+
+
+def same(parts: Iterable[tuple[str, str, str, Record]]) -> list[str]:
+    """Sentences on losses that are one under several names, with the hyperparameters that the compared runs had.
+
+    parts: arm, loss, setting and record of each run.
+    """
+    had: dict[str, dict[str, dict[tuple[str, str], Mapping[str, Any]]]] = {}
+    task = ""
+    for arm, loss, setting, record in parts:
+        task = record.task
+        given = record.config["loss"]
+        had.setdefault(arm, {}).setdefault(loss, {})[setting, str(given)] = given
+    found: dict[str, list[str]] = {}
+    for arm, losses in had.items():
+        ordered = {loss: [each[key] for key in sorted(each)] for loss, each in losses.items()}
+        for group in identities.same(ordered, task):
+            found.setdefault(_one_loss(group), []).append(arm)
+    return [(_ARMS.get(arms[0], "") if len(had) > len(arms) else "") + sentence for sentence, arms in found.items()]
+
+
+def _one_loss(group: Mapping[str, float]) -> str:
+    """The sentence on losses that are the same, each with its factor to the first."""
+    first, *others = group
+    names = f"{listed([name(loss) for loss in group])} are the same loss"
+    scaled = [f"{name(loss)} is {number(group[loss])} times {name(first)}" for loss in others if group[loss] != 1]
+    if not scaled:
+        return f"{names}; what differs between their runs is rounding."
+    return f"{names} up to a factor, which acts like another learning rate: {listed(scaled)}."

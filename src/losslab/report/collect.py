@@ -1,0 +1,313 @@
+"""From records to the tables of a report. Nothing but records is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from losslab.errors import BadRequest, nearest
+from losslab.records.record import Record, flatten
+from losslab.report import checks
+from losslab.report.formatting import listed, metric_name
+from losslab.report.protocol import protocol, provenance, selection
+from losslab.report.results import Results
+from losslab.schema import canonical, cards
+from losslab.study import trials as study_trials
+from losslab.study import tuning
+from losslab.study.recipe import Study, from_mark
+
+_RUNS = ("arm", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a report is asked to compare, where it is not what the study says: a metric, an epoch, a reference; and mixing."""
+
+    metric: str = ""
+    epoch: str = ""
+    reference: str = ""
+    mix: bool = False
+
+
+def results(records: Sequence[Record], asked: Asked | None = None, current: Study | None = None) -> Results:
+    """The tables of a study or of a plain sweep.
+
+    `current`: the study as it was asked for last, where its records belong to more than one form of it.
+    Raises BadRequest for no records, for records of several tasks, and, unless mixing is asked for, for records of several
+    studies or commits and for runs that are there twice; also for a metric or a reference that they do not have.
+    """
+    asked = asked or Asked()
+    names = {_name(record) for record in records}
+    records, notes = _checked(records, asked.mix)
+    if len(names) == 1 and names != {""}:
+        return _of_study(records, asked, current, notes)
+    return _of_sweep(records, asked, notes)
+
+
+def _name(record: Record) -> str:
+    return str(record.study["study"]["name"]) if record.study else ""
+
+
+def _checked(records: Sequence[Record], mix: bool) -> tuple[list[Record], list[str]]:
+    """The records, each run once, and what a reader must know about them."""
+    if not records:
+        raise BadRequest("There are no records to report on.")
+    tasks = sorted({record.task for record in records})
+    if len(tasks) > 1:
+        raise BadRequest(
+            f"The records belong to different tasks ({', '.join(tasks)}); report on one task's folder at a time."
+        )
+    notes = []
+    studies = sorted({_name(record) or "a plain sweep" for record in records})
+    commits = sorted({str(record.commit) for record in records})
+    for what, found in (("studies", studies), ("commits of losslab", commits)):
+        if len(found) > 1 and not mix:
+            raise BadRequest(
+                f"The records belong to different {what} ({', '.join(found)}); --mix takes them together all the same."
+            )
+        if len(found) > 1:
+            notes.append(f"Mixed, as was asked for: the records belong to different {what} ({', '.join(found)}).")
+    if versions := listed(checks.several_versions(records) or [""]):
+        said = f"were made from different versions of {versions}"
+        if not mix:
+            raise BadRequest(
+                f"The records {said}; overwrite=true trains the old ones again, --mix takes them together all the same."
+            )
+        notes.append(f"Mixed, as was asked for: the records {said}.")
+    if len(studies) > 1:  # one comparison of runs, in which trials have no place
+        records = [replace(record, study=None) for record in records if _part(record)[0] != "tune"]
+    distinct = {(*_part(record), canonical.run_id(record.config)): record for record in records}
+    if copies := len(records) - len(distinct):
+        if not mix:
+            twice = Counter(canonical.run_id(record.config) for record in records).most_common(1)[0][0]
+            raise BadRequest(f"The run {twice} is there twice; remove the copy, or leave copies out with --mix.")
+        notes.append(f"{copies} copies of runs were left out.")
+    return list(distinct.values()), notes
+
+
+def _part(record: Record) -> tuple[str, str]:
+    return (record.study["phase"], record.study["loss"]) if record.study else ("", "")
+
+
+def _of_study(records: list[Record], asked: Asked, current: Study | None, notes: list[str]) -> Results:
+    """The tables of a study, from records that carry it."""
+    forms = {str(part["study"]): part["study"] for record in records if (part := record.study)}
+    if current is None and len(forms) > 1:
+        raise BadRequest(
+            "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
+        )
+    study = current or from_mark(next(iter(forms.values())))
+    mark, places = study.mark(), [study.label(place) for place in study.places()]
+    where = {"tune": places, "confirm": [study.label(setting) for setting in study.settings()]}
+    kept = [
+        record
+        for record in records
+        if (part := record.study) and part["study"] == mark and part["loss"] in study.losses
+        if part["at" if part["phase"] == "tune" else "setting"] in where[part["phase"]]
+    ]
+    if left := len(records) - len(kept):
+        notes.append(f"{left} runs below the folder belong to an earlier form of this study and were left out.")
+    metric, epoch, reference = (
+        asked.metric or study.metric,
+        asked.epoch or study.epoch,
+        asked.reference or study.reference,
+    )
+    _check_metric(study.task, metric)
+    _check_reference(reference, study.losses)
+    phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
+    phases["tune"].sort(key=lambda record: _in_order(record, study.losses, places))
+    trials = study_trials.rows(phases["tune"], metric, epoch)
+    choices = tuning.choose(study, study_trials.rows(phases["tune"], study.metric, study.epoch), trials)
+    if old := {id(record) for record in checks.superseded(phases["confirm"], choices, study)}:
+        phases["confirm"] = [record for record in phases["confirm"] if id(record) not in old]
+        notes.append(f"{len(old)} runs at rates that earlier trials had chosen were left out.")
+    rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
+    runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
+    settings = pd.DataFrame(study.settings(), index=where["confirm"])
+    notes += checks.missing(runs)
+    notes += checks.unpaired(
+        phases["confirm"], [record.study["setting"] for record in phases["confirm"] if record.study]
+    )
+    notes += checks.not_as_chosen(runs, choices, study) if "tuned" in study.rates else []
+    notes += checks.on_an_edge(choices, study)
+    notes += checks.same(_compared(phases["confirm"]))
+    return Results(
+        name=study.name,
+        question=study.question,
+        task=study.task,
+        metric=metric,
+        better=cards.metrics(study.task)[metric],
+        epoch=epoch,
+        reference=reference,
+        losses=study.losses,
+        arms=study.rates,
+        settings=settings,
+        runs=runs,
+        trials=trials.assign(params=trials["params"].map(_words)),
+        choices=choices.assign(params=choices["params"].map(_words)),
+        curves=_curves(_compared(phases["confirm"]), metric),
+        failures=_failures(kept, metric, epoch),
+        protocol=protocol(study, kept, epoch),
+        notes=notes,
+        provenance=provenance(kept, study),
+    )
+
+
+def _in_order(record: Record, losses: list[str], places: list[str]) -> tuple[int, int, int]:
+    """Where the trial of a record stands in its study."""
+    part = record.study or {}
+    return losses.index(part["loss"]), places.index(part["at"]), part["trial"]
+
+
+def _compared(records: Iterable[Record]) -> Iterator[tuple[str, str, str, Record]]:
+    """Arm, loss, setting and record of each run that is compared; one that serves two arms comes twice."""
+    for record in records:
+        if record.study:
+            for arm in record.study["arms"]:
+                yield arm, record.study["loss"], record.study["setting"], record
+
+
+def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
+    """The tables of a plain sweep: losses are told apart by whatever of them differs, settings by whatever else does."""
+    trained = [record for record in records if record.selection]
+    if not trained:
+        raise BadRequest(f"None of the {len(records)} runs trained; their records say why.")
+    task = trained[0].task
+    metric, epoch = asked.metric or trained[0].selection["metric"], asked.epoch or "best"
+    _check_metric(task, metric)
+    flat = pd.DataFrame([flatten(record.config) for record in records])
+    differing = [str(key) for key in flat if flat[key].astype(str).nunique() > 1]
+    numbers = [key for key in differing if key not in ("seed", "loss") and pd.api.types.is_numeric_dtype(flat[key])]
+    flat = flat.sort_values(numbers, kind="stable") if numbers else flat  # levels in their order, not as words
+    records = [records[row] for row in flat.index]
+    of_loss = [key for key in differing if key.startswith("loss.")]
+    axes = [key for key in differing if key.split(".")[0] not in ("loss", "seed", *canonical.WHERE_AND_HOW)]
+
+    def label(row: int, keys: list[str]) -> str:
+        return ", ".join(
+            f"{key.split('.', 1)[-1]}={value}" for key in keys if not pd.isna(value := flat[key].iloc[row])
+        )
+
+    losses = [" ".join(filter(None, [record.loss, label(row, of_loss)])) for row, record in enumerate(records)]
+    places = [label(row, axes) or "all equal" for row in range(len(records))]
+    compared = [run for run in zip(losses, places, records, strict=True) if run[2].status != "skipped"]
+    labels = list(dict.fromkeys(loss for loss, _, _ in compared))
+    reference = asked.reference or labels[0]
+    _check_reference(reference, labels)
+    settings = flat[axes].set_axis(places)
+    settings = settings[~settings.index.duplicated() & settings.index.isin([place for _, place, _ in compared])]
+    rows = [("asked", loss, place, *_row(record, metric, epoch)) for loss, place, record in compared]
+    runs = pd.DataFrame(rows, columns=_RUNS)
+    asked_for = [("asked", *run) for run in compared]
+    return Results(
+        name="",
+        question="",
+        task=task,
+        metric=metric,
+        better=cards.metrics(task)[metric],
+        epoch=epoch,
+        reference=reference,
+        losses=labels,
+        arms=["asked"],
+        settings=settings,
+        runs=runs,
+        curves=_curves(asked_for, metric),
+        failures=_failures(records, metric, epoch, places, losses),
+        protocol=selection(trained, epoch),
+        notes=[*notes, *checks.uneven(runs), *checks.unpaired(records, places), *checks.same(asked_for)],
+        provenance=provenance(records, None),
+    )
+
+
+def _check_metric(task: str, metric: str) -> None:
+    known = cards.metrics(task)
+    if metric not in known:
+        raise BadRequest(
+            f"There is no metric '{metric}' of task '{task}'{nearest(metric, known)}. Valid: {', '.join(known)}."
+        )
+
+
+def _check_reference(reference: str, losses: Sequence[str]) -> None:
+    if reference not in losses:
+        raise BadRequest(
+            f"The reference must be one of the losses compared ({', '.join(losses)}), and '{reference}' is not."
+        )
+
+
+def _row(record: Record, metric: str, epoch: str) -> tuple[Any, ...]:
+    """What `runs` holds of a record after arm, loss and setting."""
+    found = {which: record.metrics.get(f"{which}/test/{metric}") for which in ("best", "last", "constant")}
+    status, _ = _end(record, metric, epoch)
+    value = found[epoch] if status == "done" else None
+    numbers = [float("nan") if number is None else number for number in (value, *found.values())]
+    return (
+        record.seed,
+        status,
+        *numbers,
+        record.optimizer["lr"],
+        _words(record.loss_params),
+        canonical.run_id(record.config),
+    )
+
+
+def _end(record: Record, metric: str, epoch: str) -> tuple[str, str | None]:
+    """How a run ended, as far as one metric is concerned, and why.
+
+    A run that is done without a finite metric has diverged; but where the constant prediction has none either, the data have no
+    such metric (AUROC of one class), and the run is 'undefined', which is no evidence against its loss.
+    """
+    if record.status != "done" or record.metrics.get(f"{epoch}/test/{metric}") is not None:
+        return record.status, record.reason
+    if record.metrics.get(f"constant/test/{metric}") is None:
+        return "undefined", None
+    return "diverged", f"its test {metric_name(metric)} is not finite"
+
+
+def _words(params: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
+    )
+
+
+def _with_missing(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """A row for each run that is to be compared and has no record."""
+    wanted = pd.MultiIndex.from_product(
+        [study.rates, study.losses, [study.label(setting) for setting in study.settings()], study.fresh_seeds],
+        names=["arm", "loss", "setting", "seed"],
+    )
+    full = runs.set_index(list(wanted.names)).reindex(wanted).reset_index()
+    full["status"] = full["status"].fillna("missing")
+    full[["params", "run"]] = full[["params", "run"]].fillna("")
+    return full[list(_RUNS)]
+
+
+def _failures(
+    records: Iterable[Record], metric: str, epoch: str, settings: Sequence[str] = (), losses: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row a run that did not end well."""
+    rows = []
+    for number, record in enumerate(records):
+        part = record.study or {"phase": "confirm", "loss": losses[number], "setting": settings[number]}
+        compared = part["phase"] == "confirm"
+        status, reason = _end(record, metric, epoch) if compared else (record.status, record.reason)
+        if status not in ("done", "undefined"):
+            rows.append((part["phase"], part["loss"], part.get("setting", part.get("at")), record.seed, status, reason))
+    return pd.DataFrame(rows, columns=("phase", "loss", "setting", "seed", "status", "reason"))
+
+
+def _curves(parts: Iterable[tuple[str, str, str, Record]], metric: str) -> pd.DataFrame:
+    """One row a run and epoch."""
+    columns: dict[str, list[Any]] = {name: [] for name in ("arm", "loss", "setting", "seed", "epoch", "val", "train")}
+    for arm, loss, setting, record in parts:
+        val, train = (record.curves.get(name, []) for name in (f"val/{metric}", "train/loss"))
+        same = {"arm": arm, "loss": loss, "setting": setting, "seed": record.seed}
+        for name, value in same.items():
+            columns[name] += [value] * len(val)
+        columns["epoch"] += range(1, len(val) + 1)
+        columns["val"] += val
+        columns["train"] += train
+    return pd.DataFrame(columns).astype({"val": float, "train": float})

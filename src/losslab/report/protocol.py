@@ -1,0 +1,105 @@
+"""What a report says about how its figures came about: sentences on the protocol, and what made the records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import yaml
+
+from losslab.records.record import HASHES, Record
+from losslab.report.formatting import metric_name
+from losslab.study.recipe import Study
+
+
+def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
+    """How a study was done, in sentences; `epoch`: whose figures are compared, best or last."""
+    tuning = study.tuning
+    said = []
+    if "tuned" in study.rates:
+        at = "; ".join(study.label(place) for place in study.places())
+        where = "" if not study.axes else ", in every setting" if tuning["at"] == "each" else f", at {at}"
+        how = {
+            "points": "quasi-random points (Sobol, scrambled), the learning rates the same for all losses",
+            "optuna": "Optuna's tree-structured Parzen estimator, each loss by itself",
+        }[tuning["search"]]
+        said.append(
+            f"Tuned: {tuning['trials']} trials for each loss over learning rate and the loss's own hyperparameters, by "
+            f"{how}{where}; {_runs(tuning['seeds'])} a trial, on seeds that the comparison does not use. "
+            f"Selected by the mean {metric_name(study.metric)} on validation."
+        )
+        if tuning["search"] == "points" and tuning["widen"]:
+            said.append(
+                "Where a loss did best at the lowest or highest rate, all losses got a quarter as many trials again beyond it."
+            )
+    if "shared" in study.rates:
+        other = " (or that of the optimizer that is an axis)" if "optimizer" in study.axes else ""
+        said.append(
+            f"Shared: every loss at learning rate {study.base['optimizer']['lr']:g}{other}, at its "
+            "default hyperparameters or those in its name."
+        )
+    seeds = study.fresh_seeds
+    said.append(
+        f"Compared: {study.seeds} fresh seeds ({seeds[0]} to {seeds[-1]}) for each loss, setting and rate; one seed gives all losses the "
+        "same split, corrupted rows, initial weights and batches. Each seed splits the rows anew, so a row that helped to choose a rate "
+        "may be a test row of another seed. The intervals hold for the settings that were chosen; that tuning might have chosen others "
+        "is not in them."
+    )
+    return said + selection([record for record in records if record.selection], epoch)
+
+
+def selection(records: Sequence[Record], epoch: str) -> list[str]:
+    """Which epoch of a run is compared, and what chose it."""
+    if epoch == "last" or not records:
+        return ["The figures are those of the last epoch."]
+    metrics = " or ".join(sorted({metric_name(record.selection["metric"]) for record in records}))
+    validation = sorted({record.selection["validation"] for record in records})
+    corrupted = any((record.corruption.get("rows_hit") or {}).get("train") for record in records)
+    oracle = (
+        " (an oracle: in life it would be corrupted as the training data are)"
+        if validation == ["clean"] and corrupted
+        else ""
+    )
+    return [
+        f"The figures are those of the epoch with the best {metrics} on {' and '.join(validation)} validation data{oracle}."
+    ]
+
+
+def provenance(records: Sequence[Record], study: Study | None) -> dict[str, str]:
+    """What made some records, from label to text."""
+    trained = [record for record in records if record.pairing]
+    versions = {f"{name} {version}" for record in records for name, version in record.versions.items()}
+    told = {"Command": study.command or f"python train.py experiment={study.name}"} if study else {}
+    told |= {
+        "Commit": ", ".join(sorted({str(record.commit) for record in records})),
+        "Versions": ", ".join(sorted(versions)),
+        "Device": ", ".join(sorted({record.device for record in trained})),
+        "Runs": f"{len(records)}, {sum(record.fused > 1 for record in records)} of them trained in stacks",
+        "Training time": f"{sum(record.seconds.get('total', 0.0) for record in records):.0f} s in all",
+        "Seeds": _ranges(sorted({record.seed for record in records})),
+    }
+    for stream in HASHES:
+        hashes = sorted({record.pairing[stream] for record in trained})
+        told[f"Hash of {stream}"] = (
+            f"{hashlib.sha256(' '.join(hashes).encode()).hexdigest()[:16]} over {len(hashes)} distinct"
+        )
+    if study:
+        told["Every run is a change of"] = yaml.safe_dump(
+            study.mark()["base"], default_flow_style=True, width=10_000
+        ).strip()
+    return told
+
+
+def _runs(count: int) -> str:
+    return f"{count} runs" if count > 1 else "one run"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Whole numbers with the neighbours drawn together: '0 to 9, 12'."""
+    pieces: list[list[int]] = []
+    for number in numbers:
+        if pieces and number == pieces[-1][-1] + 1:
+            pieces[-1].append(number)
+        else:
+            pieces.append([number])
+    return ", ".join(str(piece[0]) if len(piece) == 1 else f"{piece[0]} to {piece[-1]}" for piece in pieces)

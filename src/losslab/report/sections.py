@@ -1,0 +1,155 @@
+"""What stands in a report, in its order: for each section its sentences, and its figures and tables by tab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from losslab.report import tables
+from losslab.report.analysis import ARMS, Findings
+from losslab.report.charts import build
+from losslab.report.charts.spec import Chart, Heat
+from losslab.report.results import Results
+from losslab.report.tables import Table
+
+_BARS, _BANDS = "Bars: 95 % t intervals over the seeds.", "Bands: 95 % t intervals over the seeds."
+
+
+@dataclass(frozen=True)
+class Tab:
+    """Figures side by side, and tables below them."""
+
+    charts: Sequence[Chart | Heat] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes:
+        key: its anchor.
+        title: its heading.
+        lead: sentences at its top; losses and commands in backticks.
+        tabs: by label, such as a setting.
+        tables: below the tabs.
+        after: sentences at its end.
+        legend: names of what its figures tell apart by colour, marker and dash, with their places (-1: not a loss).
+        picture: the charts that a page without scripts shows, by tab.
+    """
+
+    key: str
+    title: str
+    lead: list[str] = field(default_factory=list)
+    tabs: dict[str, Tab] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    legend: list[tuple[int, str]] = field(default_factory=list)
+    picture: Mapping[str, Sequence[Chart]] = field(default_factory=dict)
+
+
+def sections(results: Results, found: Findings) -> list[Section]:
+    """Those that have something to say."""
+    made = [
+        _ranking(results, found),
+        _flips(results, found),
+        _curves(results, pictured=found.robustness.empty),
+        _robustness(results, found),
+        _rates(results),
+        _differences(results, found),
+        _failures(results),
+        _choices(results),
+    ]
+    return [section for section in made if section]
+
+
+def _ranking(results: Results, found: Findings) -> Section:
+    drawn, listed = build.ranking(results, found), tables.ranking(results, found)
+    tabs = {setting: Tab(drawn.get(setting, []), [table]) for setting, table in listed.items()}
+    over_all, ranks = tables.overall(results, found), build.overall(results, found)
+    if over_all:
+        tabs = {"all settings": Tab(ranks, [over_all]), **tabs}
+    two = len(results.arms) > 1
+    marks = f"Filled marks: {ARMS[results.arms[0]]}; hollow: {ARMS[results.arms[1]]}. " if two else ""
+    told = [
+        (f"{ARMS[row['arm']].capitalize()}: " if two else "") + str(row["words"])
+        for row in found.friedman.to_dict("records")
+        if over_all
+    ]
+    return Section("ranking", "Ranking", [marks + _BARS], tabs, after=told, picture=drawn)
+
+
+def _flips(results: Results, found: Findings) -> Section | None:
+    if not {"tuned", "shared"} <= set(results.arms):
+        return None
+    drawn, listed = build.slopes(results, found), tables.flips(results, found)
+    lead = [
+        "Places in the ranking. Where two lines cross, the order of two losses depends on the learning rate, or on chance where no "
+        "table calls the pair clear. These intervals are not corrected for the number of pairs."
+    ]
+    tabs = {setting: Tab(made, [listed[setting]] if setting in listed else []) for setting, made in drawn.items()}
+    return Section("flips", "What the learning rate decides", lead, tabs, picture=drawn)
+
+
+def _curves(results: Results, pictured: bool) -> Section | None:
+    if not (drawn := build.curves(results)):
+        return None
+    lead = [
+        f"Mean over the runs that did not diverge, on validation data. {_BANDS} The first epochs may lie outside the figure."
+    ]
+    tabs = {setting: Tab(made) for setting, made in drawn.items()}
+    return Section("curves", "Curves", lead, tabs, legend=_legend(results), picture=drawn if pictured else {})
+
+
+def _robustness(results: Results, found: Findings) -> Section | None:
+    drawn, listed = build.robustness(results, found) if found.axis else {}, tables.robustness(results, found)
+    if not drawn and not listed:
+        return None
+    tabs = {panel: Tab(drawn.get(panel, []), made) for panel, made in listed.items()}
+    dashed = any(one.look < 0 for made in drawn.values() for chart in made for one in chart.series)
+    legend = [*_legend(results), *([(-1, build.CONSTANT)] if dashed else [])]
+    lead = [f"{_BANDS} A cross at the edge: some runs of the loss diverged there, and its mean is that of the others."]
+    if dashed and results.better == "min":
+        lead += [f"The height ends at {build.USELESS} times the {build.CONSTANT} where that is best."]
+    return Section("robustness", "Robustness", lead, tabs, legend=legend, picture=drawn)
+
+
+def _rates(results: Results) -> Section | None:
+    if not (drawn := build.rates(results)):
+        return None
+    lead = [
+        "Each mark is a trial, the mean over its tuning seeds; ringed: the chosen one; a cross at the edge: a run of it diverged."
+    ]
+    tabs = {at: Tab(made) for at, made in drawn.items()}
+    return Section("rates", "Sensitivity to the learning rate", lead, tabs, legend=_legend(results), picture=drawn)
+
+
+def _differences(results: Results, found: Findings) -> Section | None:
+    heats, listed = build.differences(results, found), tables.comparisons(results, found)
+    tabs = {
+        setting: Tab(heats.get(setting, []), listed.get(setting, []))
+        for setting in results.settings.index
+        if setting in heats or setting in listed
+    }
+    lead = [
+        "In the squares: row minus column; blue: the row is better, orange: worse; a star: told apart, by Holm over all pairs; "
+        "a word: runs diverged, so there is no number. "
+        f"In the tables: every loss against `{results.reference}`, by Holm over those."
+    ]
+    return Section("differences", "Differences", lead, tabs) if tabs else None
+
+
+def _failures(results: Results) -> Section:
+    table = tables.failures(results)
+    return Section(
+        "failures", "Failures", [] if table else ["No run failed or diverged."], tables=[table] if table else []
+    )
+
+
+def _choices(results: Results) -> Section | None:
+    table = tables.choices(results)
+    return Section("choices", "What was tuned to what", tables=[table]) if table else None
+
+
+def _legend(results: Results) -> list[tuple[int, str]]:
+    return list(enumerate(results.losses))

@@ -1,0 +1,90 @@
+"""From words to a composed config, or one sentence that says what was wrong. No torch here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from losslab import errors
+from losslab.errors import BadRequest, first_line, raise_if_ended
+from losslab.request import jobs
+from losslab.request.overrides import axes, read, single
+from losslab.schema import canonical, cards
+from losslab.schema import check as schema_check
+
+OmegaConf.register_new_resolver("run_id", lambda _root_: canonical.run_id(_root_), replace=True)
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    """A checked request, as on the command line: `compose("task=bbox", "loss=smoothl1", "loss.beta=0.5")`.
+
+    Raises BadRequest for whatever the command line would refuse.
+    """
+    with hydra_at_conf():
+        return schema_check.check(composed(single(axes(overrides))))
+
+
+def composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    """What Hydra composes from these words. Raises BadRequest, in one sentence, where it cannot."""
+    try:
+        return hydra_compose("config", overrides=jobs.for_hydra(overrides), return_hydra_config=with_hydra)
+    except Exception as error:
+        raise_if_ended(error)  # else the words did it, whatever it is: nothing else differs between two compositions
+        raise BadRequest(_diagnosis(overrides, error)) from error
+
+
+def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
+    """One sentence for a composition that failed."""
+    chosen = {read(text).key_or_group: str(read(text).value()) for text in overrides}
+    choosing = (*cards.GROUPS, "study", "experiment")
+    groups = [f"{group}={name}" for group, name in chosen.items() if group in choosing and name in cards.names(group)]
+    unknown = f"The request cannot be composed: {first_line(error)}."
+    try:
+        plain = hydra_compose("config", overrides=groups)
+    except Exception:  # a recipe that is wrong in itself
+        return unknown
+    known = list(_keys(plain))
+    for text in overrides:
+        parsed = read(text)
+        key = parsed.key_or_group
+        if parsed.is_add() or parsed.package:
+            continue
+        if key.startswith("study.axes."):
+            return f"An axis is added with a plus sign: '+{text}'."
+        if key in known or key.startswith(("experiment", "hydra")):
+            continue
+        group, _, inner = key.partition(".")
+        of_a_study = group == "study" and inner.split(".")[0] in cards.card("study", "fair").values
+        if of_a_study and "study" not in plain:
+            return f"'{key}' belongs to a study, and none is chosen: add study=fair, or take a recipe that holds one."
+        if group == "study" and inner and not of_a_study:
+            return cards.no_such_key("study", "fair", inner)
+        if inner and group in cards.GROUPS:
+            return cards.no_such_key(group, plain[group].name, inner)
+        beside = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+        valid = beside or [k for k in known if "." not in k]
+        return f"There is no key '{key}'{errors.nearest(key, known)}. Valid: {', '.join(valid)}."
+    return unknown
+
+
+def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all settings."""
+    for key, value in node.items():
+        if key not in ("about", "hydra"):
+            yield f"{prefix}{key!s}"
+            if isinstance(value, DictConfig):
+                yield from _keys(value, f"{prefix}{key!s}.")
+
+
+@contextmanager
+def hydra_at_conf() -> Iterator[None]:
+    """Hydra set to conf/, for the time of a composition."""
+    with initialize_config_dir(str(cards.CONF), version_base="1.3"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of ${oc.deprecated:KEY}, which whoever types it knows
+        yield

@@ -1,0 +1,146 @@
+"""A request in its canonical form: plain values, every key known, every value of its type and in its range."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from losslab import errors
+from losslab.errors import BadRequest as BadRequest
+from losslab.errors import first_line
+from losslab.errors import nearest as nearest
+from losslab.schema import loss_terms
+from losslab.schema.cards import GROUPS, card, names, no_such_key, options
+from losslab.schema.ranges import computable, same_keys, typed
+
+WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
+
+RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
+
+
+def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    """A request as plain values, every key known and every value of its type and in its range; facts left out."""
+    request = config if isinstance(config, DictConfig) else dict(config)
+    if isinstance(request, DictConfig):
+        request = resolved(request)
+    if "study" in request:
+        raise BadRequest("A study is many runs, and this is to be one; leave study= away.")
+    if isinstance(request.get("experiment"), Mapping):
+        raise BadRequest(
+            "A recipe under conf/experiment/ must begin with the line '# @package _global_'; without it, it sets nothing."
+        )
+    request = {str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment")}
+    root = card("", "config")
+    same_keys("", request, list(root.values) + list(GROUPS))
+    out = {key: typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
+    for group in GROUPS:
+        out[group] = _group(group, request[group])
+    return out
+
+
+def resolved(whole: DictConfig) -> dict[str, Any]:
+    """A composed config as plain values, without Hydra's own part. Raises BadRequest for a reference that leads nowhere."""
+    try:
+        kept = OmegaConf.masked_copy(whole, [str(key) for key in whole if key not in ("about", "hydra")])
+        plain = OmegaConf.to_container(kept, resolve=True)
+    except (OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise BadRequest(f"The config cannot be resolved: {first_line(error)}.") from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def run_id(config: Mapping[str, Any] | DictConfig) -> str:
+    """A folder name for a request: readable words, then a hash of all that decides its result.
+
+    Where the run logs to, what it is stacked with and whether it overwrites do not decide its result and are left out.
+    """
+    request = canonical(config)
+    asked = json.dumps({key: value for key, value in request.items() if key not in WHERE_AND_HOW}, sort_keys=True)
+    words = [request["task"]["name"], request["data"]["name"]]
+    for group in ("loss", "corruption"):
+        name = request[group]["name"]
+        defaults = options(group) | card(group, name).values
+        changed = [
+            f"{key}{value}"
+            for key, value in request[group].items()
+            if value != defaults[key] and not isinstance(value, list)
+        ]
+        words.append("_".join([name, *changed]))
+    words += [request["model"]["name"], request["optimizer"]["name"], f"s{request['seed']}"]
+    readable = re.sub(r"[^\w.+-]+", "_", "-".join(words).replace(" ", ""))[:150]
+    return f"{readable}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+
+
+def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of a loss, defaults filled in, in their types and ranges. Raises BadRequest."""
+    made = _group("loss", card("loss", loss).values | {"name": loss} | dict(params))
+    return {key: value for key, value in made.items() if key != "name"}
+
+
+def _group(group: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise BadRequest(f"{group} must be one of: {', '.join(names(group))}.")
+    own = card(group, given["name"])
+    also = {key: value for key, value in options(group).items() if key in given and key not in own.values}
+    given = {key: value for key, value in given.items() if key != "about"}
+    for key in given:
+        if key not in own.values and key not in also:
+            raise BadRequest(no_such_key(group, given["name"], str(key)))
+    given = own.about.get("before", {}) | given
+    same_keys(f"{group}.", given, [*own.values, *also])
+    shared = card("", "config").about["ranges"]
+    ranges = shared | {f"{group}.{key}": text for key, text in own.about.get("ranges", {}).items()}
+    given = {
+        key: _preset(f"{group}.{key}", value, own.about.get("presets", {}).get(key)) for key, value in given.items()
+    }
+    made = {key: typed(f"{group}.{key}", given[key], default, ranges) for key, default in own.values.items()}
+    for (
+        key,
+        nothing,
+    ) in also.items():  # one that does nothing is left out, so that the request is the same as without it
+        value = typed(f"{group}.{key}", given[key], nothing, ranges)
+        made |= {key: value} if value != nothing else {}
+    if group == "loss":
+        for key, value in made.items():
+            computable(f"loss.{key}", value)
+    if "terms" in made:
+        made["terms"] = _canonical_sum(made["terms"])
+    return made
+
+
+def _preset(key: str, value: Any, presets: Mapping[str, Any] | None) -> Any:
+    """The number that a word stands for, where the card has words for numbers."""
+    if presets is None or not isinstance(value, str):
+        return value
+    if value not in presets:
+        raise BadRequest(f"{key} must be a number or one of: {', '.join(presets)}; {value!r} is neither.")
+    return presets[value]
+
+
+def _canonical_sum(text: str) -> str:
+    """A sum in its one notation, hyperparameters that equal their defaults left out."""
+    each = []
+    for weight, name, params in loss_terms.parse(text):
+        computable(f"The weight of '{name}' in the sum '{text}'", weight)
+        checked = check_hyperparameters(name, params)
+        if "terms" in checked:
+            raise BadRequest(f"The terms of a sum are plain losses, and '{name}' is a sum; write its terms out.")
+        defaults = card("loss", name).values
+        each.append((weight, name, {key: value for key, value in checked.items() if value != defaults[key]}))
+    return loss_terms.written(each)
+
+
+def set_value(plain: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key in nested values. Raises BadRequest where it leads into a value that holds no others."""
+    *path, last = key.split(".")
+    for depth, part in enumerate(path, 1):
+        plain = plain.setdefault(part, {})
+        if not isinstance(plain, dict):
+            raise errors.BadRequest(f"There is no key '{key}': '{'.'.join(path[:depth])}' is a single value.")
+    plain[last] = value

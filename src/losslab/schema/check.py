@@ -1,0 +1,75 @@
+"""The whole check of a request, before anything is trained. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig
+
+from losslab import hardware
+from losslab.errors import BadRequest as BadRequest
+from losslab.errors import nearest as nearest
+from losslab.schema import memory, requirements, source_hashes, user_code
+from losslab.schema.canonical import canonical
+from losslab.schema.cards import card
+from losslab.schema.compatibility import check_fit
+
+NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings of data that change no row
+
+
+def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    """The whole check of a composed config: plain values in their canonical types, ready for `losslab.run`.
+
+    Raises BadRequest for a key, a type or a value that is wrong, and Incompatible for parts that do not fit.
+    """
+    request = canonical(config)
+    check_fit(request)
+    check_sizes(request)
+    requirements.check_weight(request["data"].get("weight", "none"))
+    requirements.check(request["data"], card("data", request["data"]["name"]).about)
+    if request["model"]["name"] == "own":
+        user_code.check("model.target", request["model"]["target"])
+    if request["trainer"]["name"] == "gpu" and not hardware.has_gpu():
+        raise BadRequest("trainer=gpu was asked for, and this machine shows no GPU; use trainer=auto or trainer=cpu.")
+    if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not hardware.has_gpu()):
+        raise BadRequest(hardware.NO_TF32)
+    return request
+
+
+def of_user(request: Mapping[str, Any]) -> dict[str, str]:
+    """What a checked request is made from beside losslab: a hash for the user's model, data files and row weights.
+
+    A run is finished only for the files from which it was trained; records hold the hashes among those of their pairing.
+    """
+    files = requirements.files_of_user(request["data"], card("data", request["data"]["name"]).about)
+    found = {f"source/{what}": source_hashes.of_file(path) for what, path in files.items()}
+    if request["model"]["name"] == "own":
+        found["source/model"] = user_code.source(request["model"]["target"])
+    return found
+
+
+def check_sizes(request: Mapping[str, Any]) -> None:
+    """Raises BadRequest where a split would be empty or a batch larger than the training split."""
+    data = request["data"]
+    memory.check_data(data, card("data", data["name"]).about)
+    if sum(data.get(f"{part}_fraction", 0) for part in ("val", "test")) >= 1:
+        raise BadRequest("data.val_fraction and data.test_fraction must leave rows to train on: together below 1.")
+    rows = split_sizes(data)
+    if min(rows.values()) < 2:
+        raise BadRequest(
+            f"Each split needs two rows or more, and '{data['name']}' would be split into {rows}; ask for more rows or other fractions."
+        )
+    if data["batch_size"] > rows["train"]:
+        raise BadRequest(
+            f"data.batch_size={data['batch_size']} is larger than the training split, which has {rows['train']} rows."
+        )
+
+
+def split_sizes(data: Mapping[str, Any]) -> dict[str, int]:
+    """Rows in train, val and test for a data config: parts of all, the rest in train, or all in each where there is one split."""
+    if (about := card("data", data["name"]).about).get("one_split"):
+        return dict.fromkeys(("train", "val", "test"), data["points"] * about["rows_per_point"])
+    rows = data.get("rows", about.get("rows"))
+    val, test = (int(rows * data[f"{part}_fraction"]) for part in ("val", "test"))
+    return {"train": rows - val - test, "val": val, "test": test}

@@ -1,0 +1,123 @@
+"""Files of the user's own that a run is made from, each known by a hash of its content: a model's code, data, row weights.
+
+A run is the same run only while they are. Nothing here imports torch or the code that is read.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from losslab.errors import BadRequest
+
+
+def of_file(path: Path) -> str:
+    """A hash of a file's content, 16 hexadecimal digits. Raises BadRequest where it cannot be read."""
+    return _read(path).digest
+
+
+def of_module(path: Path, module: str, roots: Iterable[str]) -> str:
+    """A hash of a module's source and of all source of the user's that it imports, 16 hexadecimal digits.
+
+    Of what is installed, only the module itself counts, with the version of its package. What a module reads or imports only
+    while it runs is not seen.
+
+    Args:
+        path: the file of the module.
+        module: its dotted name.
+        roots: folders in which Python looks for modules, the first first.
+    """
+    parts = module.split(".")
+    root = path.parents[len(parts) - (path.stem != "__init__")]
+    if _installed(root):
+        with suppress(PackageNotFoundError):
+            return _together({module: of_file(path), "version": version(parts[0])})
+        return of_file(path)
+    places = [root, *(folder for each in roots if not _installed(folder := Path(each)))]
+    found = {module: path}
+    waiting = [module]
+    while waiting:
+        importer = waiting.pop()
+        for name in _imports(_read(found[importer]), importer, found[importer].stem == "__init__"):
+            if name in found or name.split(".")[0] == "losslab":
+                continue
+            if file := _file_of(name, places):
+                found[name] = file
+                waiting.append(name)
+    return _together({name: of_file(file) for name, file in found.items()})
+
+
+def _together(parts: Mapping[str, str]) -> str:
+    text = "".join(f"{name}={parts[name]};" for name in sorted(parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _File:
+    digest: str
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]  # level of dots, module, names that are taken from it
+
+
+def _read(path: Path) -> _File:
+    try:
+        state = path.stat()
+        return _read_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+@lru_cache(maxsize=1024)  # a sweep asks for each of its runs
+def _read_as_of(path: Path, *state: int) -> _File:
+    """A file as of one state of it."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return _File(digest, tuple(_imported(path)) if path.suffix == ".py" else ())
+
+
+def _imported(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """What the import statements of a source file name, wherever in it they stand."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # Python says so when it imports the file
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or "", tuple(alias.name for alias in node.names)
+
+
+def _imports(file: _File, importer: str, is_package: bool) -> Iterator[str]:
+    """Dotted names of all that may be a module among a file's imports: `from a import b` may mean a.b."""
+    package = importer.split(".") if is_package else importer.split(".")[:-1]
+    for level, module, names in file.imports:
+        base = package[: len(package) - level + 1] if level else []
+        whole = [*base, *filter(None, module.split("."))]
+        yield from (".".join(whole[:end]) for end in range(1, len(whole) + 1))  # Python imports its packages first
+        yield from (".".join([*whole, name]) for name in names)
+
+
+def _file_of(name: str, places: Iterable[Path]) -> Path | None:
+    for place in places:
+        path = place.joinpath(*name.split("."))
+        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _installed(folder: Path) -> bool:
+    """Whether a folder is where Python keeps its own modules or installed packages, or lies below it."""
+    return any(folder.resolve().is_relative_to(place) for place in _places_of_python())
+
+
+@lru_cache(maxsize=1)
+def _places_of_python() -> list[Path]:
+    return [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]

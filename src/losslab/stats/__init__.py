@@ -1,0 +1,1 @@
+"""Numbers about many runs: paired comparisons, ranks, robustness. No sentences."""

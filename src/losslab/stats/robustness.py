@@ -1,0 +1,138 @@
+"""How each loss bears what an axis of a study does to the data: area under the curve, cost on clean data, breakdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from losslab.errors import BadRequest
+from losslab.report.formatting import number
+from losslab.stats.paired import Floats, compare, interval
+from losslab.stats.scores import direction, scores
+
+_COLUMNS = ["panel", "arm", "loss", "area", "area_low", "area_high", "clean_cost", "cost_low", "cost_high"]
+_COLUMNS += ["breakdown", "words"]
+
+
+def numeric_axis(settings: pd.DataFrame) -> str | None:
+    """The axis that robustness is drawn over: the first 'corruption.' column that holds numbers, two or more; None without one."""
+    for column in settings:
+        found = pd.to_numeric(settings[column], errors="coerce")
+        truths = settings[column].map(lambda value: isinstance(value, (bool, np.bool_))).any()
+        if str(column).startswith("corruption.") and found.notna().all() and not truths and found.nunique() > 1:
+            return str(column)
+    return None
+
+
+def axis_levels(settings: pd.DataFrame, axis: str) -> pd.Series[float]:
+    """The number of each setting on an axis; index as in `settings`."""
+    return pd.to_numeric(settings[axis]).astype(float)
+
+
+def panels(settings: pd.DataFrame, axis: str) -> pd.Series[str]:
+    """What else a setting has than its level: 'data=friedman, corruption.side=both'; "" where the axis is the only one."""
+    others = settings.drop(columns=axis)
+    labels = [", ".join(f"{key}={value}" for key, value in row.items()) for row in others.to_dict("records")]
+    return pd.Series(labels, index=settings.index, dtype=object)
+
+
+def robustness(
+    runs: pd.DataFrame,
+    levels: pd.Series[float],
+    better: str,
+    reference: str,
+    level: float = 0.95,
+    panel: pd.Series[str] | None = None,
+) -> pd.DataFrame:
+    """One row per panel, arm and loss; in units of the metric unless said otherwise.
+
+    Args:
+        runs: as in `Results.runs`.
+        levels: the number of each setting, as from `axis_levels`; settings that are not in it are left out.
+        better: "min" or "max".
+        reference: the loss whose metric on clean data is the measure of cost.
+        level: of the intervals.
+        panel: the panel of each setting, as from `panels`; None: one panel, named "".
+
+    Columns: panel, arm, loss, area (under the metric against level by the trapezoid rule, over the width of the levels: the mean
+    metric over the levels; mean over the seeds that have all levels), area_low, area_high (t interval over seeds), clean_cost
+    (at the lowest level, how much worse than the reference on the same seeds; below 0: better), cost_low, cost_high, breakdown
+    (the lowest level, in units of the axis and linear between levels, from which the mean metric is no better than that of the
+    best constant prediction; NaN where there is none, or the constant is unknown), words (on the breakdown).
+    With a broken run at some level the area is NaN, and that level counts as broken down.
+    Raises BadRequest for two settings of one panel on one level.
+    """
+    here = runs[runs["setting"].isin(levels.index)]
+    rows: list[dict[str, Any]] = []
+    of_panel = here["setting"].map(panel) if panel is not None else pd.Series("", index=here.index)
+    for label, part in here.groupby(of_panel, sort=False):
+        at = levels[list(pd.unique(part["setting"]))].sort_values(kind="stable")
+        if at.duplicated().any():
+            raise BadRequest(f"Two settings lie on level {at[at.duplicated()].iloc[0]}; put other axes into panels.")
+        for arm, inner in part.groupby("arm", sort=False):
+            rows += [{"panel": label, "arm": arm, **row} for row in _rows(inner, at, better, reference, level)]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _rows(runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str, level: float) -> list[dict[str, Any]]:
+    """The rows of one panel and arm."""
+    sign, table = direction(better), scores(runs, better).droplevel("arm")
+    seed_means = runs.groupby(["setting", "seed"], sort=False)["constant"].mean()
+    constant = sign * seed_means.groupby(level="setting").mean().reindex(at.index).to_numpy(dtype=float)
+    x: Floats = np.array(at, dtype=np.float64)
+    curves = {str(loss): table[loss].unstack("setting").reindex(columns=at.index).to_numpy() for loss in table}
+    nothing = np.full(len(next(iter(curves.values()))), np.nan)
+    rows = []
+    for loss, curve in curves.items():
+        cost = compare(curve[:, 0], curves[reference][:, 0] if reference in curves else nothing, 1, level)
+        broken = np.isinf(curve).any(axis=0)
+        breakdown, words = _breakdown(x, np.where(broken, np.inf, _mean(curve)) - constant, broken)
+        row = [
+            loss,
+            *_area(x, sign * curve, level),
+            *((np.nan,) * 3 if cost.ranked else cost.interval),
+            breakdown,
+            words,
+        ]
+        rows.append(dict(zip(_COLUMNS[2:], row, strict=True)))
+    return rows
+
+
+def _mean(curve: Floats) -> Floats:
+    """The mean over the seeds that have a finite value, level by level; NaN where none has."""
+    finite = np.where(np.isfinite(curve), curve, 0.0)
+    count = np.isfinite(curve).sum(axis=0)
+    return np.where(count, finite.sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _area(x: Floats, curve: Floats, level: float) -> tuple[float, float, float]:
+    """Mean and t interval over seeds of the area, over the width of the levels."""
+    if np.isinf(curve).any() or len(x) < 2:
+        return np.nan, np.nan, np.nan
+    whole = curve[~np.isnan(curve).any(axis=1)]
+    return interval(np.trapezoid(whole, x, axis=1) / (x[-1] - x[0]), level)
+
+
+def _breakdown(x: Floats, gap: Floats, broken: npt.NDArray[np.bool_]) -> tuple[float, str]:
+    """The first level at which the gap to the constant (above 0: worse) is not below 0, and a sentence."""
+    if np.isnan(gap).any():
+        return (
+            np.nan,
+            "It is unknown where it is no better than a constant: a mean or the constant's metric is not known.",
+        )
+    worse = np.flatnonzero(gap >= 0)
+    if len(worse) == 0:
+        return np.nan, f"It stays better than a constant up to the highest level tried, {x[-1]:g}."
+    first = int(worse[0])
+    found, shown = float(x[first]), f"{x[first]:g}"
+    if first > 0 and not broken[first]:
+        found = float(np.interp(0.0, gap[first - 1 : first + 1], x[first - 1 : first + 1]))
+        shown = number(found)
+    stays = (gap[first:] >= 0).all()
+    why = ", where a run diverged or failed" if broken[first] else ", the lowest level" if first == 0 else ""
+    if stays:
+        return found, f"It is no better than a constant from {shown} on{why}."
+    return found, f"It is no better than a constant at {shown}{why}, but better again further on."

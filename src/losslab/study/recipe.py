@@ -1,0 +1,307 @@
+"""A study as it is asked for: which losses, in which settings, over which seeds, tuned how; and its runs. No torch here."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from losslab.errors import BadRequest, nearest
+from losslab.records.validation import matches, misshapen
+from losslab.schema import canonical, cards, check, loss_terms
+from losslab.schema.canonical import set_value
+from losslab.schema.ranges import typed
+from losslab.sweep import value_ranges
+from losslab.sweep.jobs import Job
+
+NAME = "study.yaml"  # the study as it was asked for last, beside its runs
+Setting = dict[str, Any]  # a value for each axis
+_TUNING_SEEDS = 1_000_000  # from here on count the seeds of trials, so that none is one of the comparison
+_GROUP_AXES = ("data", "corruption", "model", "optimizer")
+_VALUE_AXES = ("data", "corruption", "model", "optimizer", "trainer", "penalty", "task")
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that decides what a study's runs are; each record of a study carries it whole. See conf/study/fair.yaml for the words."""
+
+    name: str
+    question: str
+    losses: list[str]
+    reference: str
+    metric: str
+    epoch: str
+    axes: dict[str, list[Any]]
+    seeds: int
+    rates: list[str]
+    tuning: dict[str, Any]
+    base: dict[str, Any]  # the request of which every run is a change
+    command: str = ""
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return str(self.base["task"]["name"])
+
+    @property
+    def better(self) -> str:
+        """The better direction of the metric: min or max."""
+        return cards.metrics(self.task)[self.metric]
+
+    @property
+    def fresh_seeds(self) -> list[int]:
+        """The seeds of the comparison."""
+        return list(range(self.base["seed"], self.base["seed"] + self.seeds))
+
+    @property
+    def tuning_seeds(self) -> list[int]:
+        """The seeds of each trial."""
+        first = self.base["seed"] + _TUNING_SEEDS
+        return list(range(first, first + self.tuning["seeds"]))
+
+    def settings(self) -> list[Setting]:
+        """Every combination of the axes' values."""
+        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+
+    def place(self, setting: Setting) -> Setting:
+        """Where the losses that are compared in a setting are tuned."""
+        if self.tuning["at"] == "each":
+            return setting
+        return {
+            key: values[len(values) // 2] if all(map(_is_number, values)) else setting[key]
+            for key, values in self.axes.items()
+        }
+
+    def places(self) -> list[Setting]:
+        """All places at which there is tuning, each once."""
+        found = [self.place(setting) for setting in self.settings()]
+        return [place for number, place in enumerate(found) if place not in found[:number]]
+
+    def label(self, setting: Setting) -> str:
+        """A setting in words: 'fraction=0.2, data=friedman'."""
+        ends = [key.rsplit(".", 1)[-1] for key in setting]
+        named = [key if ends.count(end) > 1 else end for key, end in zip(setting, ends, strict=True)]
+        texts = [_written(value) for value in setting.values()]
+        return ", ".join(f"{name}={text}" for name, text in zip(named, texts, strict=True)) or "all equal"
+
+    def request(
+        self, loss: str, setting: Setting, seed: int, lr: float | None = None, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The request of one run, in canonical form; without `lr` and `params` at the shared rate and the defaults."""
+        plain = copy.deepcopy(self.base)
+        for key, value in sorted(setting.items(), key=lambda item: item[0] not in _GROUP_AXES):
+            set_value(plain, key, self._file(key, value) if key in _GROUP_AXES else value)
+        plain["loss"] = loss_setting(loss) | dict(params or {})
+        plain["seed"] = seed
+        if lr is not None:
+            plain["optimizer"]["lr"] = lr
+        return canonical.canonical(plain)
+
+    def _file(self, group: str, name: str) -> dict[str, Any]:
+        """The values of a group's file, with those that the study itself has set, as Hydra would have it."""
+        values, own = cards.card(group, name).values, self.base[group]
+        usual = cards.card(group, own["name"]).values
+        changed = {key: value for key, value in own.items() if key in values and key != "name" and value != usual[key]}
+        return copy.deepcopy(values | changed)
+
+    def job(self, folder: Path, request: dict[str, Any], number: int, **part: Any) -> Job:
+        """A run of the study in its place below `folder`; `part` says which part of the study it is."""
+        words = [part["phase"], re.sub(r"[^\w.+-]+", "_", part["loss"]).strip("_")]
+        return Job(request, folder.joinpath(*words, canonical.run_id(request)), number, part | {"study": self.mark()})
+
+    def mark(self) -> dict[str, Any]:
+        """The study as its records carry it: all that decides a result."""
+        decisive = {key: value for key, value in self.base.items() if key not in canonical.WHERE_AND_HOW}
+        return asdict(self) | {"base": decisive}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def from_mark(mark: Any) -> Study:
+    """The study that a file holds. Raises BadRequest for what describes none."""
+    wrong = misshapen(mark, Study) if isinstance(mark, dict) else "all of it"
+    if wrong or not {field.name for field in fields(Study)} - {"command"} <= mark.keys():
+        raise BadRequest(f"What was read does not describe a study: {wrong or 'a part of it'} is not as it should be.")
+    study = Study(**mark)
+    base = study.base  # what reports read of it; the rest may be of an earlier version
+    groups = matches(base.get("task"), dict[str, Any]) and matches(base.get("optimizer"), dict[str, Any])
+    if not groups or not matches(base["task"].get("name"), str) or not matches(base["optimizer"].get("lr"), float):
+        raise BadRequest("What was read does not describe a study: its base is not as it should be.")
+    if not matches(base.get("seed"), int):
+        raise BadRequest("What was read does not describe a study: its seed is not as it should be.")
+    card = cards.card("study", "fair")
+    words = ("epoch", "seeds", "rates", "tuning")
+    try:
+        typed(
+            "study", {key: mark[key] for key in words}, {key: card.values[key] for key in words}, card.about["ranges"]
+        )
+    except BadRequest as error:
+        raise BadRequest(f"What was read does not describe a study: {error}") from error
+    if study.metric not in cards.metrics(study.task) or study.reference not in study.losses:  # of no task: refused
+        raise BadRequest("What was read does not describe a study: its metric or its reference is none of its own.")
+    if not all(study.axes.values()) or len(set(study.rates)) < len(study.rates):
+        raise BadRequest("What was read does not describe a study: an axis is empty, or a rate is there twice.")
+    return study
+
+
+def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
+    """The study that a composed config asks for. Raises BadRequest for whatever is wrong with it or with any of its runs.
+
+    Args:
+        asked: plain values, with the key `study` beside those of a run.
+        name: of the recipe.
+        command: what was typed, for the report.
+    """
+    card = cards.card("study", "fair")
+    given = dict(asked["study"])
+    given.pop("about", None)
+    losses, axes = given.pop("losses", []), given.pop("axes", {})
+    base = canonical.canonical({key: value for key, value in asked.items() if key != "study"})
+    known = {key: value for key, value in card.values.items() if key not in ("losses", "axes")}
+    values = typed("study", given, known, card.about["ranges"])
+    metrics = cards.metrics(base["task"]["name"])
+    if values["metric"] and values["metric"] not in metrics:
+        raise BadRequest(
+            f"There is no metric '{values['metric']}' of task '{base['task']['name']}'"
+            f"{nearest(values['metric'], metrics)}. Valid: {', '.join(metrics)}."
+        )
+    if values["tuning"]["search"] == "optuna" and not importlib.util.find_spec("optuna"):
+        raise BadRequest("study.tuning.search=optuna needs Optuna: pip install 'losslab[optuna]'.")
+    for number, rate in enumerate(values["rates"]):
+        if rate in values["rates"][:number]:
+            raise BadRequest(f"study.rates names '{rate}' twice.")
+    losses = _losses(losses)
+    if values["reference"] and values["reference"] not in losses:
+        raise BadRequest(
+            f"study.reference must be one of study.losses ({', '.join(losses)}), and '{values['reference']}' is not."
+        )
+    study = Study(
+        name=name,
+        question=values["question"],
+        losses=losses,
+        reference=values["reference"] or losses[0],
+        metric=values["metric"] or next(iter(metrics)),
+        epoch=values["epoch"],
+        axes=dict(_axes(axes, values["rates"])),
+        seeds=values["seeds"],
+        rates=values["rates"],
+        tuning=values["tuning"],
+        base=base,
+        command=command,
+    )
+    settings = study.settings()
+    for loss, setting in [
+        *((loss, settings[0]) for loss in losses),
+        *((losses[0], setting) for setting in settings[1:]),
+    ]:
+        check.check(study.request(loss, setting, base["seed"]))
+    return study
+
+
+def last_asked(folder: Path) -> Study | None:
+    """The study that was asked for last in a folder; None where there is none, or a torn file in its place."""
+    try:
+        return from_mark(yaml.safe_load((folder / NAME).read_bytes()))
+    except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def loss_setting(label: str) -> dict[str, Any]:
+    """The values of `loss` that a label stands for: a name, a name with hyperparameters in brackets, or a sum."""
+    terms = loss_terms.parse(label)
+    weight, name, params = terms[0]
+    if len(terms) > 1 or weight != 1:
+        return {"name": "sum", "terms": label}
+    return cards.card("loss", name).values | params
+
+
+def fixed(label: str) -> list[str]:
+    """The hyperparameters that a label itself sets, which are not tuned; all of a sum's."""
+    terms = loss_terms.parse(label)
+    return list(loss_setting(label)) if len(terms) > 1 or terms[0][0] != 1 else list(terms[0][2])
+
+
+def _losses(given: Any) -> list[str]:
+    if not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(loss, str) for loss in given):
+        raise BadRequest(
+            f"study.losses must be a list of losses such as [mse, 'huber(delta=0.5)'], and {given!r} is not."
+        )
+    given = [loss for label in given for loss in value_ranges.spread(label)]
+    if len(given) < 2:
+        raise BadRequest(f"A study compares two losses or more, and study.losses is {list(given)}.")
+    for number, loss in enumerate(given):
+        meaning = _meaning(loss)
+        for other in given[:number]:
+            if _meaning(other) == meaning:
+                both = f"one loss twice: '{other}' and '{loss}'" if other != loss else f"'{loss}' twice"
+                raise BadRequest(f"study.losses names {both}.")
+    return list(given)
+
+
+def _meaning(label: str) -> tuple[str, dict[str, Any], list[str]]:
+    """What a label stands for, however it is written: a loss, its hyperparameters, and which of them are not tuned."""
+    params = loss_setting(label)
+    name = str(params.pop("name"))
+    return name, canonical.check_hyperparameters(name, params), sorted(fixed(label))
+
+
+def _written(value: Any) -> str:
+    """The value of an axis, with all digits that tell it from another."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
+
+
+def _axes(given: Any, rates: Sequence[str], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Each axis with its values; what came nested from the command line is given its dotted key."""
+    if not isinstance(given, Mapping):
+        raise BadRequest(
+            f"study.axes must hold a list of values for each key, as in {{corruption.fraction: [0, 0.2]}}; {given!r} does not."
+        )
+    for key, values in given.items():
+        key = f"{prefix}{key}"
+        if isinstance(values, Mapping):
+            yield from _axes(values, rates, f"{key}.")
+            continue
+        _check_axis(key, rates)
+        if isinstance(values, str):
+            values = value_ranges.listed(values) or values
+        if not isinstance(values, list):
+            raise BadRequest(f"study.axes.{key} must be a list of values, and {values!r} is not.")
+        if not values:
+            raise BadRequest(
+                f"study.axes.{key} is empty, so there is nothing to train; give it one value or more, or leave it out."
+            )
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                raise BadRequest(f"study.axes.{key} holds {value!r} twice.")
+            if key in _GROUP_AXES and value not in cards.names(key):
+                raise BadRequest(cards.unknown(key, str(value), cards.names(key)))
+        yield key, values
+
+
+def _check_axis(key: str, rates: Sequence[str]) -> None:
+    """Raises BadRequest for a key that cannot be an axis."""
+    group, _, inner = key.partition(".")
+    instead = {
+        "seed": "study.seeds says how many seeds there are",
+        "loss": "write the losses, with their hyperparameters in brackets, into study.losses",
+        "task": "one study keeps to one task, whose metric it compares",
+    }
+    if group in instead and not (group == "task" and inner):
+        raise BadRequest(f"'{key}' cannot be an axis of a study: {instead[group]}.")
+    if key == "optimizer.lr" and "tuned" in rates:
+        raise BadRequest("'optimizer.lr' is what a study tunes; it can be an axis only with study.rates=[shared].")
+    if not (key in _GROUP_AXES if not inner else group in _VALUE_AXES):
+        raise BadRequest(
+            f"There is no axis '{key}'{nearest(key, _GROUP_AXES)}; an axis is one of {', '.join(_GROUP_AXES)} or a value in one of "
+            f"{', '.join(_VALUE_AXES)}, such as corruption.fraction."
+        )

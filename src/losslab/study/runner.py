@@ -1,0 +1,103 @@
+"""A study from the recipe to the report: tune, train on fresh seeds, report. What is over already is not done again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from losslab import errors
+from losslab.cli.messages import say
+from losslab.errors import halting
+from losslab.records import files
+from losslab.records.environment import commit
+from losslab.records.files import write_whole
+from losslab.records.locks import STUDY, claimed
+from losslab.records.record import Record
+from losslab.records.store import whole_records
+from losslab.schema import canonical
+from losslab.study import tuning
+from losslab.study.recipe import NAME, Study, last_asked
+from losslab.sweep.jobs import Job
+from losslab.sweep.runner import train_all
+
+
+def conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
+    """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that were over.
+
+    Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
+    of another commit, and where another process conducts a study there; Halted where space or handles end.
+    """
+    with halting(), claimed([folder / NAME], STUDY):
+        return _conduct(study, folder, mix)
+
+
+def _conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
+    if not study.base["overwrite"]:
+        check_folder(folder, study, mix)
+    folder.mkdir(parents=True, exist_ok=True)
+    if last_asked(folder) is None and (folder / NAME).exists():
+        files.set_aside(folder / NAME, "the study is described anew")
+    write_whole(folder / NAME, yaml.safe_dump(study.mark(), sort_keys=False, allow_unicode=True))
+    records: dict[Path, Record] = {}  # by folder: a search may ask twice for one run
+    over: list[Record] = []
+
+    def train(jobs: list[Job]) -> Iterable[Record]:
+        outcome = train_all(jobs, _tell)
+        records.update(zip((job.folder for job in jobs), outcome.records, strict=True))
+        over.extend(outcome.over)
+        return outcome.records
+
+    choices = None
+    if "tuned" in study.rates:
+        say(f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each.")
+        choices = tuning.tune(study, folder, train)
+    jobs = comparison(study, folder, choices)
+    say(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.")
+    train(jobs)
+    return records, over
+
+
+def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list[Job]:
+    """The runs that are compared. Where a loss's own rate is the shared one, and its values the defaults, one run serves both."""
+    rows = [] if choices is None else choices.to_dict("records")
+    chosen = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in rows}
+    jobs: list[Job] = []
+    for setting in study.settings():
+        for loss in study.losses:
+            for seed in study.fresh_seeds:
+                arms: dict[str, tuple[list[str], dict[str, object]]] = {}
+                for arm in study.rates:
+                    own = chosen[loss, study.label(study.place(setting))] if arm == "tuned" else (None, None)
+                    request = study.request(loss, setting, seed, *own)
+                    arms.setdefault(canonical.run_id(request), ([], request))[0].append(arm)
+                for names, request in arms.values():
+                    part = {"phase": "confirm", "loss": loss, "setting": study.label(setting), "arms": names}
+                    jobs.append(study.job(folder, request, len(jobs), **part))
+    return jobs
+
+
+def check_folder(folder: Path, study: Study, mix: bool) -> None:
+    """Raises BadRequest where runs below a folder belong to something else, or, unless `mix`, to another commit of losslab."""
+    records, _ = whole_records(folder)  # torn ones are done again
+    for record in records:
+        if record.study is None or record.study["study"]["name"] != study.name:
+            whose = f"the study '{record.study['study']['name']}'" if record.study else "a plain sweep"
+            raise errors.BadRequest(
+                f"{folder} holds runs of {whose}; choose another folder for this study with hydra.sweep.dir=DIR."
+            )
+    others = {record.commit for record in records} - {commit()}
+    if others and not mix:
+        raise errors.BadRequest(
+            f"{folder} holds runs of losslab at commit {', '.join(sorted(map(str, others)))}, and this is {commit()}; choose another "
+            "folder with hydra.sweep.dir=DIR, train them anew with overwrite=true, or take them for runs of this one with study.mix=true."
+        )
+
+
+def _tell(job: Job, record: Record, again: bool) -> None:
+    """Says what went wrong with a run. Hundreds that went well are not listed, nor those that diverged: the report does it."""
+    if record.status == "failed" and not again:
+        print(f"{record.status}: {job.folder.name}: {record.reason}", file=sys.stderr, flush=True)

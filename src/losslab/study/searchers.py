@@ -1,0 +1,167 @@
+"""What says which trials come next: quasi-random points, or Optuna."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from losslab.errors import BadRequest, Halted
+from losslab.interrupts import check
+from losslab.schema import search_space
+from losslab.schema.search_space import MOST
+from losslab.study import searchers
+from losslab.study.recipe import Study
+from losslab.study.trials import Trial, best_trial, dimensions, means, rate_range, side_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROUND = 4  # trials of each loss that a search by Optuna asks for at once
+
+
+class Search(Protocol):
+    """What says which trials come next."""
+
+    def ask(self, seen: pd.DataFrame) -> list[Trial]:
+        """The next trials, for all losses and places; none at the end. `seen`: the rows of `rows` so far."""
+
+
+class Points:
+    """Quasi-random points (Sobol, 1967), scrambled: the first coordinate is the learning rate, the same for all losses.
+
+    Where the best rate of a loss is the outermost that was tried, all losses get a quarter as many trials again beyond it.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.rates = {study.label(place): rate_range(study, place) for place in study.places()}
+        self.used = dict.fromkeys(self.rates, 0)  # points
+        self.widened = dict.fromkeys(self.rates, 0)
+        self.first = int(study.tuning["trials"])
+        self.more = max(1, self.first // 4)
+        most = self.first + 2 * self.more * study.tuning["widen"]
+        widest = max(len(dimensions(loss)) for loss in study.losses)
+        self.points = searchers.points(most, 1 + widest, study.base["seed"])
+
+    def ask(self, seen: pd.DataFrame) -> list[Trial]:
+        """All trials; after them those beyond the edges that did best."""
+        if not len(seen):
+            return [trial for at, rates in self.rates.items() for trial in self._trials(at, rates, self.first)]
+        asked = []
+        for at, table in means(seen).groupby("at", sort=False):
+            chosen = [best_trial(self.study, trials)["lr"] for _, trials in table.groupby("loss")]
+            sides = {side_of(rate, table["lr"]) for rate in chosen} - {""}
+            if sides and self.widened[str(at)] < self.study.tuning["widen"]:
+                self.widened[str(at)] += 1
+                asked += [trial for side in sorted(sides) for trial in self._beyond(str(at), side)]
+        return asked
+
+    def _beyond(self, at: str, side: str) -> list[Trial]:
+        """Trials beyond one side of the range of a place, which is wider from now on."""
+        rates = self.rates[at]
+        piece = rates.widened("lower" if side == "lowest" else "upper")
+        if piece is None:
+            return []
+        self.rates[at] = replace(rates, low=min(rates.low, piece.low), high=max(rates.high, piece.high))
+        return self._trials(at, piece, self.more)
+
+    def _trials(self, at: str, rates: search_space.Dimension, count: int) -> list[Trial]:
+        """The next points of a place, for all losses."""
+        start = self.used[at]
+        self.used[at] += count
+        return [
+            Trial(
+                loss,
+                at,
+                number,
+                rates.at(share),
+                {d.key: d.at(x) for d, x in zip(dimensions(loss), rest, strict=False)},
+            )
+            for loss in self.study.losses
+            for number, (share, *rest) in enumerate(self.points[start : self.used[at]], start)
+        ]
+
+
+class Optuna:
+    """A search of each loss's own by Optuna's tree-structured Parzen estimator (Bergstra et al., 2011), some trials at a time."""
+
+    def __init__(self, study: Study) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = study
+        direction: Literal["minimize", "maximize"] = "minimize" if study.better == "min" else "maximize"
+        self.searches: dict[tuple[str, str], Any] = {}
+        self.spaces: dict[tuple[str, str], list[search_space.Dimension]] = {}
+        for place in study.places():
+            for loss in study.losses:
+                key = (loss, study.label(place))
+                digest = hashlib.sha256(f"{study.base['seed']}/{key}".encode()).digest()
+                sampler = optuna.samplers.TPESampler(
+                    seed=int.from_bytes(digest[:4], "big"),
+                    n_startup_trials=max(2, study.tuning["trials"] // 2),
+                    constant_liar=True,
+                )
+                self.searches[key] = optuna.create_study(direction=direction, sampler=sampler)
+                self.spaces[key] = [rate_range(study, place), *dimensions(loss)]
+
+    def ask(self, seen: pd.DataFrame) -> list[Trial]:
+        """The next few trials of every search, once it has been told what came of those before."""
+        if len(seen):
+            self._tell(means(seen))
+        asked = []
+        for key, search in self.searches.items():
+            for _ in range(min(_ROUND, self.study.tuning["trials"] - len(search.trials))):
+                trial = search.ask()
+                lr, *params = (_suggested(trial, dimension) for dimension in self.spaces[key])
+                names = [dimension.key for dimension in self.spaces[key][1:]]
+                asked.append(Trial(*key, trial.number, lr, dict(zip(names, params, strict=True))))
+        return asked
+
+    def _tell(self, table: pd.DataFrame) -> None:
+        """Tells the searches of trials that are over; one with a lost run has failed."""
+        from optuna.trial import TrialState
+
+        for trial in table.itertuples():
+            search = self.searches[str(trial.loss), str(trial.at)]
+            if not search.trials[trial.trial].state.is_finished():
+                search.tell(trial.trial, *((None, TrialState.FAIL) if trial.lost else (trial.value,)))
+
+
+def _suggested(trial: Any, dimension: search_space.Dimension) -> Any:
+    """A value of a dimension that Optuna suggests."""
+    if dimension.kind == "choice":
+        return trial.suggest_categorical(dimension.key, list(dimension.choices))
+    if "int" in dimension.kind:
+        return trial.suggest_int(
+            dimension.key, int(dimension.low), int(dimension.high), log=dimension.kind == "log int"
+        )
+    return float(
+        f"{trial.suggest_float(dimension.key, dimension.low, dimension.high, log=dimension.kind == 'log'):.4g}"
+    )
+
+
+def points(count: int, dimensions: int, seed: int) -> list[list[float]]:
+    """Scrambled Sobol points (Sobol, 1967; Owen, 1998): `count` lists of `dimensions` shares in [0, 1).
+
+    More points, or more dimensions, leave the points and the columns that there were as they are: all losses get the same
+    learning rates, whatever else each of them tunes. Every sixteen points in a row, counted from the first, have one in each
+    sixteenth of every dimension. Raises BadRequest for no points, and for more than 16 dimensions;
+    Halted where what SciPy gives does not keep that.
+    """
+    if count < 1 or not 0 <= dimensions <= MOST:
+        raise BadRequest(
+            f"Tuning needs at least one trial and at most {MOST} dimensions, not {count} and {dimensions}."
+        )
+    import numpy as np
+    from scipy.stats import qmc
+
+    # The scrambling of a column depends on how many there are, so all are drawn; and half a power of two is no good set.
+    sobol = qmc.Sobol(MOST, rng=np.random.default_rng(seed))
+    whole = sobol.random_base2(max(4, (count - 1).bit_length()))
+    check()  # SciPy fills its tables in Cython, which loses a KeyboardInterrupt and leaves them half filled
+    if not (np.sort(np.floor(whole * len(whole)), 0) == np.arange(len(whole))[:, None]).all():
+        raise Halted("SciPy gave points that are no Sobol points, so nothing was trained; give the same command again.")
+    drawn: list[list[float]] = whole[:count, :dimensions].tolist()
+    return drawn

@@ -1,0 +1,84 @@
+"""The trials of a tuning: settings that are tried, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from losslab.errors import BadRequest
+from losslab.records.record import Record
+from losslab.records.validation import matches
+from losslab.schema import search_space
+from losslab.study.recipe import Setting, Study, fixed, loss_setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of one loss that is tried; `at` is the label of the place."""
+
+    loss: str
+    at: str
+    number: int
+    lr: float
+    params: dict[str, Any]
+
+
+def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
+    """One row a run of a trial: loss, at, trial, lr, params (a mapping of what was tuned), seed, status, value.
+
+    Raises BadRequest for a record without a value of what was tuned.
+    """
+    import pandas as pd
+
+    columns = ("loss", "at", "trial", "lr", "params", "seed", "status", "value")
+    found = []
+    for record in records:
+        part = record.study or {}
+        params = {dimension.key: record.loss_params.get(dimension.key) for dimension in dimensions(part["loss"])}
+        for key, tuned in params.items():
+            if not matches(tuned, float | str):
+                raise BadRequest(
+                    f"The record of a trial of {part['loss']} holds {tuned!r} for '{key}', which cannot be."
+                )
+        value = record.metrics.get(f"{epoch}/val/{metric}") if record.status == "done" else None
+        status = "diverged" if record.status == "done" and value is None else record.status
+        lr = record.optimizer["lr"]
+        found.append((part["loss"], part["at"], part["trial"], lr, params, record.seed, status, value))
+    return pd.DataFrame(found, columns=columns).astype({"value": float})
+
+
+def means(seen: pd.DataFrame) -> pd.DataFrame:
+    """One row a trial: loss, at, trial, lr, params, value (mean over the seeds, NaN where a run is not done), lost (such runs)."""
+    import pandas as pd
+
+    found = []
+    for (loss, at, trial, lr), runs in seen.groupby(["loss", "at", "trial", "lr"], sort=False):
+        lost = int((runs["status"] != "done").sum())
+        value = runs["value"].mean() if not lost else float("nan")
+        found.append((loss, at, trial, lr, runs["params"].iloc[0], value, lost))
+    return pd.DataFrame(found, columns=("loss", "at", "trial", "lr", "params", "value", "lost"))
+
+
+def dimensions(loss: str) -> list[search_space.Dimension]:
+    """The hyperparameters that are tuned for a loss as a study names it; the learning rate left out."""
+    return search_space.of_loss(loss_setting(loss)["name"], fixed(loss))
+
+
+def rate_range(study: Study, place: Setting) -> search_space.Dimension:
+    """The range of learning rates at a place."""
+    return search_space.of_optimizer(study.request(study.losses[0], place, 0)["optimizer"]["name"])
+
+
+def best_trial(study: Study, trials: pd.DataFrame) -> pd.Series[Any]:
+    """The best of some trials of one loss; the earlier of two that are equal."""
+    cost = trials["value"] * (1 if study.better == "min" else -1)
+    return trials.assign(cost=cost).sort_values(["lost", "cost"], kind="stable").iloc[0]
+
+
+def side_of(rate: float, rates: pd.Series[float]) -> str:
+    """'lowest' or 'highest', where a rate is the outermost that was tried."""
+    return "lowest" if rate == rates.min() else "highest" if rate == rates.max() else ""

@@ -1,0 +1,1 @@
+"""Many runs: planned as stacks, trained, resumed."""

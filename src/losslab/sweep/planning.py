@@ -1,0 +1,82 @@
+"""Which runs of a sweep train together as a stack, and how large a stack is."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from losslab import hardware
+from losslab.fused.functional import why_alone
+from losslab.fused.sizing import fastest
+from losslab.schema import check as schema_check
+from losslab.schema import compatibility
+from losslab.sweep.jobs import Job, Stack
+from losslab.training import numerics
+from losslab.training.prepare import prepare
+
+LEAST = 2  # runs that are worth a stack
+
+_SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
+
+
+def plan(jobs: Sequence[Job]) -> list[Stack]:
+    """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine."""
+    groups: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[_shared(job.request)].append(job)
+    stacks = []
+    for group in groups.values():
+        size, count, why = stack_size([job.request for job in group])
+        if size < LEAST or why:
+            stacks += [Stack([job], why) for job in group]
+        else:
+            number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
+            even = -(-len(group) // number)
+            stacks += [Stack(group[start : start + even], threads=count) for start in range(0, len(group), even)]
+    return stacks
+
+
+def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str | None]:
+    """How many of some runs, alike but for what a stack may differ in, train as one; on how many threads; why not more.
+
+    The number of threads is None where it was not measured, and the reason where several are stacked. Measured on a few steps
+    where there is enough to train for that to pay. Elsewhere a rule: 100 for fully connected models, which on two cores gain
+    up to some 50 and lose nothing at 300, and 8 for others, which gain less.
+    """
+    request = requests[0]
+    asked = int(request["fused"]["size"])
+    if asked == 1:
+        return 1, None, "fused.size=1"
+    if (precision := request["trainer"]["precision"]) not in ("32-true", "tf32"):
+        return 1, None, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
+    if "stateful" in compatibility.facts(request["loss"]):
+        return 1, None, "their loss keeps numbers of its own, which a stack does not carry"
+    if len(requests) < LEAST:
+        return 1, None, "no other run shares its data, model, optimizer, batch size and epochs"
+    if asked:
+        return asked, None, None
+    layers = request["model"]["name"] in ("linear", "mlp")
+    steps = schema_check.split_sizes(request["data"])["train"] // request["data"]["batch_size"]
+    if len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if layers else _SOME):
+        return 100 if layers else 8, None, None
+    try:
+        run = prepare(schema_check.check(request))
+    except Exception:  # whatever it is, training the run will say it, and record it
+        return 100, None, None
+    if why := why_alone(run.model, run.rows.inputs[:2]):
+        return 1, None, why
+    where = hardware.of_run(request)
+    with numerics.as_asked(request):
+        size, count = fastest(run, min(len(requests), 256 if where.type == "cpu" else 1024), where)
+    return size, count, "on this machine a stack of them takes longer than one after another" if size == 1 else None
+
+
+def _shared(request: dict[str, Any]) -> str:
+    """What runs of one stack must agree in, as text."""
+    agreed = {key: request[key] for key in ("task", "data", "model", "trainer", "logger")}
+    task, loss = request["task"]["name"], request["loss"]
+    agreed |= {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}
+    agreed |= {"heads": compatibility.heads(task, loss), "stateful": "stateful" in compatibility.facts(loss)}
+    return json.dumps(agreed, sort_keys=True)

@@ -1,0 +1,119 @@
+"""How a sweep that was stopped goes on to the same bits: which runs make which stack, and how far each stack is.
+
+The last bits of a run depend on the stack that it is part of, how large a stack is was measured, and a stopped sweep has fewer
+runs left than it began with. So the stacks are written down before the first is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from losslab.records import files
+from losslab.records.environment import commit, versions
+from losslab.records.files import write_whole
+from losslab.schema.canonical import run_id
+from losslab.sweep.jobs import Job, Stack
+
+_HIDDEN, _PLAN = ".stacks", "plan.json"  # the former beside the folders of the runs
+
+
+class Resumption:
+    """What a sweep keeps until all its runs are over: its plan, and the last checkpoint of each stack that is training.
+
+    It lies in a folder of its own, whose name is a hash of the runs that were asked for: another sweep beside the same runs
+    has another. A plan of other code, or of other settings such as fused.size, does not apply.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = {job.folder: job for job in jobs}
+        self.root = Path(os.path.commonpath([folder.parent.absolute() for folder in self.jobs]))
+        self.folder = self.root / _HIDDEN / _hash(sorted((self._name(job), run_id(job.request)) for job in jobs))
+        requests = [job.request | {"overwrite": False} for job in self.jobs.values()]
+        self.made_by = {"commit": commit(), "versions": versions(), "requests": _hash(requests)}
+        self.planned: list[Stack] = []
+
+    def stacks(self, left: Sequence[Job], plan: Callable[[Sequence[Job]], list[Stack]]) -> list[Stack]:
+        """The stacks that hold the runs that are left, as they were first planned; what was never planned is planned now."""
+        if any(job.request["overwrite"] for job in left):
+            self._forget()
+        if not left:
+            return []
+        self.planned = self._read()
+        if not self.planned:
+            self._forget()  # checkpoints of a plan that does not apply
+        known = {job.folder for stack in self.planned for job in stack.jobs}
+        missing = [job for job in left if job.folder not in known]
+        self.planned += plan(missing) if missing else []
+        if missing:
+            self._write()
+        open_folders = {job.folder for job in left}
+        stacks = [
+            replace(stack, over=frozenset(job.folder for job in stack.jobs) - open_folders) for stack in self.planned
+        ]
+        return [stack for stack in stacks if len(stack.over) < len(stack.jobs)]
+
+    def halve(self, stack: Stack, why: str) -> list[Stack]:
+        """Two stacks in the place of one, for which memory did not suffice; `why` for halves of a single run."""
+        middle = len(stack.jobs) // 2
+        halves = [
+            replace(stack, jobs=jobs, why=why if len(jobs) == 1 else None)
+            for jobs in (stack.jobs[:middle], stack.jobs[middle:])
+        ]
+        self.planned = [kept for kept in self.planned if kept.jobs != stack.jobs] + halves
+        self._write()
+        return halves
+
+    def checkpoint(self, stack: Stack) -> Path:
+        """Where a stack keeps its last checkpoint."""
+        return self.folder / f"{_hash([self._name(job) for job in stack.jobs])}.ckpt"
+
+    def clear(self) -> None:
+        """Removes all that was kept; to be called when all runs are over."""
+        self._forget()
+        with suppress(OSError):  # another sweep keeps something there
+            self.folder.parent.rmdir()
+
+    def _forget(self) -> None:
+        # the same sweep, just over in another process, may do it as well
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _name(self, job: Job) -> str:
+        return job.folder.absolute().relative_to(self.root).as_posix()
+
+    def _read(self) -> list[Stack]:
+        """The plan that applies; no stacks where there is none."""
+        jobs = {self._name(job): job for job in self.jobs.values()}
+        path = self.folder / _PLAN
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["made_by"] != self.made_by:
+                return []
+            return [
+                Stack([jobs[name] for name in stack["runs"]], stack["why"], threads=stack["threads"])
+                for stack in kept["stacks"]
+            ]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError):
+            files.set_aside(path, "the stacks are planned anew")
+            return []
+
+    def _write(self) -> None:
+        stacks = [
+            {"runs": [self._name(job) for job in stack.jobs], "why": stack.why, "threads": stack.threads}
+            for stack in self.planned
+        ]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / _PLAN, json.dumps({"made_by": self.made_by, "stacks": stacks}, indent=1))
+
+
+def _hash(asked: Iterable[Any]) -> str:
+    return hashlib.sha256(json.dumps(list(asked), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,121 @@
+"""The runs of a sweep: what is finished is recognised, the rest is planned as stacks and trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from losslab import errors, hardware
+from losslab.errors import halting
+from losslab.hardware import keep_freed_memory
+from losslab.interrupts import check
+from losslab.records.locks import claimed, forget
+from losslab.records.provenance import tell_outdated
+from losslab.records.record import Record
+from losslab.records.run_folder import check_folder, check_writable, clear_folder
+from losslab.records.store import finished, outdated, set_cut_aside
+from losslab.schema import canonical
+from losslab.schema import check as schema_check
+from losslab.seeding import globals_restored
+from losslab.sweep.jobs import Job
+from losslab.sweep.planning import plan
+from losslab.sweep.progress import SweepBar
+from losslab.sweep.resume import Resumption
+from losslab.sweep.stacks import train_stack, untrained
+
+Tell = Callable[[Job, Record, bool], None]  # a run is over; True where it was over before
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a sweep: records in the order of the jobs, how many were stacked, why others trained alone, and what was over."""
+
+    records: list[Record]
+    stacked: int
+    alone: Counter[str]
+    over: Sequence[Record] = ()
+
+
+@globals_restored()
+def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
+    """Trains every job that is not over, and tells of each as it ends.
+
+    Raises BadRequest, before anything is trained or removed, where a job is wrong in itself, or its folder cannot be written,
+    would hold two runs, or holds one that another process is training; Halted where space or handles end.
+    """
+    asked: dict[Path, Job] = {}
+    for job in jobs:
+        other = asked.setdefault(job.folder, job)
+        if other is not job and canonical.run_id(other.request) != canonical.run_id(job.request):
+            raise errors.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
+    over = {folder: record for folder, job in asked.items() if (record := finished(folder, job.request))}
+    over = {folder: record for folder, record in over.items() if not _moved(asked[folder], record)}
+    left = [job for folder, job in asked.items() if folder not in over]
+    for folder in {job.folder if job.folder.exists() else job.folder.parent: None for job in left}:
+        check_writable(folder)
+    for job in left:
+        check_folder(job.folder, job.request)
+    misfits = {job.folder: why for job in left if (why := _misfit(job))}
+    for request in {tuple(job.request["trainer"].values()): job.request for job in left}.values():
+        hardware.of_run(request)
+    forget(over)
+    with halting(), claimed(job.folder for job in left):
+        return _train_all(jobs, over, misfits, tell)
+
+
+def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mapping[Path, str], tell: Tell) -> Outcome:
+    records: dict[Path, Record] = {}
+    were_over: list[Record] = []
+    open_jobs: list[Job] = []
+    old: list[list[str]] = []  # of each open job, which files of the user's have changed since it was over
+    seen: set[Path] = set()
+    for job in jobs:
+        check()
+        if job.folder in seen:  # the same run asked for twice
+            continue
+        seen.add(job.folder)
+        if record := over.get(job.folder) or finished(job.folder, job.request):
+            if _moved(job, record):
+                record = replace(record, study=job.part)
+                record.write(job.folder)
+            records[job.folder] = record
+            were_over.append(record)
+            tell(job, record, True)
+        elif reason := misfits.get(job.folder):
+            records[job.folder] = untrained(job, "skipped", reason)
+            tell(job, records[job.folder], False)
+        else:
+            open_jobs.append(job)
+            old.append(outdated(job.folder, job.request))
+            set_cut_aside(job.folder)
+            if job.request["overwrite"] or old[-1]:
+                clear_folder(job.folder)  # all at once: if this is stopped, the command without it knows what is left
+    tell_outdated(old)
+    keep_freed_memory()
+    resumption = Resumption(jobs)
+    stacked, alone = 0, Counter[str]()
+    with SweepBar(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)) as bar:
+        for stack in resumption.stacks(open_jobs, plan):
+            for job, record, why in train_stack(stack, bar, resumption):
+                records[job.folder] = record
+                stacked, alone = stacked + (why is None), alone + Counter(filter(None, [why]))
+                bar.finish(job.request["trainer"]["max_epochs"])
+                tell(job, record, False)
+    resumption.clear()
+    return Outcome([records[job.folder] for job in jobs], stacked, alone, were_over)
+
+
+def _moved(job: Job, record: Record) -> bool:
+    """Whether a run was trained for an earlier form of the study that it is now part of."""
+    return bool(job.part) and record.study != job.part
+
+
+def _misfit(job: Job) -> str | None:
+    """Why the parts of a job do not fit one another, or None."""
+    try:
+        schema_check.check(job.request)
+    except errors.Incompatible as error:
+        return str(error)
+    return None

@@ -1,0 +1,149 @@
+"""A stack trained to records; where it cannot be, its runs one by one."""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from losslab import hardware
+from losslab.errors import is_out_of_memory, must_be_written, raise_if_ended, told
+from losslab.fused.functional import unflatten_parameters, why_alone
+from losslab.fused.losses import loss_key
+from losslab.fused.module import FusedModule, StackedBatches
+from losslab.hardware import to_cpu
+from losslab.interrupts import check
+from losslab.records import files
+from losslab.records.files import write_whole
+from losslab.records.provenance import is_of, stamp
+from losslab.records.record import Record, hyperparameters
+from losslab.records.store import checkpoints
+from losslab.schema import check as schema_check
+from losslab.sweep.jobs import Job, Stack
+from losslab.sweep.planning import LEAST
+from losslab.sweep.progress import StackEpochs, SweepBar
+from losslab.sweep.resume import Resumption
+from losslab.training import numerics, threads, trainer
+from losslab.training.prepare import Prepared, prepare
+from losslab.training.run import open_folder, outcome, train
+from losslab.training.tensorboard import write_events
+
+
+class Unstackable(Exception):
+    """Why runs cannot be trained as a stack, in words."""
+
+
+def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator[tuple[Job, Record, str | None]]:
+    """Trains one stack and gives its records, and for a run that trained alone the reason.
+
+    Where it cannot be stacked its runs train alone; where memory ends, in halves.
+    """
+    left = {job.folder: job for job in stack.jobs if job.folder not in stack.over}
+    why, short = stack.why, False
+    if left and len(stack.jobs) >= LEAST:
+        try:
+            for job, record in _train_stack(stack, bar, resumption.checkpoint(stack)):
+                del left[job.folder]
+                yield job, record, None
+        except Unstackable as error:
+            why = str(error)
+        except Exception as error:
+            raise_if_ended(error)
+            short = is_out_of_memory(error)
+            why = f"its stack failed with {told(error).splitlines()[0]}"
+    if short:  # not where the error is caught, as it holds the memory of the stack
+        gc.collect()
+        over = frozenset(job.folder for job in stack.jobs) - left.keys()
+        for half in resumption.halve(replace(stack, over=over), "memory did not hold a second run"):
+            yield from train_stack(half, bar, resumption)
+        return
+    for job in left.values():
+        yield job, train_alone(job), why or "one run"
+
+
+def train_alone(job: Job) -> Record:
+    """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
+    try:
+        return train(schema_check.check(job.request), job.folder, study=job.part)
+    except Exception as error:
+        raise_if_ended(error)
+        return untrained(job, "failed", told(error), traceback=traceback.format_exc())
+
+
+def untrained(job: Job, status: str, reason: str, **rest: Any) -> Record:
+    """Writes the record of a job that was not trained to an end."""
+    record = Record.of(job.request, status, reason, study=job.part, **rest)
+    with must_be_written():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        record.write(job.folder)
+    return record
+
+
+def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tuple[Job, Record]]:
+    started = time.perf_counter()
+    pairs = sorted(
+        ((prepare(schema_check.check(job.request)), job) for job in stack.jobs), key=lambda pair: loss_key(pair[0])
+    )
+    runs = [parts for parts, _ in pairs]
+    if why := why_alone(runs[0].model, runs[0].rows.inputs[:2]):
+        raise Unstackable(why)
+    pairings = [parts.pairing() for parts in runs]
+    module, batches = FusedModule(runs), StackedBatches(runs)
+    module.origin = stamp(pairings)
+    with numerics.as_asked(runs[0].request), threads.using(stack.threads or runs[0].threads(len(runs))):
+        described = hardware.describe(hardware.of_run(runs[0].request))
+        fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
+        ready = time.perf_counter()
+        kept = files.checkpoint(checkpoint, onward="its stack begins anew")
+        same = kept is not None and is_of(kept, module.origin, f"A stack of {len(runs)} runs")
+        del kept  # the weights of a whole stack
+        trainer.fit(fitter, module, batches, checkpoint if same else None)
+        fit_seconds = module.fit_seconds
+        trained = time.perf_counter()
+        last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
+    seconds = {"setup": ready - started, "fit": fit_seconds}
+    seconds["total"] = sum(seconds.values()) + time.perf_counter() - trained
+    share = {name: value / len(runs) for name, value in seconds.items()}
+    for number, (parts, job) in enumerate(pairs):
+        check()
+        if job.folder in stack.over:
+            continue
+        record = parts.record(
+            **outcome(module.diverged_in[number], parts.epochs),
+            best_epoch=module.best_epoch[number],
+            metrics=last[number] | best[number],
+            curves=[values for _, values in module.curves[number]],
+            pairing=pairings[number],
+            fused=len(runs),
+            seconds=share,
+            device=described,
+            study=job.part,
+        )
+        _write(parts, job.folder, module, number, record)
+        yield job, record
+    checkpoint.unlink(missing_ok=True)
+
+
+def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, record: Record) -> None:
+    """Leaves what a lone run would have left: config, checkpoints, events, and the record last."""
+    open_folder(folder, parts.request | {"overwrite": True}, module.origin)
+    steps = parts.batches.steps
+    states = ((module.best, module.best_epoch[number]), (module.flat, record.epochs))
+    for path, (flat, epoch) in zip(checkpoints(folder), states, strict=True):
+        named = unflatten_parameters(parts.model, to_cpu(flat[number].detach()))
+        state = {f"task.{key}": value for key, value in parts.task.state_dict().items()}
+        state |= {f"model.{key}": value.clone() for key, value in named.items()}
+        content = BytesIO()  # to a path torch writes itself, and does not say what went wrong
+        torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, content.getvalue(), lasting=False)
+    if parts.request["logger"]["name"] == "tensorboard":
+        write_events(folder, module.curves[number], *hyperparameters(record))
+    record.write(folder)

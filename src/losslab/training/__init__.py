@@ -1,0 +1,1 @@
+"""One run, from a checked request to its record. Read run.py first."""

@@ -1,0 +1,154 @@
+"""The Lightning Trainer of one run: which callbacks, which logger, what it keeps quiet about."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from losslab import hardware
+from losslab.records.record import Record, hyperparameters
+from losslab.tasks import Snapshot, Task
+from losslab.training.callbacks import BestCheckpoint, Events, LastCheckpoint, WholeFiles
+from losslab.training.figures import Figures
+from losslab.training.progress import EpochBar
+from losslab.training.tensorboard import session
+
+# Lightning sets this for programs that fork; it makes each step of torch's optimizers ask the driver for GPUs anew.
+os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+
+
+def build(
+    request: Mapping[str, Any],
+    task: Task,
+    seen: Snapshot,
+    folder: Path,
+    resumed: Path | None = None,
+    bar: bool = True,
+) -> pl.Trainer:
+    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar.
+
+    `resumed`: the checkpoint that training will go on from; events that a stopped run wrote after it are taken back.
+    """
+    monitor = task.selector
+    callbacks: list[Callback] = [
+        EpochBar(f"val/{monitor}", shown=bar),
+        BestCheckpoint(
+            dirpath=folder / "checkpoints",
+            filename="best",
+            monitor=f"val/{monitor}",
+            mode=task.metrics[monitor],
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+        LastCheckpoint(folder / "checkpoints" / "last.ckpt"),
+    ]
+    logger = None
+    if request["logger"]["name"] == "tensorboard":
+        purge = torch.load(resumed, map_location="cpu", weights_only=True)["global_step"] + 1 if resumed else None
+        logger = Events(folder, name=None, version="", default_hp_metric=False, purge_step=purge)
+        if request["logger"]["figures"]:
+            callbacks.append(Figures(task, seen, times=request["logger"]["figures"]))
+    with quiet():
+        return _trainer(request, logger, callbacks, folder)
+
+
+def _trainer(
+    request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path | None
+) -> pl.Trainer:
+    where = hardware.of_run(request)
+    return pl.Trainer(
+        accelerator=where.type,
+        strategy=SingleDeviceStrategy(where),
+        max_epochs=request["trainer"]["max_epochs"],
+        deterministic=request["trainer"]["deterministic"],
+        benchmark=False,
+        # elsewhere RunModule holds model and data in their precision itself, so that the task's scales keep theirs
+        precision="bf16-mixed" if request["trainer"]["precision"] == "bf16-mixed" else "32-true",
+        logger=logger or False,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        enable_progress_bar=folder is not None,
+        log_every_n_steps=0,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        plugins=[WholeFiles()],
+        enable_autolog_hparams=False,
+    )
+
+
+def build_for_stack(request: Mapping[str, Any], checkpoint: Path, callbacks: list[Callback]) -> pl.Trainer:
+    """A Trainer for a stack of runs, which keeps their curves and best weights itself; it leaves `checkpoint` to resume from."""
+    with quiet():
+        return _trainer(request, None, [*callbacks, LastCheckpoint(checkpoint, at_end=False)], None)
+
+
+def precision(request: Mapping[str, Any]) -> torch.dtype:
+    """In what a run keeps its weights, inputs and targets."""
+    kept = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
+    return kept.get(request["trainer"]["precision"], torch.float32)
+
+
+def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: Path | None) -> None:
+    """Trains to the end, from the checkpoint `resumed` where there is one. Raises KeyboardInterrupt after Ctrl-C and SIGTERM."""
+    batches.device = fitter.strategy.root_device
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    with quiet():
+        try:
+            fitter.fit(module, batches, ckpt_path=resumed, weights_only=True)
+        except SystemExit as stop:
+            if isinstance(
+                stop.__context__, KeyboardInterrupt
+            ):  # Lightning ends the process, and has made it deaf to Ctrl-C
+                signal.signal(signal.SIGINT, ctrl_c)
+            elif not isinstance(stop, SIGTERMException):
+                raise RuntimeError("the loss or the model asked Python to exit") from stop
+            raise KeyboardInterrupt from None
+    module.to(batches.device)  # Lightning takes it off the GPU
+
+
+def draw_figures(fitter: pl.Trainer) -> None:
+    """Draws the task's figures for the model as it is after training, if figures were asked for."""
+    for callback in fitter.callbacks:  # type: ignore[attr-defined]  # Lightning sets it
+        if isinstance(callback, Figures):
+            callback.finish(fitter)
+
+
+def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
+    """Fills TensorBoard's HParams tab."""
+    if isinstance(fitter.logger, TensorBoardLogger):
+        settings, metrics = hyperparameters(record)
+        for summary in session(settings, metrics):
+            fitter.logger.experiment._get_file_writer().add_summary(summary)
+        fitter.logger.log_metrics(metrics, step=fitter.global_step)
+        fitter.logger.finalize("success")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No tips, no advertisements, no advice about workers that data held in memory does not need."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
+            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
