@@ -18,10 +18,10 @@ demo: .venv/ready  ## four losses, with and without outliers, three seeds
 gallery: .venv/ready  ## one page with every loss: runs/gallery.html
 	$(BIN)/losslab gallery
 
-catalogue: .venv/ready  ## the README's tables of losses, from their cards
+catalogue: .venv/ready  ## the tables of docs/losses.md, from the cards of the losses
 	mkdir -p runs && $(BIN)/losslab losses --markdown > runs/catalogue.md
-	sed -i.old -e '/^<!-- catalogue -->/,/^<!-- .catalogue -->/{//!d;}' -e '/^<!-- catalogue -->/r runs/catalogue.md' README.md
-	rm README.md.old
+	sed -i.old -e '/^<!-- catalogue -->/,/^<!-- .catalogue -->/{//!d;}' -e '/^<!-- catalogue -->/r runs/catalogue.md' docs/losses.md
+	rm docs/losses.md.old
 
 experiments: .venv/ready  ## every study again, from its recipe to the records and figures beside its page
 	$(BIN)/python experiments/rebuild.py

@@ -1,59 +1,119 @@
-"""What the README shows works as it stands there."""
+"""What the README and the pages below docs/ show works as it stands there."""
 
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from losslab import compose
 from losslab.catalogue.listing import markdown
-from losslab.cli import main
+from losslab.cli.main import main
 from losslab.request.command import check_command
 from losslab.schema import cards, compatibility
 from losslab.study import recipe as study_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+PAGES = {path: path.read_text() for path in [README, *sorted((ROOT / "docs").glob("*.md"))]}
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.md"))
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
-COMMANDS = [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+def page(name: str) -> str:
+    return PAGES[ROOT / name]
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python train.py")])
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Every block of code in a language, with the page on which it stands."""
+    return [
+        (named(path), block)
+        for path, text in PAGES.items()
+        for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    ]
+
+
+BASH, PYTHON = blocks("bash"), blocks("python")
+YAML = [yaml.safe_load(block) for _, block in blocks("yaml")]
+COMMANDS = [(where, line.split("#")[0].strip()) for where, block in BASH for line in block.splitlines()]
+
+
+def lines(start: str) -> list[Any]:
+    """Commands that begin so, each to be tried by itself."""
+    return [
+        pytest.param(line, id=f"{where}: {line}")
+        for where, line in dict.fromkeys((where, line) for where, line in COMMANDS if line.startswith(start))
+    ]
+
+
+def put_files(folder: Path) -> None:
+    """Blocks of Python whose first line names a file, such as `# my_models.py`, are put there."""
+    for _, block in PYTHON:
+        if file := re.match(r"# (\w+\.py)\n", block):
+            (folder / file[1]).write_text(block)
+
+
+def test_the_readme_is_one_page_with_one_figure() -> None:
+    assert README.stat().st_size <= 10_000
+    assert len(re.findall(r"!\[[^\]]*\]\(", page("README.md"))) == 1
+    for part in ("make demo", "make test", "python train.py -m ", "python train.py study="):
+        assert any(where == "README.md" and line.startswith(part) for where, line in COMMANDS), part
+
+
+def test_every_page_of_docs_is_linked_from_the_readme_and_from_the_index() -> None:
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{path.name})" in page("README.md"), path.name
+        assert path.name == "README.md" or f"({path.name})" in page("docs/README.md"), path.name
+
+
+@pytest.mark.parametrize("line", lines("python train.py"))
 def test_its_commands_are_valid_requests(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    put_files(tmp_path)
     words = shlex.split(line)[2:]
     check_command([word for word in words if word != "-m"], multirun="-m" in words)
 
 
 def test_its_make_targets_exist() -> None:
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for line in COMMANDS:
-        if line.startswith("make "):
-            assert line.split()[1] in targets
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shown = [line.split()[1] for _, line in COMMANDS if line.startswith("make ")]
+    shown += [target for text in PAGES.values() for target in re.findall(r"`make ([\w-]+)", text)]
+    assert {"demo", "test", "catalogue", "conformance", "experiments"} <= set(shown) <= set(targets)
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_its_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_page_names_every_make_target() -> None:
+    for target in re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE):
+        assert f"`make {target}`" in page("docs/development.md"), target
+
+
+def test_make_catalogue_writes_the_page_that_holds_it() -> None:
+    recipe = (ROOT / "Makefile").read_text().split("\ncatalogue:")[1].split("\n\n")[0]
+    assert "runs/catalogue.md' docs/losses.md\n" in recipe
+    assert "README" not in recipe
+
+
+@pytest.mark.parametrize(("where", "code"), PYTHON, ids=[f"{where}-{i}" for i, (where, _) in enumerate(PYTHON)])
+def test_its_code_runs(where: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from losslab.data import SOURCES
     from losslab.losses.base import LOSSES
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
-    known = set(LOSSES)
-    exec(compile(code, "README.md", "exec"), {})
-    for added in set(LOSSES) - known:
-        assert added in [yaml.safe_load(block).get("name") for block in blocks("yaml")]
-        del LOSSES[added]
+    before = [(registry, set(registry)) for registry in (LOSSES, SOURCES)]
+    exec(compile(code, where, "exec"), {})
+    for registry, known in before:
+        for added in set(registry) - known:
+            assert added in [card.get("name") for card in YAML]
+            del registry[added]
 
 
 def test_its_study_is_one() -> None:
-    recipe = next(yaml.safe_load(block) for block in blocks("yaml") if "study:" in block)
+    recipe = next(found for found in YAML if "study" in found)
     asked = {**compose("task=regression"), "study": cards.card("study", "fair").values | recipe["study"]}
     study = study_recipe.of(asked, "readme")
     assert study.losses == recipe["study"]["losses"]
@@ -62,43 +122,50 @@ def test_its_study_is_one() -> None:
 
 def test_its_table_names_what_each_task_takes() -> None:
     for task in cards.names("task"):
-        row = next(line for line in README.splitlines() if line.startswith(f"| `{task}` "))
+        row = next(line for line in page("docs/tasks_and_data.md").splitlines() if line.startswith(f"| `{task}` "))
         columns = row.split("|")
         assert re.findall(r"`(\w+)`", columns[3]) == [compose(f"task={task}")["loss"]["name"]]
         assert sorted(re.findall(r"`(\w+)`", columns[4])) == compatibility.fitting("data", task)
 
 
 def test_its_table_of_corruptions_names_what_fits_each_task() -> None:
-    section = README.split("## Corruption")[1].split("\n## ")[0]
-    rows = {line.split("|")[1].strip(" `"): line for line in section.splitlines() if line.startswith("| ")}
-    named = {task: set(re.findall(r"`(\w+)`", row)) & set(cards.names("corruption")) for task, row in rows.items()}
-    named["regression"] |= named["counts"]  # "those of counts"
+    rows = {row.split("|")[1].strip(" `"): row for row in page("docs/corruption.md").splitlines() if row[:2] == "| "}
+    fit = {task: set(re.findall(r"`(\w+)`", row)) & set(cards.names("corruption")) for task, row in rows.items()}
+    fit["regression"] |= fit["counts"]  # "those of counts"
     for task in cards.names("task"):
-        assert sorted(named[task] | named["every task"]) == compatibility.fitting("corruption", task)
+        assert sorted(fit[task] | fit["every task"]) == compatibility.fitting("corruption", task)
 
 
 def test_its_catalogue_is_that_of_the_cards() -> None:
-    _, between, _ = re.split(r"<!-- /?catalogue -->", README)
+    assert [named(path) for path, text in PAGES.items() if "<!-- catalogue -->" in text] == ["docs/losses.md"]
+    _, between, _ = re.split(r"<!-- /?catalogue -->", page("docs/losses.md"))
     assert between.strip() == markdown(cards.names("loss")), "`make catalogue` enters what the cards say"
 
 
 def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [line.split()[1:] for line in COMMANDS if line.startswith("losslab ") and "report" not in line]
-    assert len(lines) >= 2
-    for words in lines:
-        assert main.main(words) == 0
+    shown = {line for _, line in COMMANDS if line.startswith("losslab ") and "report" not in line}
+    assert len(shown) >= 2
+    for line in sorted(shown):
+        assert main(line.split()[1:]) == 0
 
 
 @pytest.mark.parametrize("group", ["model", "optimizer", "corruption", "trainer", "logger"])
 def test_it_names_every_choice(group: str) -> None:
     for name in cards.names(group):
-        assert f"`{name}`" in README
+        assert any(f"`{name}`" in text for text in PAGES.values()), name
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *(ROOT / "experiments").glob("*/README.md")], ids=lambda page: page.parent.name
-)
-def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert (page.parent / target).exists(), target
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?s)```.*?```", "", text))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", [*PAGES, *EXPERIMENTS], ids=named)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", path.read_text()):
+        there = path.parent / target if target else path
+        assert there.exists(), target
+        assert there.resolve().is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(there.read_text()), f"{target}#{anchor}"

@@ -1,4 +1,4 @@
-"""The losses as text: their cards and docstrings for the terminal and for the README.
+"""The losses as text: their cards and docstrings for the terminal and for docs/losses.md.
 
 Nothing here imports torch, so that a listing is there at once; docstrings are read from the source.
 """
@@ -192,7 +192,7 @@ def print_list(names: Sequence[str], console: Console, title: str) -> None:
 
 
 def markdown(names: Sequence[str]) -> str:
-    """The catalogue as the README carries it: a table for each group of losses that serve the same tasks."""
+    """The catalogue as docs/losses.md carries it: a table for each group of losses that serve the same tasks."""
     made = []
     for tasks, entries in grouped(names):
         made += [f"**{_served(tasks)}**", ""]

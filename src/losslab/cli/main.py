@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
     catalogue = commands.add_parser("losses", help="list the losses")
     catalogue.add_argument("--task", choices=schema_cards.names("task"), help="only those that serve this task")
-    catalogue.add_argument("--markdown", action="store_true", help="the tables that the README carries")
+    catalogue.add_argument("--markdown", action="store_true", help="the tables of docs/losses.md")
     card = commands.add_parser("show", help="print the card of a loss or a corruption and draw it")
     card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
     card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of what is drawn, such as delta=2")
