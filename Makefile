@@ -26,8 +26,8 @@ catalogue: .venv/ready  ## the tables of docs/losses.md, from the cards of the l
 experiments: .venv/ready  ## every study again, from its recipe to the records and figures beside its page
 	$(BIN)/python experiments/rebuild.py
 
-faults: .venv/ready  ## harm done on purpose, and what came of it: the table of experiments/faults
-	$(BIN)/python experiments/inject_faults.py --page
+faults: .venv/ready  ## harm done on purpose, and what came of it: the table of docs/faults.md
+	PYTHONPATH=tests $(BIN)/python -m faults.inject --page
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
@@ -44,6 +44,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: .venv/ready
 	$(BIN)/python experiments/speed/bench.py

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from examples import made, sample
 from losslab import hardware
 from losslab.fused.module import FusedModule
 from losslab.sweep.audit import audit
 from losslab.sweep.runner import train_all
 from losslab.training import numerics
 from losslab.training.run import run
-from on_devices import CPU, READS, TASKS, Place, alike, jobs, kept_weights, small, stop_after_an_epoch
+from support.examples import made, sample
+from support.on_devices import CPU, READS, TASKS, Place, alike, jobs, kept_weights, small, stop_after_an_epoch
 
 _IN_PLACE = os.environ.get("GPU_TESTS_ON")
 pytestmark = pytest.mark.skipif(not (torch.cuda.is_available() or _IN_PLACE), reason="needs a GPU that torch can use")
