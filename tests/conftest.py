@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from faults import children
 
 with warnings.catch_warnings():

@@ -138,7 +138,7 @@ def test_a_signal_that_was_swallowed_still_ends_the_command(
     where = f"hydra.{'sweep' if words else 'run'}.dir={tmp_path / 'all'}"
     assert train.train([*words, *SMALL, where]) == 130
     said = capsys.readouterr().err
-    assert said.startswith("\nStopped. The same command repeats no run that is over")
+    assert said.startswith("\nStopped. The same command repeats no finished run")
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("record.json")), "nothing is trained of what was interrupted"
 

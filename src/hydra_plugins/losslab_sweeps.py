@@ -48,7 +48,7 @@ class LosslabSweeper(BasicSweeper):
         jobs = [
             job for batch in returned for job in batch if job.hydra_cfg is not None
         ]  # the fused launcher gives none
-        self.task_function.over([Path(job.hydra_cfg.hydra.runtime.output_dir) for job in jobs])  # type: ignore[attr-defined]
+        self.task_function.note_failures([Path(job.hydra_cfg.hydra.runtime.output_dir) for job in jobs])  # type: ignore[attr-defined]
         return returned
 
     def validate_batch_is_legal(self, batch: Any) -> None:

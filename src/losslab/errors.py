@@ -20,7 +20,7 @@ def one_line(error: Exception | str) -> str:
     return text if len(text) <= 3000 else f"{text[:1500]} ... {text[-1500:]}"
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Kind and text of an error; of a user's own, whose text may itself fail, at least the kind."""
     try:
         return f"{type(error).__name__}: {error}"
@@ -135,8 +135,7 @@ def threads_say_no_more() -> Iterator[None]:
 def _halted(why: str, error: OSError) -> Halted:
     where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
     return Halted(
-        f"Stopped, as {why}{where}. Once that is mended the same command, without overwrite=true, goes on; it repeats no run "
-        "that is over."
+        f"Stopped, as {why}{where}. Once that is mended the same command, without overwrite=true, goes on; it repeats no finished run."
     )
 
 
@@ -146,4 +145,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(said in told(error) for said in _SAYS_TORCH)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        said in describe(error) for said in _SAYS_TORCH
+    )

@@ -55,7 +55,7 @@ def test_the_list_fits_the_window_and_cuts_nothing(said: Said, columns: int) -> 
     for name in NAMES:
         loss = listing.entry(name)
         assert re.search(rf"(?m)^{name} ", out)
-        for text in (loss.gist, loss.assignments, *loss.telling):
+        for text in (loss.gist, loss.assignments, *loss.notable_facts):
             assert " ".join(text.split()) in words
 
 

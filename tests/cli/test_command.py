@@ -239,7 +239,7 @@ def test_a_run_tells_its_metrics_and_where_it_lies(typed, tmp_path: Path) -> Non
     assert last[-1] == f"TensorBoard: tensorboard --logdir {tmp_path}/here"
     again = typed(line)
     assert again[0] == 0
-    assert "was over already" in again[1]
+    assert "had finished already" in again[1]
     refused = typed(line + " seed=1")
     assert refused[0] == 2
     assert "holds another run" in refused[2]
@@ -281,7 +281,7 @@ def test_a_sweep_gives_each_run_its_folder_and_skips_what_does_not_fit(typed, tm
     folders = sorted(p.name for p in (tmp_path / "all").iterdir() if p.is_dir())
     assert folders == sorted(canonical.run_id(r.config) for r in records)
     assert out.splitlines()[-2:] == ["6 runs: 4 done, 2 skipped.", "4 trained in stacks."]
-    assert typed(line)[1].count("(was over already)") == 4
+    assert typed(line)[1].count("(finished already)") == 4
 
 
 def test_a_sweep_goes_on_after_a_run_that_fails(typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,10 +369,7 @@ def test_who_stops_a_run_that_begins_anew_is_told_how_it_goes_on(
     monkeypatch.setattr("losslab.request.command.check_command", stopped)
     status, _, err = typed(word)
     assert status == 130
-    assert (
-        "The same command without overwrite=true repeats no run that is over and goes on from the last checkpoint"
-        in err
-    )
+    assert "The same command without overwrite=true repeats no finished run and goes on from the last checkpoint" in err
 
 
 @pytest.mark.slow
@@ -394,7 +391,7 @@ def test_a_record_of_another_request_is_never_taken_for_this_one(typed, tmp_path
     assert typed(line)[0] == 0
     (tmp_path / "here/config.yaml").unlink()
     status, out, _ = typed(line + " seed=1")
-    assert "was over already" not in out
+    assert "finished already" not in out
     (tmp_path / "here/config.yaml").write_text("[not, a, config]")
     status, _, err = typed(line)
     assert status == 2

@@ -19,7 +19,7 @@ from torch import Tensor
 from losslab import BadRequest, Record, compose, corruption, losses, tasks
 from losslab.catalogue import corruption_preview
 from losslab.cli import main
-from losslab.corruption import CORRUPTIONS, Hit
+from losslab.corruption import CORRUPTIONS, Changed
 from losslab.corruption.boxes import LEAST
 from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
@@ -88,7 +88,7 @@ def settings(name: str, **changed: Any) -> dict[str, Any]:
 
 def hit(
     name: str, task: str | None = None, seed: int = 0, rows: int = ROWS, **changed: Any
-) -> tuple[Tensor, Tensor, Hit]:
+) -> tuple[Tensor, Tensor, Changed]:
     """Clean inputs and targets, and what a corruption makes of them."""
     inputs, targets = clean(task or dict(FIRST)[name], rows)
     return inputs, targets, CORRUPTIONS[name](inputs, targets, generator(seed), **settings(name, **changed))
@@ -181,7 +181,7 @@ def test_only_the_splits_that_are_named_are_touched(name: str) -> None:
         for part in split:
             here = split[part]
             touched = part in named and part != "test"
-            assert bool(rows.hit[here].any()) == touched
+            assert bool(rows.corrupted[here].any()) == touched
             assert torch.equal(rows.inputs[here], kept[here]) == (not (touched and rows.moved))
             assert touched or torch.equal(rows.targets[here], kept_targets[here])
         assert rows.moved == (name in ("leverage", "input_noise", "long_tail", "imbalance"))
@@ -615,8 +615,8 @@ def test_the_figure_shows_the_rows_that_were_hit(monkeypatch: pytest.MonkeyPatch
     corruption_preview.draw(seen, Path("x.png"))
     before, after = (seen.of(rows.targets)[:, 0] for rows in (seen.clean, seen.rows))
     kept, hit_rows = (points.get_offsets().data for points in drawn[0].axes[0].collections)
-    torch.testing.assert_close(torch.as_tensor(hit_rows).float(), torch.stack([before, after], 1)[seen.hit])
-    torch.testing.assert_close(torch.as_tensor(kept).float(), torch.stack([before, after], 1)[~seen.hit])
+    torch.testing.assert_close(torch.as_tensor(hit_rows).float(), torch.stack([before, after], 1)[seen.corrupted])
+    torch.testing.assert_close(torch.as_tensor(kept).float(), torch.stack([before, after], 1)[~seen.corrupted])
     seen = corruption_preview.see(request("pair_flip", "multiclass"))
     corruption_preview.draw(seen, Path("x.png"))
     counts = torch.tensor([int(text.get_text()) for text in drawn[1].axes[0].texts]).reshape(10, 10)
@@ -626,7 +626,7 @@ def test_the_figure_shows_the_rows_that_were_hit(monkeypatch: pytest.MonkeyPatch
     seen = corruption_preview.see(request("jitter", "bbox"))
     corruption_preview.draw(seen, Path("x.png"))
     true, given = (torch.tensor(frame.get_bbox().extents) for frame in drawn[2].axes[0].patches)
-    first = int(seen.hit.nonzero()[0])
+    first = int(seen.corrupted.nonzero()[0])
     torch.testing.assert_close(true.float(), seen.of(seen.clean.targets)[first])
     torch.testing.assert_close(given.float(), seen.of(seen.rows.targets)[first])
 

@@ -92,40 +92,42 @@ def test_outliers_hit_exactly_the_share_and_move_by_the_magnitude() -> None:
     source, split = data.load(FRIEDMAN, seed=0)
     rows = corrupt(OUTLIERS, source, split, seed=0)
     train = split["train"]
-    assert int(rows.hit.sum()) == round(0.2 * len(train))
-    assert set(rows.hit.nonzero().flatten().tolist()) <= set(train.tolist()), "val and test stay clean"
+    assert int(rows.corrupted.sum()) == round(0.2 * len(train))
+    assert set(rows.corrupted.nonzero().flatten().tolist()) <= set(train.tolist()), "val and test stay clean"
     moved = (rows.targets - source.targets).flatten()
-    assert torch.equal(moved != 0, rows.hit)
+    assert torch.equal(moved != 0, rows.corrupted)
     clean = source.targets[train].flatten()
     spread = 1.4826 * (clean - clean.quantile(0.5)).abs().quantile(0.5)
-    torch.testing.assert_close(moved[rows.hit].abs(), (10 * spread).expand(int(rows.hit.sum())), rtol=1e-4, atol=1e-4)
-    assert 0.2 < (moved[rows.hit] > 0).float().mean() < 0.8
+    torch.testing.assert_close(
+        moved[rows.corrupted].abs(), (10 * spread).expand(int(rows.corrupted.sum())), rtol=1e-4, atol=1e-4
+    )
+    assert 0.2 < (moved[rows.corrupted] > 0).float().mean() < 0.8
     assert torch.equal(rows.inputs, source.inputs)
 
 
 def test_one_sided_outliers_all_go_up() -> None:
     source, split = data.load(FRIEDMAN, seed=0)
     rows = corrupt(OUTLIERS | {"side": "one_sided"}, source, split, seed=0)
-    assert ((rows.targets - source.targets)[rows.hit] > 0).all()
+    assert ((rows.targets - source.targets)[rows.corrupted] > 0).all()
 
 
 def test_a_larger_fraction_holds_the_rows_of_a_smaller_one() -> None:
     source, split = data.load(FRIEDMAN, seed=0)
     few, many = (corrupt(OUTLIERS | {"fraction": share}, source, split, seed=0) for share in (0.1, 0.4))
-    assert (many.hit | ~few.hit).all()
-    torch.testing.assert_close(many.targets[few.hit], few.targets[few.hit])
+    assert (many.corrupted | ~few.corrupted).all()
+    torch.testing.assert_close(many.targets[few.corrupted], few.targets[few.corrupted])
 
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.0, 0), (1.0, 180)])
 def test_fractions_at_the_ends(fraction: float, count: int) -> None:
     source, split = data.load(FRIEDMAN, seed=0)
-    assert int(corrupt(OUTLIERS | {"fraction": fraction}, source, split, seed=0).hit.sum()) == count
+    assert int(corrupt(OUTLIERS | {"fraction": fraction}, source, split, seed=0).corrupted.sum()) == count
 
 
 def test_validation_is_corrupted_only_when_asked() -> None:
     source, split = data.load(FRIEDMAN, seed=0)
     rows = corrupt(OUTLIERS | {"splits": ["train", "val"]}, source, split, seed=0)
-    assert {part: int(rows.hit[numbers].sum()) for part, numbers in split.items()} == {
+    assert {part: int(rows.corrupted[numbers].sum()) for part, numbers in split.items()} == {
         "train": 36,
         "val": 12,
         "test": 0,

@@ -43,13 +43,13 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
     lost = doubled = tracebacks = stray = 0
     for number in range(count):
         state, kind, garble = KINDS[number % len(KINDS)]
-        copy = folder / "torn" / name
+        copy = folder / "corrupt" / name
         shutil.copytree(folder / state / name, copy)
         cut = tear(next(copy.glob(kind)), draw, garble)
         said = StringIO()
         with redirect_stderr(said):
             again = run(request, copy, bar=False)
-        noticed = said.getvalue().count(" is torn: it is set aside as ") == 1
+        noticed = said.getvalue().count(" is corrupt: it is set aside as ") == 1
         lost += not same(again, whole) or read_record(copy) is None or (cut and not noticed)  # some bits mean nothing
         tracebacks += "Traceback" in said.getvalue()
         wanted = {path for pattern in RUN_FILES for path in copy.glob(pattern)}

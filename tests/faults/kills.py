@@ -37,13 +37,13 @@ COMMANDS = {  # what is disturbed, and what is typed
 # train.py, but with checkpoints ten times as often, so that more moments fall into the writing of one
 _PROGRAM = """
 import sys
-from losslab import cli
+from losslab.cli import train as cli
 
 def before_torch(trainers):
     before(trainers)
-    from losslab import trainer
+    from losslab.training import callbacks
 
-    trainer._SECONDS_BETWEEN_CHECKPOINTS = 0.2
+    callbacks._SECONDS_BETWEEN_CHECKPOINTS = 0.2
 
 before, cli.before_torch = cli.before_torch, before_torch
 {more}
@@ -53,7 +53,7 @@ sys.exit(cli.train(sys.argv[1:]))
 _HELD = """
 def before_torch(trainers, faster=cli.before_torch):
     faster(trainers)
-    from losslab.trainer import LastCheckpoint
+    from losslab.training.callbacks import LastCheckpoint
 
     def held(self, *given, save=LastCheckpoint.on_train_epoch_end):
         save(self, *given)
@@ -308,5 +308,5 @@ def _stamps(folder: Path) -> dict[Path, tuple[int, str]]:
 
 
 def _names(folder: Path) -> set[str]:
-    """All files and folders but TensorBoard's, of which a run that was stopped leaves several, torn ones set aside."""
+    """All files and folders but TensorBoard's, of which a run that was stopped leaves several, corrupt ones set aside."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.name.startswith("events.out.")}

@@ -86,7 +86,7 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
     ):
         ended, seconds, peak = _ended([sys.executable, "-W", "ignore", *command])
         print(f"{what}: memory at most {peak:.0f} MiB", file=sys.stderr)
-        over = ended.stdout.count("(was over already)") if command[0] == "train.py" else seeds * len(LOSSES)
+        over = ended.stdout.count("(finished already)") if command[0] == "train.py" else seeds * len(LOSSES)
         rows.append(
             Tally(
                 what,

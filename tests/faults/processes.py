@@ -26,7 +26,7 @@ SWEEPS = (
     ("-m loss=huber seed=7,8", {"huber": (7, 8)}),
     ("seed=1 hydra.run.dir=all/ID", {"mse": (1,)}),
 )
-STATEMENT = re.compile(r"^train\.py: .* is in the hands of process \d+ on \S+; wait for its end, .*\.$")
+STATEMENT = re.compile(r"^train\.py: .* is locked by process \d+ on \S+; wait for its end, .*\.$")
 
 
 def inject(count: int, seed: int, folder: Path) -> list[Tally]:
@@ -59,7 +59,9 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         runs += len(wanted)
         lost += len(pending) + len(wanted ^ {(record.loss, record.seed) for record in records})
         lost += sum(record.status != "done" for record in records)
-        trained = re.findall(r"^run \d+: done +(\S+) .*(?<!over already\))$", "\n".join(out for out, *_ in said), re.M)
+        trained = re.findall(
+            r"^run \d+: done +(\S+) .*(?<!finished already\))$", "\n".join(out for out, *_ in said), re.M
+        )
         doubled += len(trained) - len(set(trained))
         tracebacks += sum("Traceback" in err for _, err, _ in said)
         lost += sum(status == 2 and not STATEMENT.match(err.strip()) for _, err, status in said)

@@ -178,7 +178,7 @@ def test_runs_that_are_left_stay_in_the_stacks_that_were_planned(jobs: Made) -> 
     left = [asked[1], asked[2], asked[6]]
     stacks = Resumption(asked).stacks(left, in_stacks_of(2))  # as a machine that is busier would have measured
     assert seeds(stacks) == [[0, 1, 2], [6]]
-    assert stacks[0].over == {asked[0].folder}, "it has its record, and trains along"
+    assert stacks[0].finished == {asked[0].folder}, "it has its record, and trains along"
     Resumption(asked).clear()
     assert seeds(Resumption(asked).stacks(left, in_stacks_of(2))) == [[1, 2], [6]]
 
@@ -196,7 +196,7 @@ def test_another_sweep_has_another_plan(jobs: Made) -> None:
     assert seeds(Resumption(few).stacks(few, in_stacks_of(2))) == [[0, 1, 2], [3]]
 
 
-@pytest.mark.parametrize("changed", ["commit", "fused.size", "overwrite", "torn"])
+@pytest.mark.parametrize("changed", ["commit", "fused.size", "overwrite", "corrupt"])
 def test_a_plan_that_does_not_apply_is_made_anew(
     changed: str, jobs: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +231,7 @@ def test_a_torn_plan_is_set_aside_and_made_anew(jobs: Made, tmp_path: Path, caps
     plan = next(tmp_path.rglob("plan.json"))
     plan.write_bytes(plan.read_bytes()[:20])
     assert seeds(Resumption(asked).stacks(asked, in_stacks_of(2))) == [[0, 1], [2, 3]]
-    assert "plan.json is torn" in capsys.readouterr().err
+    assert "plan.json is corrupt" in capsys.readouterr().err
 
 
 def test_what_a_sweep_keeps_is_no_record_and_goes_with_its_end(jobs: Made, tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ from losslab import BadRequest, compose, errors, read_records
 from losslab.cli import main, messages, train
 from losslab.losses.base import LOSSES
 from losslab.records import provenance
-from losslab.records.files import checkpoint, is_cut, set_aside, write_whole
-from losslab.records.locks import STUDY, claimed
+from losslab.records.files import checkpoint, is_cut, quarantine, write_whole
+from losslab.records.locks import STUDY, locked
 from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, write_config
-from losslab.records.store import finished, read_record
+from losslab.records.store import finished_record, read_record
 from losslab.request.command import StudyRequest
 from losslab.schema import canonical
 from losslab.sweep import runner, stacks
@@ -59,8 +59,8 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def another_process_holds(folder: Path, kind: str = "") -> Iterator[int]:
     """A process that holds the claim on a folder until it is killed; its id."""
     code = (
-        "import sys; from pathlib import Path; from losslab.records.locks import claimed\n"
-        "with claimed([Path(sys.argv[1])], *sys.argv[2:]): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from losslab.records.locks import locked\n"
+        "with locked([Path(sys.argv[1])], *sys.argv[2:]): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder), *filter(None, [kind])]
     with children.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -95,7 +95,7 @@ def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path, capsys: pytest.Cap
     place = whole.index(weights.numpy().tobytes()[400:440])
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     assert checkpoint(path) is None
-    assert (tmp_path / "last.ckpt.torn").exists()
+    assert (tmp_path / "last.ckpt.corrupt").exists()
     assert capsys.readouterr().err.count("\n") == 1
     assert checkpoint(path) is None, "where there is none there is nothing to say"
     assert capsys.readouterr().err == ""
@@ -109,7 +109,7 @@ def test_what_another_process_trains_is_refused_and_a_dead_one_blocks_nothing(ty
             status, out, err = typed(line)
             assert (status, out) == (2, "")
             assert err.count("\n") == 1
-            assert f"{name} is in the hands of process {pid} on " in err
+            assert f"{name} is locked by process {pid} on " in err
         assert read_records(tmp_path / "all") == [], "refused before anything is trained"
         assert typed("-m loss=mse,huber hydra.sweep.dir=all")[0] == 0, "other runs may train beside it"
     assert (tmp_path / "all" / ".losslab-runs").exists(), "left by the dead process"
@@ -121,8 +121,8 @@ def test_what_another_process_trains_is_refused_and_a_dead_one_blocks_nothing(ty
 def test_a_study_is_conducted_once_at_a_time(tmp_path: Path) -> None:
     with (
         another_process_holds(tmp_path / "study.yaml", STUDY),
-        pytest.raises(BadRequest, match=r"study\.yaml is in the hands of process"),
-        claimed([tmp_path / "study.yaml"], STUDY),
+        pytest.raises(BadRequest, match=r"study\.yaml is locked by process"),
+        locked([tmp_path / "study.yaml"], STUDY),
     ):
         pass
 
@@ -134,7 +134,7 @@ def test_a_file_system_without_locks_gets_a_warning(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.lockf", no_locks)
-    with claimed([tmp_path / "run"]):
+    with locked([tmp_path / "run"]):
         pass
     assert "cannot be locked" in capsys.readouterr().err
 
@@ -150,7 +150,7 @@ def test_a_lock_whose_folder_another_process_removes_is_tried_again(
         return opened(path, *more)
 
     monkeypatch.setattr("losslab.records.locks.os.open", removed)
-    with claimed([tmp_path / "all" / "run"]):
+    with locked([tmp_path / "all" / "run"]):
         assert (tmp_path / "all" / ".losslab-runs").exists()
     assert capsys.readouterr().err == "", "it is locked, and not gone without"
 
@@ -164,10 +164,10 @@ def test_a_run_of_a_stack_whose_weights_were_cut_off_is_done_again(typed: Typed,
     best[0].write_bytes(b"")
     last[1].write_bytes(last[1].read_bytes()[:-1])
     status, out, err = typed(line)
-    assert (status, out.count("was over already")) == (0, 0)
-    assert err.count(" is torn: it is set aside as ") == 2
+    assert (status, out.count("finished already")) == (0, 0)
+    assert err.count(" is corrupt: it is set aside as ") == 2
     assert kills.left_by(tmp_path / "all") == before
-    assert typed(line)[1].count("was over already") == 2
+    assert typed(line)[1].count("finished already") == 2
 
 
 @pytest.mark.slow
@@ -279,7 +279,7 @@ def test_what_hydra_cannot_do_is_one_sentence(typed: Typed, monkeypatch: pytest.
 def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_aside(tmp_path / "record.json", "its run is done again")
+    quarantine(tmp_path / "record.json", "its run is done again")
     assert capsys.readouterr().err == ""
 
 
@@ -290,12 +290,12 @@ def test_a_record_is_moved_into_a_study_only_by_who_holds_its_run(tmp_path: Path
     job.folder.mkdir()
     Record.of(request, "done", study=job.part).write(job.folder)
     new = replace(job, part=part | {"study": {"name": "new"}})
-    with another_process_holds(job.folder), pytest.raises(BadRequest, match="in the hands of process"):
+    with another_process_holds(job.folder), pytest.raises(BadRequest, match="locked by process"):
         runner.train_all([new], lambda *_: None)
     again: list[bool] = []
     outcome = runner.train_all([new], lambda job, record, was: again.append(was))
     assert again == [True]
-    assert outcome.over == outcome.records == [read_record(job.folder)]
+    assert outcome.finished == outcome.records == [read_record(job.folder)]
     assert outcome.records[0].study == new.part
 
 
@@ -316,7 +316,7 @@ def test_a_record_whose_request_this_version_does_not_know_is_none_of_its_own(tm
     request = compose(*SMALL.split())
     old = {key: value for key, value in request.items() if key != "penalty"}
     replace(Record.of(request, "done"), config=old).write(tmp_path)
-    assert finished(tmp_path, request) is None
+    assert finished_record(tmp_path, request) is None
 
 
 @pytest.mark.slow
@@ -351,7 +351,7 @@ def test_a_full_disk_stops_a_sweep_that_then_goes_on(
     assert not list(tmp_path.rglob("*.draft"))
     status, out, _ = typed(line)
     assert status == 0
-    assert out.count("(was over already)") == 1
+    assert out.count("(finished already)") == 1
     assert len(read_records(tmp_path / "all")) == 3
 
 
@@ -431,9 +431,9 @@ def test_an_error_that_is_its_own_cause_is_looked_at_once() -> None:
 
 def test_where_nobody_reads_any_more_what_trains_goes_on() -> None:
     code = (
-        "import os, sys; from losslab.cli.messages import say\n"
+        "import os, sys; from losslab.cli.messages import print_line\n"
         "reader, writer = os.pipe(); os.dup2(writer, 1); os.close(reader)\n"
-        "say('one'); say('two'); print('went on', file=sys.stderr)"
+        "print_line('one'); print_line('two'); print('went on', file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "went on\n")
@@ -441,7 +441,7 @@ def test_where_nobody_reads_any_more_what_trains_goes_on() -> None:
 
 def test_what_a_terminal_cannot_show_stops_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
     record = Record.of(compose("loss=mse"), "failed", "E: \udcff\x1b[31m red\nand more")
-    assert messages.told(record, Path("here"), 3) == 1
+    assert messages.report_run(record, Path("here"), 3) == 1
     assert capsys.readouterr().out == "run 3: failed   here  E: \\udcff\\x1b[31m red\n"
 
 
@@ -521,7 +521,7 @@ def test_ctrl_c_stops_a_whole_sweep_with_its_status(
         monkeypatch.setattr(f"{module}.on_train_epoch_end", stopped)
     status, _, err = typed(f"-m loss=l1,mse hydra/launcher={launcher} hydra.sweep.dir=all")
     assert (status, err.count("\n")) == (130, 2)
-    assert "Stopped. The same command repeats no run that is over and goes on from the last checkpoint" in err
+    assert "Stopped. The same command repeats no finished run and goes on from the last checkpoint" in err
     assert read_records(tmp_path / "all") == []
     assert signal.getsignal(signal.SIGINT) is before, "who calls losslab.run can be stopped again"
 
@@ -548,9 +548,9 @@ def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> Non
     replace(record, commit="0123456789ab", pairing=record.pairing | {"data": "f" * 16}).write(folder)
     _, out, _ = typed(line)
     assert (
-        "1 run that was over was trained by other code (commit 0123456789ab, now " in out or provenance.commit() is None
+        "1 finished run was trained by other code (commit 0123456789ab, now " in out or provenance.commit() is None
     )
-    said = "1 run that was over was trained on other data than are here now; overwrite=true trains them again."
+    said = "1 finished run was trained on other data than are here now; overwrite=true trains them again."
     assert said in out
     assert said in typed("-m loss=mse hydra.sweep.dir=all")[1], "where nothing is trained now, the data are looked at"
 

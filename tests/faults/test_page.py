@@ -26,7 +26,7 @@ def cells(line: str) -> list[str]:
 
 
 def test_a_table_has_a_row_a_tally_and_the_sums() -> None:
-    found = [Tally("killed", 50, 200, lost=1, seconds=3.2), Tally("torn", 1000, doubled=2, tracebacks=3, stray=4)]
+    found = [Tally("killed", 50, 200, lost=1, seconds=3.2), Tally("corrupt", 1000, doubled=2, tracebacks=3, stray=4)]
     by = {"commit": "0123", "seed": 7, "versions": {"torch": "2"}}
     kept = {
         name: {"by": by, "tallies": [asdict(tally)]}
@@ -38,7 +38,7 @@ def test_a_table_has_a_row_a_tally_and_the_sums() -> None:
     assert cells(header) == list(inject.COLUMNS)
     assert [cells(row) for row in rows] == [
         ["killed", "50", "200", "1", "0", "0", "0", "3"],
-        ["torn", "1,000", "0", "0", "2", "3", "4", "0"],
+        ["corrupt", "1,000", "0", "0", "2", "3", "4", "0"],
         ["all", "1,050", "200", "1", "2", "3", "4", "3"],
     ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from losslab import Record
 from losslab.errors import BadRequest
-from losslab.report.collect import Asked, results
+from losslab.report.collect import ReportOptions, results
 from losslab.report.results import Results
 from support.made_up_studies import asked, bowl, conducted, sweep
 
@@ -75,7 +75,7 @@ def test_a_run_that_diverged_stays_without_a_value_and_is_listed() -> None:
     assert list(made.failures["reason"].unique()) == ["not finite"]
 
 
-def refused(records: list[Record], asked_for: Asked | None = None) -> str:
+def refused(records: list[Record], asked_for: ReportOptions | None = None) -> str:
     with pytest.raises(BadRequest) as error:
         results(records, asked_for)
     assert "\n" not in str(error.value)
@@ -91,15 +91,15 @@ def test_mixtures_are_refused_unless_asked_for(records: list[Record]) -> None:
     assert "different commits of losslab (abc, def)" in refused(
         [replace(records[0], commit="abc"), replace(records[1], commit="def")]
     )
-    assert "different tasks" in refused([*records, replace(records[0], task="bbox")], Asked(mix=True))
-    mixed = results([*records, other], Asked(mix=True))
+    assert "different tasks" in refused([*records, replace(records[0], task="bbox")], ReportOptions(mix=True))
+    mixed = results([*records, other], ReportOptions(mix=True))
     assert mixed.arms == ["asked"]
     assert "Mixed, as was asked for: the records belong to different studies" in mixed.notes[0]
 
 
 def test_a_run_that_is_there_twice_is_refused_unless_asked_for(records: list[Record]) -> None:
     assert "is there twice" in refused([*records, records[-1]])
-    made = results([*records, records[-1]], Asked(mix=True))
+    made = results([*records, records[-1]], ReportOptions(mix=True))
     assert len(made.runs) == 24
     assert made.notes == ["1 copies of runs were left out."]
 
@@ -107,7 +107,7 @@ def test_a_run_that_is_there_twice_is_refused_unless_asked_for(records: list[Rec
 def test_forms_of_one_study_need_to_be_told_which_was_the_last(records: list[Record]) -> None:
     later = asked("+study.axes.corruption.fraction=[0,0.2]", "study.seeds=2", "study.question=Another?")
     both = [*records, *(record for record in conducted(later) if record.seed == 0 and record.study)]
-    assert "different forms of one study" in refused(both, Asked(mix=True))
+    assert "different forms of one study" in refused(both, ReportOptions(mix=True))
 
 
 def test_runs_of_an_earlier_form_are_left_out_and_counted(records: list[Record]) -> None:
@@ -133,9 +133,11 @@ def test_what_only_a_damaged_record_holds_is_left_out_or_refused(records: list[R
 
 def test_an_unknown_metric_or_reference_is_refused(records: list[Record]) -> None:
     assert "There is no metric 'maee' of task 'regression' (did you mean 'mae'?)" in refused(
-        records, Asked(metric="maee")
+        records, ReportOptions(metric="maee")
     )
-    assert "one of the losses compared (mse, l1), and 'huber' is not" in refused(records, Asked(reference="huber"))
+    assert "one of the losses compared (mse, l1), and 'huber' is not" in refused(
+        records, ReportOptions(reference="huber")
+    )
     assert "There are no records" in refused([])
 
 
@@ -163,7 +165,7 @@ def test_records_from_several_versions_of_data_or_model_are_refused_in_one_sente
         said = refused(mixed)
         assert said.startswith(f"The records were made from different versions of {what}")
         assert said.endswith("overwrite=true trains the old ones again, --mix takes them together all the same.")
-        first, *others = results(mixed, Asked(mix=True)).notes
+        first, *others = results(mixed, ReportOptions(mix=True)).notes
         assert first.startswith("Mixed, as was asked for: the records were made from different versions")
         assert len(others) == (name == "data"), "the hashes of ten pairs are one sentence"
 
@@ -219,7 +221,7 @@ def test_a_plain_sweep_is_a_study_with_one_arm() -> None:
     assert list(made.runs["value"])[:4] == [0.5, 2.0, 4.0, 1.0]
     assert list(made.runs["last"])[:4] == [1.0, 4.0, 8.0, 2.0]
     assert (made.runs["status"] == "diverged").sum() == 1
-    assert results(sweep(("mse", 0, 2.0, 0.2)), Asked(epoch="last")).runs["value"].tolist() == [4.0]
+    assert results(sweep(("mse", 0, 2.0, 0.2)), ReportOptions(epoch="last")).runs["value"].tolist() == [4.0]
 
 
 def test_seeds_that_not_every_loss_has_are_named() -> None:
@@ -289,7 +291,7 @@ def test_another_metric_or_epoch_is_shown_throughout_and_what_was_chosen_stays(r
         curves = record.curves | {"val/r2": record.curves["val/mae"]}
         return replace(record, metrics=record.metrics | found | last, curves=curves)
 
-    plain, other = results(records), results(list(map(with_r2, records)), Asked(metric="r2", epoch="last"))
+    plain, other = results(records), results(list(map(with_r2, records)), ReportOptions(metric="r2", epoch="last"))
     assert (other.metric, other.better, other.epoch) == ("r2", "max", "last")
     assert other.choices["lr"].tolist() == plain.choices["lr"].tolist()
     assert other.choices["value"].tolist() == pytest.approx([110 - value for value in plain.choices["value"]])
@@ -328,7 +330,7 @@ def test_a_study_and_a_sweep_together_compare_each_run_once_and_no_trials(record
     from losslab.report.analysis import find
 
     compared = [r for r in records if r.study and r.study["phase"] == "confirm"]
-    made = results([*records, *(replace(record, study=None) for record in compared)], Asked(mix=True))
+    made = results([*records, *(replace(record, study=None) for record in compared)], ReportOptions(mix=True))
     assert len(made.runs) == len(compared)
     assert set(made.runs["seed"]) == {0, 1, 2}, "no trial is among them"
     assert find(made).answer

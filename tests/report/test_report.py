@@ -136,13 +136,13 @@ def test_torn_files_are_named_and_the_rest_is_reported(tmp_path: Path, capsys: p
     (folder / "study.yaml").write_text("nonsense: 1")
     assert main.main(["report", str(folder)]) == 0
     out = capsys.readouterr().out.replace("\n", "")
-    assert f"1 torn record was left out (first: {path})" in out
-    assert "study.yaml is torn and was not read" in out
+    assert f"1 corrupt record was left out (first: {path})" in out
+    assert "study.yaml is corrupt and was not read" in out
     for path in folder.rglob("record.json"):
         path.write_bytes(b"")
     assert main.main(["report", str(folder)]) == 2
     err = capsys.readouterr().err
-    assert f"{len(KNOWN)} torn records were left out" in err
+    assert f"{len(KNOWN)} corrupt records were left out" in err
     assert err.count("\n") == 1
 
 

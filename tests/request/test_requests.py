@@ -108,7 +108,7 @@ def test_a_record_of_the_wrong_types_is_refused(quick, tmp_path: Path) -> None:
     for key, odd in itertools.product(("metrics", "config", "status", "pairing"), (3, [], [[]], True, {"": {}}, None)):
         if (key, odd) != ("config", {"": {}}):
             path.write_text(json.dumps(whole | {key: odd}))
-            with pytest.raises(ValueError, match="is torn"):
+            with pytest.raises(ValueError, match="is corrupt"):
                 read_record(tmp_path / "run")
     for text in (
         "[" * 50_000,
@@ -118,7 +118,7 @@ def test_a_record_of_the_wrong_types_is_refused(quick, tmp_path: Path) -> None:
         *(json.dumps(whole | {key: {"name": "x"}}) for key in ("optimizer", "selection", "study", "config")),
     ):
         path.write_text(text)
-        with pytest.raises(ValueError, match="is torn"):
+        with pytest.raises(ValueError, match="is corrupt"):
             read_record(tmp_path / "run")
     path.write_text(json.dumps(whole | {"seed": 2**63 - 1, "reason": "a pair: \N{ROCKET}"}))
     assert read_record(tmp_path / "run")

@@ -41,7 +41,7 @@ each_dimension = pytest.mark.parametrize(
 def test_a_range_is_read(text: str, kind: str, low: float, high: float, told: str) -> None:
     found = parse("k", text)
     assert (found.key, found.kind, found.low, found.high, found.choices) == ("k", kind, low, high, ())
-    assert found.told == told
+    assert found.in_words == told
 
 
 def test_choices_are_words_or_numbers() -> None:
@@ -49,7 +49,7 @@ def test_choices_are_words_or_numbers() -> None:
     found = parse("k", "0.9|0.99 | 1").choices
     assert found == (0.9, 0.99, 1)
     assert [type(choice) for choice in found] == [float, float, int]
-    assert parse("k", "v1 | v2 | v3").told == "k v1, v2 or v3"
+    assert parse("k", "v1 | v2 | v3").in_words == "k v1, v2 or v3"
 
 
 @pytest.mark.parametrize(

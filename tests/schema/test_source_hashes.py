@@ -69,13 +69,13 @@ def test_a_lone_run_of_another_model_is_trained_again(typed: Typed) -> None:
     line = f"{OWN} hydra.run.dir=mine"
     assert typed(line)[0] == 0
     first = inits("mine")
-    assert "over already" in typed(line)[1]
+    assert "finished already" in typed(line)[1]
     write_net(bias=1)
     status, out, err = typed(line)
-    assert (status, "over already" in out) == (0, False)
-    assert err == "1 run that was over was " + AGAIN.format("model", "is")
+    assert (status, "finished already" in out) == (0, False)
+    assert err == "1 finished run was " + AGAIN.format("model", "is")
     assert inits("mine") != first
-    assert "over already" in typed(line)[1]
+    assert "finished already" in typed(line)[1]
 
 
 @pytest.mark.slow
@@ -85,12 +85,12 @@ def test_a_sweep_of_another_model_is_trained_again_as_a_whole(typed: Typed) -> N
     first = inits("all")
     write_net(bias=1)
     status, out, err = typed(line)
-    assert (status, "over already" in out) == (0, False)
-    assert err.count("4 runs that were over were " + AGAIN.format("model", "are")) == 1
+    assert (status, "finished already" in out) == (0, False)
+    assert err.count("4 finished runs were " + AGAIN.format("model", "are")) == 1
     assert set(inits("all")).isdisjoint(first)
     assert len(inits("all")) == 4, "in the folders in which they were"
     status, out, err = typed(line)
-    assert (out.count("was over already"), "trained again" in err) == (4, False)
+    assert (out.count("finished already"), "trained again" in err) == (4, False)
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_a_study_of_another_model_is_trained_again(typed: Typed) -> None:
     first = inits("all")
     write_net(bias=1)
     status, _, err = typed(line)
-    assert (status, "4 runs that were over were trained from files of yours" in err) == (0, True)
+    assert (status, "4 finished runs were trained from files of yours" in err) == (0, True)
     assert set(inits("all")).isdisjoint(first)
 
 
@@ -118,10 +118,10 @@ def test_what_a_model_imports_belongs_to_it(typed: Typed) -> None:
     for file in ("my_package/__init__", "my_package/part", "my_package/layers", "my_package/deep", "my_layers"):
         Path(f"{file}.py").write_text(Path(f"{file}.py").read_text() + "# changed\n")
         assert "(model)" in typed(line)[2], file
-        assert "over already" in typed(line)[1]
+        assert "finished already" in typed(line)[1]
     Path("my_package/unused.py").write_text("# changed")
     Path("other.py").write_text("")
-    assert "over already" in typed(line)[1]
+    assert "finished already" in typed(line)[1]
 
 
 def test_a_stopped_run_of_another_model_begins_anew(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +151,10 @@ def test_row_weights_and_data_files_belong_to_a_run(typed: Typed) -> None:
     np.save("w.npy", np.ones(100))
     line = "data.weight=w.npy hydra.run.dir=mine"
     typed(line)
-    assert "over already" in typed(line)[1]
+    assert "finished already" in typed(line)[1]
     np.save("w.npy", np.arange(100.0))
     assert "(weight)" in typed(line)[2]
-    assert "over already" in typed(line)[1]
+    assert "finished already" in typed(line)[1]
 
 
 def write_digits(root: Path, seed: int) -> None:

@@ -92,12 +92,12 @@ def test_settings_are_every_combination_and_each_is_tuned_where_it_is_asked() ->
     assert [study.label(setting) for setting in study.settings()] == [
         f"data={data}, fraction={level}" for data in ("friedman", "diabetes") for level in ("0", "0.2", "0.4")
     ]
-    assert [study.label(place) for place in study.places()] == [
+    assert [study.label(place) for place in study.tuning_settings()] == [
         "data=friedman, fraction=0.2",
         "data=diabetes, fraction=0.2",
     ]
-    assert study.place(study.settings()[5]) == study.places()[1]
-    assert asked(*axes, "study.tuning.at=each").places() == study.settings()
+    assert study.tuning_setting(study.settings()[5]) == study.tuning_settings()[1]
+    assert asked(*axes, "study.tuning.at=each").tuning_settings() == study.settings()
 
 
 def test_an_axis_without_a_middle_is_tuned_at_each_of_its_values() -> None:
@@ -106,11 +106,11 @@ def test_an_axis_without_a_middle_is_tuned_at_each_of_its_values() -> None:
         "+study.axes.model.hidden=[[8],[8,8]]",
         "+study.axes.corruption.fraction=[0,0.1,0.2]",
     )
-    assert {(place["corruption.side"], str(place["model.hidden"])) for place in study.places()} == {
+    assert {(place["corruption.side"], str(place["model.hidden"])) for place in study.tuning_settings()} == {
         (side, hidden) for side in ("symmetric", "one_sided") for hidden in ("[8]", "[8, 8]")
     }
-    assert {place["corruption.fraction"] for place in study.places()} == {0.1}
-    assert len(study.places()) == 4
+    assert {place["corruption.fraction"] for place in study.tuning_settings()} == {0.1}
+    assert len(study.tuning_settings()) == 4
 
 
 def test_settings_that_differ_have_labels_that_differ() -> None:
@@ -279,7 +279,7 @@ def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
 def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search may ask for a setting that it has tried; its run is in the report once."""
     train = made_up(lambda request: 1.0)
-    monkeypatch.setattr(runner, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs), over=[]))
+    monkeypatch.setattr(runner, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs), finished=[]))
     tune = tuning.tune
     monkeypatch.setattr(
         runner.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]

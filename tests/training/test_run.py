@@ -207,7 +207,7 @@ def test_a_finished_run_is_not_repeated_unless_asked(quick: Quick, tmp_path: Pat
     written = (tmp_path / "run/record.json").stat().st_mtime_ns
     quick()
     assert (tmp_path / "run/record.json").stat().st_mtime_ns == written
-    (tmp_path / "run/record.json").write_text("{torn")
+    (tmp_path / "run/record.json").write_text("{corrupt")
     assert quick().status == "done", "a record that is not whole is made again"
     written = (tmp_path / "run/record.json").stat().st_mtime_ns
     quick("overwrite=true")
@@ -316,7 +316,7 @@ def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path) -> N
         _, said = stopped.communicate()
         assert not (folder / "record.json").exists()
         assert stopped.returncode == status
-        advice = "Stopped. The same command repeats no run that is over and goes on from the last checkpoint"
+        advice = "Stopped. The same command repeats no finished run and goes on from the last checkpoint"
         assert said.strip().startswith(advice if how == signal.SIGINT else "")
     whole, *resumed = (run(compose(*asked), tmp_path / name) for name in ("whole", "SIGINT", "SIGKILL"))
     assert [record.metrics for record in resumed] == [whole.metrics] * 2

@@ -18,7 +18,7 @@ from losslab import corruption, data
 from losslab.catalogue.listing import shown
 
 # Okabe and Ito (2008): told apart by colour-blind readers too
-CLEAN, KEPT, HIT, TRUE = "#888888", "#0072B2", "#D55E00", "#009E73"
+CLEAN, KEPT, CORRUPTED, TRUE = "#888888", "#0072B2", "#D55E00", "#009E73"
 _POINTS = 1500  # that a panel shows at most
 _ARROWS = 40
 _PICTURES = 8
@@ -43,19 +43,19 @@ class Seen:
         return [part for part in ("train", "val") if part in named] or ["train"]
 
     def counted(self, part: str) -> str:
-        """How many rows of a split were hit, in words."""
-        hit = self.rows.hit[self.split[part]]
+        """How many rows of a split were corrupted, in words."""
+        corrupted = self.rows.corrupted[self.split[part]]
         word = {"train": "training", "val": "validation"}[part]
-        return f"{int(hit.sum())} of {len(hit)} {word} rows ({100 * float(hit.float().mean()):.3g} %)"
+        return f"{int(corrupted.sum())} of {len(corrupted)} {word} rows ({100 * float(corrupted.float().mean()):.3g} %)"
 
     def of(self, values: Tensor) -> Tensor:
         """The rows of the first split that was named."""
         return values[self.split[self.parts[0]]]
 
     @property
-    def hit(self) -> Tensor:
-        """Which of them were hit."""
-        return self.of(self.rows.hit)
+    def corrupted(self) -> Tensor:
+        """Which of them were corrupted."""
+        return self.of(self.rows.corrupted)
 
     @property
     def title(self) -> str:
@@ -63,7 +63,7 @@ class Seen:
         asked = self.request["corruption"]
         values = ", ".join(f"{k}={shown(v)}" for k, v in asked.items() if k not in ("name", "splits"))
         of = f"{asked['name']} ({values})" if values else asked["name"]
-        return f"{of} on {self.request['data']['name']}: {self.counted(self.parts[0])} hit"
+        return f"{of} on {self.request['data']['name']}: {self.counted(self.parts[0])} corrupted"
 
 
 def see(request: Mapping[str, Any]) -> Seen:
@@ -95,21 +95,21 @@ def _numbers(figure: Figure, seen: Seen) -> None:
     figure.set_size_inches(8.6, 4.0)
     before, after = (seen.of(rows.targets)[:, 0] for rows in (seen.clean, seen.rows))
     left, right = figure.subplots(1, 2)
-    _scatter(left, seen.hit, before, after)
+    _scatter(left, seen.corrupted, before, after)
     left.axline((float(before.mean()), float(before.mean())), slope=1, color="black", linewidth=0.7, zorder=0)
     left.set(xlabel=f"{seen.names[0]}, clean", ylabel=f"{seen.names[0]}, as trained on")
     column = _telling(seen)
     x, moved_x = (seen.of(rows.inputs).flatten(1)[:, column] for rows in (seen.clean, seen.rows))
     right.set(xlabel=f"input {column}, standardised", ylabel=f"{seen.names[0]}, as trained on")
-    if seen.hit.float().mean() > 0.5 and not seen.rows.moved:  # noise: seen better by itself
-        _scatter(right, seen.hit, x, after - before)
+    if seen.corrupted.float().mean() > 0.5 and not seen.rows.moved:  # noise: seen better by itself
+        _scatter(right, seen.corrupted, x, after - before)
         right.set(ylabel=f"what was added to {seen.names[0]}")
         _limit(right, before - before.mean(), after - before)
     else:
-        _scatter(right, seen.hit, moved_x, after)
-        for row in seen.hit.nonzero()[:_ARROWS, 0].tolist():
+        _scatter(right, seen.corrupted, moved_x, after)
+        for row in seen.corrupted.nonzero()[:_ARROWS, 0].tolist():
             ends = ([x[row], moved_x[row]], [before[row], after[row]])
-            right.plot(*ends, color=HIT, linewidth=0.5, alpha=0.4, zorder=1)
+            right.plot(*ends, color=CORRUPTED, linewidth=0.5, alpha=0.4, zorder=1)
         _limit(right, before, after)
     _limit(left, before, after)
     _legend(figure, right)
@@ -121,7 +121,7 @@ def _moved_inputs(figure: Figure, seen: Seen) -> None:
     left, right = figure.subplots(1, 2)
     column = _telling(seen)
     before, after = (seen.of(rows.inputs).flatten(1)[:, column] for rows in (seen.clean, seen.rows))
-    _scatter(left, seen.hit, before, after)
+    _scatter(left, seen.corrupted, before, after)
     left.axline((0, 0), slope=1, color="black", linewidth=0.7, zorder=0)
     left.set(xlabel=f"input {column}, clean", ylabel=f"input {column}, as trained on")
     target = seen.of(seen.clean.targets).reshape(len(after), -1)[:, 0].float()
@@ -131,7 +131,7 @@ def _moved_inputs(figure: Figure, seen: Seen) -> None:
         right.set(xlabel=f"input {column}, as trained on")
     else:
         right.set(xlabel=f"input {column}, as trained on", ylabel=seen.names[0])
-    _scatter(right, seen.hit, after, target)
+    _scatter(right, seen.corrupted, after, target)
     _legend(figure, left)
 
 
@@ -160,17 +160,18 @@ def _labels(figure: Figure, seen: Seen) -> None:
 
 
 def _bars(axes: Any, seen: Seen, before: Tensor, after: Tensor, told: str) -> None:
-    """Rows of each class: as they are now, with the rows that were hit apart, and as they were."""
+    """Rows of each class: as they are now, with the rows that were corrupted apart, and as they were."""
     places = range(len(seen.names))
-    was, kept, hit = (
-        torch.bincount(labels, minlength=len(places)).tolist() for labels in (before, after[~seen.hit], after[seen.hit])
+    was, kept, corrupted = (
+        torch.bincount(labels, minlength=len(places)).tolist()
+        for labels in (before, after[~seen.corrupted], after[seen.corrupted])
     )
     axes.bar(places, kept, color=KEPT, label="as they were")
-    axes.bar(places, hit, bottom=kept, color=HIT, hatch="///", edgecolor="white", linewidth=0, label=told)
+    axes.bar(places, corrupted, bottom=kept, color=CORRUPTED, hatch="///", edgecolor="white", linewidth=0, label=told)
     axes.bar(places, was, fill=False, edgecolor="black", linewidth=1, label="clean")
     axes.set_xticks(places, seen.names)
     axes.set(xlabel="label as trained on", ylabel="rows")
-    axes.set_ylim(top=1.25 * max(map(max, (was, [a + b for a, b in zip(kept, hit, strict=True)]))))
+    axes.set_ylim(top=1.25 * max(map(max, (was, [a + b for a, b in zip(kept, corrupted, strict=True)]))))
     axes.legend(fontsize=8, frameon=False, loc="upper right")
 
 
@@ -187,7 +188,7 @@ def _matrix(axes: Any, counts: Tensor) -> None:
 def _pictures(figure: Figure, seen: Seen) -> None:
     """Pictures before, above, and after, below."""
     figure.set_size_inches(8.6, 2.9)
-    rows = _some(seen.hit)
+    rows = _some(seen.corrupted)
     for axes, row in zip(figure.subplots(2, _PICTURES).T, rows, strict=False):
         for place, values in enumerate((seen.clean.inputs, seen.rows.inputs)):
             axes[place].imshow(seen.of(values)[row, 0].numpy(), cmap="gray_r", vmin=0, vmax=1)
@@ -199,13 +200,13 @@ def _pictures(figure: Figure, seen: Seen) -> None:
 def _boxes(figure: Figure, seen: Seen) -> None:
     """Pictures with their clean box and the one given."""
     figure.set_size_inches(8.6, 4.9)
-    rows = _some(seen.hit)
+    rows = _some(seen.corrupted)
     handles: list[Any] = []
     for axes, row in zip(figure.subplots(2, _PICTURES // 2).flat, rows, strict=False):
         picture = seen.of(seen.rows.inputs)[row, 0]
         axes.imshow(picture.numpy(), cmap="gray_r", vmin=0, vmax=1, extent=(0, 1, 1, 0))
         looks: tuple[tuple[data.Data | corruption.Corrupted, str, str, str], ...]
-        looks = ((seen.clean, TRUE, "-", "clean box"), (seen.rows, HIT, "--", "box as trained on"))
+        looks = ((seen.clean, TRUE, "-", "clean box"), (seen.rows, CORRUPTED, "--", "box as trained on"))
         handles = []
         for boxes, colour, stroke, word in looks:
             x1, y1, x2, y2 = seen.of(boxes.targets)[row].tolist()
@@ -224,17 +225,19 @@ def _bare(figure: Figure) -> None:
         axes.set_yticks([])
 
 
-def _some(hit: Tensor) -> list[int]:
-    """A few rows, those that were hit first."""
-    return torch.argsort((~hit).int(), stable=True)[:_PICTURES].tolist()
+def _some(corrupted: Tensor) -> list[int]:
+    """A few rows, those that were corrupted first."""
+    return torch.argsort((~corrupted).int(), stable=True)[:_PICTURES].tolist()
 
 
-def _scatter(axes: Any, hit: Tensor, x: Tensor, y: Tensor) -> None:
-    hit, x, y = hit[:_POINTS], x[:_POINTS], y[:_POINTS]
-    if not hit.all():
-        axes.scatter(x[~hit], y[~hit], s=6, color=CLEAN, linewidths=0, label="rows left as they were")
-    if hit.any():
-        axes.scatter(x[hit], y[hit], s=14, color=HIT, marker="x", linewidths=0.8, label="rows hit")
+def _scatter(axes: Any, corrupted: Tensor, x: Tensor, y: Tensor) -> None:
+    corrupted, x, y = corrupted[:_POINTS], x[:_POINTS], y[:_POINTS]
+    if not corrupted.all():
+        axes.scatter(x[~corrupted], y[~corrupted], s=6, color=CLEAN, linewidths=0, label="rows left as they were")
+    if corrupted.any():
+        axes.scatter(
+            x[corrupted], y[corrupted], s=14, color=CORRUPTED, marker="x", linewidths=0.8, label="corrupted rows"
+        )
     axes.grid(alpha=0.25)
 
 

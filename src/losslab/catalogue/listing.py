@@ -36,7 +36,7 @@ class Setting:
     presets: Mapping[str, Any]
 
     @property
-    def told(self) -> str:
+    def meaning(self) -> str:
         """What it means, and its presets."""
         words = ", ".join(f"{word} stands for {shown(value)}" for word, value in self.presets.items())
         return ". ".join(filter(None, [self.comment.rstrip("."), words]))
@@ -45,7 +45,7 @@ class Setting:
     def described(self) -> str:
         """All of it in one line."""
         inside = f", in {self.range}" if self.range else ""
-        return f"{self.key}={shown(self.default)}{inside}" + (f": {self.told}" if self.told else "")
+        return f"{self.key}={shown(self.default)}{inside}" + (f": {self.meaning}" if self.meaning else "")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Entry:
         return ", ".join(f"{setting.key}={shown(setting.default)}" for setting in self.settings)
 
     @property
-    def telling(self) -> tuple[str, ...]:
+    def notable_facts(self) -> tuple[str, ...]:
         """Its facts in words, without those that hold of nearly all losses."""
         return tuple(fact.replace("_", " ") for fact in self.facts if fact not in COMMON)
 
@@ -103,7 +103,7 @@ def entry(name: str) -> Entry:
         settings=_settings("loss", name, card.about.get("ranges", {})),
         facts=tuple(card.about.get("facts", [])),
         identities=_identities(name),
-        tuned="; ".join(dimension.told for dimension in of_loss(name)),
+        tuned="; ".join(dimension.in_words for dimension in of_loss(name)),
         source=str(card.about["source"]),
         docstring=_docstrings("losses").get(name, ""),
     )
@@ -113,7 +113,7 @@ def _identities(name: str) -> tuple[str, ...]:
     """What its card states, and what the cards of others state of it."""
     stated = [(other, identity) for other in cards.names("loss") for identity in identities.of(other)]
     return tuple(
-        f"{other} = {identity.told}" for other, identity in stated if name == other or identity.names_loss(name)
+        f"{other} = {identity.in_words}" for other, identity in stated if name == other or identity.names_loss(name)
     )
 
 
@@ -181,7 +181,7 @@ def print_list(names: Sequence[str], console: Console, title: str) -> None:
         width = max(len(loss.name) for loss in entries) + 2
         console.print(Text(f"\n{_served(tasks)}", style="bold underline"))
         for loss in entries:
-            known = "; ".join(filter(None, [loss.assignments, ", ".join(loss.telling)]))
+            known = "; ".join(filter(None, [loss.assignments, ", ".join(loss.notable_facts)]))
             gist = _wrapped(loss.gist, console.width, width, first=loss.name.ljust(width))
             console.print(Text.assemble((gist[:width], "bold"), gist[width:]), soft_wrap=True)
             if known:
@@ -199,7 +199,7 @@ def markdown(names: Sequence[str]) -> str:
         made += ["| loss | what it does | hyperparameters | facts | source |", "|---|---|---|---|---|"]
         for loss in entries:
             settings = f"`{loss.assignments}`" if loss.assignments else ""
-            cells = (f"`{loss.name}`", loss.summary, settings, ", ".join(loss.telling), _author(loss.source))
+            cells = (f"`{loss.name}`", loss.summary, settings, ", ".join(loss.notable_facts), _author(loss.source))
             made.append(f"| {' | '.join(map(_cell, cells))} |")
         made.append("")
     return "\n".join(made).rstrip()

@@ -115,20 +115,20 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
     """Prints the table over all records below `folder` and writes its report. Returns the exit status."""
     from losslab.records.store import whole_records
     from losslab.report import build
-    from losslab.report.collect import Asked
+    from losslab.report.collect import ReportOptions
 
-    records, torn = whole_records(folder) if folder.is_dir() else ([], [])
+    records, corrupt = whole_records(folder) if folder.is_dir() else ([], [])
     left_out = (
-        f"{len(torn)} torn {'records were' if len(torn) > 1 else 'record was'} left out (first: {torn[0]}); "
+        f"{len(corrupt)} corrupt {'records were' if len(corrupt) > 1 else 'record was'} left out (first: {corrupt[0]}); "
         "the command that made the runs sets it aside and trains again what is missing."
-        if torn
+        if corrupt
         else ""
     )
     if not records:
         raise errors.BadRequest(
             left_out or f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
         )
-    build.make(records, folder, Console(), Asked(metric, epoch, reference, mix), [left_out] if torn else [])
+    build.make(records, folder, Console(), ReportOptions(metric, epoch, reference, mix), [left_out] if corrupt else [])
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a user is told in the terminal of runs that are over."""
+"""What the terminal shows of runs that have finished."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from losslab.records.record import Record
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Prints a line at once. Where nobody reads any more, as after a lost connection, what trains goes on all the same."""
     try:
         print(text, flush=True)
@@ -38,35 +38,37 @@ def at_once() -> Iterator[None]:
             yield
     finally:
         if text := shown.getvalue().rstrip("\n"):
-            say(text)
+            print_line(text)
 
 
-def told(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
+def report_run(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
     """Says what came of a run, in a line for run `number` of a sweep. Returns its exit status."""
     if number is None:
-        _tell_whole(record, folder)
+        _report_lone_run(record, folder)
         if again:
             from losslab.records.provenance import of_code
 
-            say("This run was over already and was not repeated; overwrite=true trains it again.")
+            print_line("This run had finished already and was not repeated; overwrite=true trains it again.")
             for said in of_code([record]):  # to read its data takes longer than all the rest
-                say(said)
+                print_line(said)
     else:
         names = record.metric_names()
         result = f"best test {names[0]} {_number(record.metrics[f'best/test/{names[0]}'])}" if names else ""
         words = one_line((record.reason or result).partition("\n")[0])
-        say(f"run {number}: {record.status:8} {folder.name}  {words}{'  (was over already)' * again}")
+        print_line(f"run {number}: {record.status:8} {folder.name}  {words}{'  (finished already)' * again}")
     return int(record.status == "failed" or (record.status == "diverged" and number is None))
 
 
-def failures(failed: Sequence[Path]) -> None:
+def report_failures(failed: Sequence[Path]) -> None:
     """Says where to look for what made the runs in these folders fail."""
     if failed:
         of = "" if len(failed) == 1 else " of the first"
-        say(f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again.")
+        print_line(
+            f"{len(failed)} failed: the traceback{of} is in {failed[0] / 'record.json'}; the same command tries again."
+        )
 
 
-def _tell_whole(record: Record, folder: Path) -> None:
+def _report_lone_run(record: Record, folder: Path) -> None:
     """What a lone run says at its end."""
     table = Table(title=f"{record.task}, {record.loss}: {record.status}", title_justify="left")
     table.add_column("test metric")
@@ -78,11 +80,11 @@ def _tell_whole(record: Record, folder: Path) -> None:
         console = Console()
         with console.capture() as captured:  # where nobody reads any more, rich would end the process
             console.print(table)
-        say(captured.get().rstrip("\n"))
+        print_line(captured.get().rstrip("\n"))
     if record.reason:
-        say(f"{record.status}: {one_line(record.reason)}")
-    say(f"Record:      {folder / 'record.json'}")
-    say(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
+        print_line(f"{record.status}: {one_line(record.reason)}")
+    print_line(f"Record:      {folder / 'record.json'}")
+    print_line(f"TensorBoard: tensorboard --logdir {quote(str(folder))}")
 
 
 def _number(value: Any) -> str:

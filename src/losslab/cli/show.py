@@ -61,7 +61,7 @@ def _corruption(name: str, settings: Sequence[str], into: Path) -> None:
     listing.print_corruption(name, Console())
     print()
     for part in seen.parts:
-        print(f"Rows hit: {seen.counted(part)}.")
+        print(f"Corrupted rows: {seen.counted(part)}.")
     print(f"Figure: {into}")
 
 

@@ -17,13 +17,13 @@ from losslab import errors
 from losslab.cli import messages
 from losslab.errors import (
     Halted,
+    describe,
     first_line,
     halting,
     must_be_written,
     one_line,
     raise_if_ended,
     threads_say_no_more,
-    told,
 )
 from losslab.interrupts import noted
 from losslab.schema import canonical, cards, check
@@ -53,7 +53,7 @@ def train(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
         same = "The same command without overwrite=true" if anew else "The same command"
-        onward = "repeats no run that is over and goes on from the last checkpoint (one is made every two seconds)"
+        onward = "repeats no finished run and goes on from the last checkpoint (one is made every two seconds)"
         print(f"\nStopped. {same} {onward}.", file=sys.stderr)
         return 130
 
@@ -93,7 +93,7 @@ def _train(arguments: list[str]) -> int:
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
-    messages.failures(list(command.failed))
+    messages.report_failures(list(command.failed))
     return command.status
 
 
@@ -114,7 +114,7 @@ class Command:
         self.failed |= {folder: None} if status == 1 else {}
         self.status = max(self.status, status)
 
-    def over(self, folders: Iterable[Path]) -> None:
+    def note_failures(self, folders: Iterable[Path]) -> None:
         """Notes which runs failed, by their records, under a launcher whose jobs were processes of their own."""
         from losslab.records.store import whole_records
 
@@ -139,21 +139,23 @@ class Command:
         records = outcome.records
         once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
         counts = Counter(record.status for record in once.values())
-        say = messages.say
-        say(f"{len(once)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + ".")
+        print_line = messages.print_line
+        print_line(
+            f"{len(once)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + "."
+        )
         if outcome.stacked:
-            say(f"{outcome.stacked} trained in stacks.")
+            print_line(f"{outcome.stacked} trained in stacks.")
         for why, count in outcome.alone.most_common():
-            say(f"{count} trained alone: {why}.")
+            print_line(f"{count} trained alone: {why}.")
         if checked := jobs[0].request["fused"]["audit"]:
-            say(audit(jobs, records, checked))
-        for said in changes(outcome.over, once.values()):
-            say(said)
+            print_line(audit(jobs, records, checked))
+        for said in changes(outcome.finished, once.values()):
+            print_line(said)
         self.failed |= {folder: None for folder, record in once.items() if record.status == "failed"}
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def _tell(self, job: Job, record: Record, again: bool) -> None:
-        self.status = max(self.status, messages.told(record, job.folder, job.number, again))
+        self.status = max(self.status, messages.report_run(record, job.folder, job.number, again))
 
 
 def _study(asked: StudyRequest) -> int:
@@ -164,16 +166,16 @@ def _study(asked: StudyRequest) -> int:
     with must_be_written():
         from losslab.records.provenance import changes
         from losslab.report import build
-        from losslab.report.collect import Asked
+        from losslab.report.collect import ReportOptions
         from losslab.study.runner import conduct
 
-        records, over = conduct(*asked)
-        messages.say("")
-        build.make(list(records.values()), asked.folder, Console(), Asked(mix=asked.mix))
-        for said in changes(over, records.values()):
-            messages.say(said)
+        records, finished = conduct(*asked)
+        messages.print_line("")
+        build.make(list(records.values()), asked.folder, Console(), ReportOptions(mix=asked.mix))
+        for said in changes(finished, records.values()):
+            messages.print_line(said)
         failed = [folder for folder, record in records.items() if record.status == "failed"]
-        messages.failures(failed)
+        messages.report_failures(failed)
     return int(bool(failed))
 
 
@@ -186,17 +188,17 @@ def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
 
 def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:
     """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
-    from losslab.records.locks import claimed, forget
+    from losslab.records.locks import locked, remove_stale
     from losslab.records.record import Record
     from losslab.records.run_folder import check_folder
-    from losslab.records.store import finished
+    from losslab.records.store import finished_record
 
     try:
         request = check.check(asked)
         check_folder(folder, request)
-        if record := finished(folder, request):
-            forget([folder])
-            return messages.told(record, folder, number, again=True)
+        if record := finished_record(folder, request):
+            remove_stale([folder])
+            return messages.report_run(record, folder, number, again=True)
         before_torch([request["trainer"]])
         from losslab.training.run import run
 
@@ -212,11 +214,11 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
         try:
             raise_if_ended(error)
             plain = canonical.canonical(asked)
-            record = Record.of(plain, "failed", told(error), traceback=trace)
-            # the run's own claim is over, and another process may have trained it since
-            with must_be_written(), claimed([folder]):
+            record = Record.of(plain, "failed", describe(error), traceback=trace)
+            # the run's own lock is released, and another process may have trained it since
+            with must_be_written(), locked([folder]):
                 folder.mkdir(parents=True, exist_ok=True)
-                if finished(folder, plain) is None:
+                if finished_record(folder, plain) is None:
                     record.write(folder)
         except (errors.BadRequest, Halted) as halted:
             print(f"train.py: {one_line(halted)}", file=sys.stderr)
@@ -225,4 +227,4 @@ def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = 
             return 2 if isinstance(halted, errors.BadRequest) else 1
         if number is None:
             print(trace, end="", file=sys.stderr)
-    return messages.told(record, folder, number)
+    return messages.report_run(record, folder, number)

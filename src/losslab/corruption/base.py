@@ -16,7 +16,7 @@ from losslab.data import Data, Split, check_finite, standardised
 from losslab.registry import Registry
 
 
-class Hit(NamedTuple):
+class Changed(NamedTuple):
     """Rows after a corruption: inputs, targets, and which rows it changed [n], bool."""
 
     inputs: Tensor
@@ -27,7 +27,7 @@ class Hit(NamedTuple):
 # inputs that were changed, for as long as some run holds them: runs that changed them alike, as under other losses, share them
 _CHANGED: WeakValueDictionary[str, Tensor] = WeakValueDictionary()
 
-CORRUPTIONS: Registry[Callable[..., Hit]] = Registry()
+CORRUPTIONS: Registry[Callable[..., Changed]] = Registry()
 register = CORRUPTIONS.register
 
 
@@ -37,12 +37,12 @@ class Corrupted:
 
     inputs: Tensor
     targets: Tensor
-    hit: Tensor
+    corrupted: Tensor
     moved: bool = False  # whether inputs were changed, too
 
-    def inputs_hit(self) -> list[Tensor]:
-        """The inputs of the rows that were hit, where the corruption changes inputs."""
-        return [self.inputs[self.hit]] if self.moved else []
+    def corrupted_inputs(self) -> list[Tensor]:
+        """The inputs of the rows that were corrupted, where the corruption changes inputs."""
+        return [self.inputs[self.corrupted]] if self.moved else []
 
 
 def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, standardise: bool = False) -> Corrupted:
@@ -57,7 +57,7 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
     A corruption of labels that takes `classes` gets the number of classes of the data set.
     """
     inputs, targets = data.inputs, data.targets.clone()
-    hit, moved = torch.zeros(len(targets), dtype=torch.bool), False
+    corrupted, moved = torch.zeros(len(targets), dtype=torch.bool), False
     function = CORRUPTIONS[corruption["name"]]
     settings = {key: value for key, value in corruption.items() if key not in ("name", "splits")}
     if "classes" in signature(function).parameters:
@@ -65,10 +65,10 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
     for step, part in enumerate(("train", "val")):
         if part in corruption.get("splits", []):
             rows = split[part]
-            draw = seeding.generator(seed, "corruption", step)
+            generator = seeding.generator(seed, "corruption", step)
             given = inputs[rows]
-            found = function(given, targets[rows], draw, **settings)
-            targets[rows], hit[rows] = found.targets, found.rows
+            found = function(given, targets[rows], generator, **settings)
+            targets[rows], corrupted[rows] = found.targets, found.rows
             if found.inputs is not given:  # most corruptions leave the inputs, which runs can then share
                 inputs, moved = (inputs if moved else inputs.clone()), True
                 inputs[rows] = found.inputs
@@ -78,22 +78,22 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
     if moved:
         inputs = standardised(inputs, split["train"]) if standardise else inputs
         inputs = _CHANGED.setdefault(seeding.fingerprint([inputs]), inputs)
-    return Corrupted(inputs, targets, hit, moved)
+    return Corrupted(inputs, targets, corrupted, moved)
 
 
-def choose_rows(count: int, fraction: float, draw: torch.Generator) -> Tensor:
+def choose_rows(count: int, fraction: float, generator: torch.Generator) -> Tensor:
     """Exactly round(fraction * count) rows, as a mask. With equal draws a larger fraction holds a smaller one's rows."""
     chosen = torch.zeros(count, dtype=torch.bool)
-    chosen[torch.randperm(count, generator=draw)[: round(fraction * count)]] = True
+    chosen[torch.randperm(count, generator=generator)[: round(fraction * count)]] = True
     return chosen
 
 
-def new_targets(inputs: Tensor, before: Tensor, after: Tensor) -> Hit:
-    """What a corruption of targets alone gives: hit is every row whose target is no longer what it was."""
-    return Hit(inputs, after, (after != before).reshape(len(after), -1).any(1))
+def new_targets(inputs: Tensor, before: Tensor, after: Tensor) -> Changed:
+    """What a corruption of targets alone gives: corrupted is every row whose target is no longer what it was."""
+    return Changed(inputs, after, (after != before).reshape(len(after), -1).any(1))
 
 
 @register
-def none(inputs: Tensor, targets: Tensor, draw: torch.Generator) -> Hit:
+def none(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> Changed:
     """Leaves everything as it was measured."""
-    return Hit(inputs, targets, torch.zeros(len(targets), dtype=torch.bool))
+    return Changed(inputs, targets, torch.zeros(len(targets), dtype=torch.bool))

@@ -1,7 +1,7 @@
 """What goes wrong with boxes. Defaults: conf/corruption/<name>.yaml.
 
 Targets: corners x1 y1 x2 y2 [n, 4], in shares of the picture. Pictures stay. Every box that is given back lies in [0, 1] and has
-sides of 0.01 or more: where a corruption would make it smaller, the row keeps its clean box. Hit are the rows whose box changed.
+sides of 0.01 or more: where a corruption would make it smaller, the row keeps its clean box. Changed are the rows whose box changed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from losslab.corruption.base import Hit, choose_rows, new_targets, register
+from losslab.corruption.base import Changed, choose_rows, new_targets, register
 
 LEAST = 0.01  # width and height of the smallest box, in shares of the picture: below a pixel of `scenes`
 
 
 @register
-def jitter(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float, noise: float) -> Hit:
+def jitter(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, noise: float) -> Changed:
     """An unsteady hand: centre and size are off by a random share of the size (Liu et al., 2022, OA-MIL).
 
     cx' = cx + w u1, cy' = cy + h u2, w' = w (1 + u3), h' = h (1 + u4), each u even in [-noise, noise]; then cut to the picture.
@@ -23,31 +23,31 @@ def jitter(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float,
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        draw: where the rows and u come from; a larger noise moves each corner the same way, farther.
+        generator: where the rows and u come from; a larger noise moves each corner the same way, farther.
         fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one.
         noise: in [0, 1), in widths and heights of the box; OA-MIL takes 0.1 to 0.4.
     """
-    chosen = choose_rows(len(targets), fraction, draw)
+    chosen = choose_rows(len(targets), fraction, generator)
     centre, size = _centre_and_size(targets)
-    shift, growth = (noise * (2 * torch.rand(2, len(targets), 2, generator=draw) - 1)).to(targets)
+    shift, growth = (noise * (2 * torch.rand(2, len(targets), 2, generator=generator) - 1)).to(targets)
     return _given(inputs, targets, chosen, _boxes(centre + size * shift, size * (1 + growth)))
 
 
 @register
-def wrong_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float, kind: str) -> Hit:
+def wrong_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, kind: str) -> Changed:
     """Gross errors: a share of the pictures have a box that has nothing to do with them (Chadwick and Newman, 2019).
 
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        draw: where the rows and the boxes come from.
+        generator: where the rows and the boxes come from.
         fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one, with the same boxes.
         kind: `random` (width and height even in [0.01, 1], then the place even among those inside the picture) or `other`
             (the clean box of another picture, drawn evenly).
     """
-    chosen = choose_rows(len(targets), fraction, draw)
-    place, sizes = torch.rand(2, len(targets), 2, generator=draw).to(targets)
-    other = _others(targets, draw)
+    chosen = choose_rows(len(targets), fraction, generator)
+    place, sizes = torch.rand(2, len(targets), 2, generator=generator).to(targets)
+    other = _others(targets, generator)
     if kind == "other":
         return _given(inputs, targets, chosen, other)
     size = LEAST + (1 - LEAST) * sizes
@@ -56,7 +56,7 @@ def wrong_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: f
 
 
 @register
-def loose_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float, factor: float) -> Hit:
+def loose_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, factor: float) -> Changed:
     """A bias of size: boxes drawn too loosely, or too tightly, around the object (Su, Deng and Fei-Fei, 2012).
 
     w' = factor * w, h' = factor * h around the same centre, then cut to the picture.
@@ -64,17 +64,17 @@ def loose_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: f
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        draw: where the rows come from.
+        generator: where the rows come from.
         fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one.
         factor: above 1: loose; below 1: tight.
     """
-    chosen = choose_rows(len(targets), fraction, draw)
+    chosen = choose_rows(len(targets), fraction, generator)
     centre, size = _centre_and_size(targets)
     return _given(inputs, targets, chosen, _boxes(centre, factor * size))
 
 
 @register
-def truncated_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float, cut: float) -> Hit:
+def truncated_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, cut: float) -> Changed:
     """Boxes that end at a border running through the object, as at the edge of a crop (Everingham et al., 2010, "truncated").
 
     At one of the four sides, drawn evenly, the box loses a share `cut` of its width or height.
@@ -82,12 +82,12 @@ def truncated_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fractio
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        draw: where the rows and the sides come from.
+        generator: where the rows and the sides come from.
         fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one, cut at the same sides.
         cut: in [0, 1).
     """
-    chosen = choose_rows(len(targets), fraction, draw)
-    side = torch.randint(4, (len(targets),), generator=draw)
+    chosen = choose_rows(len(targets), fraction, generator)
+    side = torch.randint(4, (len(targets),), generator=generator)
     _, size = _centre_and_size(targets)
     inwards = torch.cat([size, -size], 1) * cut
     hidden = torch.nn.functional.one_hot(side, 4).to(targets)
@@ -95,7 +95,7 @@ def truncated_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fractio
 
 
 @register
-def swapped_corners(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float) -> Hit:
+def swapped_corners(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float) -> Changed:
     """Records mixed up in part: one corner is the picture's own, the opposite one belongs to the box of another picture.
 
     (x1, y1) of the own box and (x2, y2) of the box of a picture drawn evenly from the others, put in order on each axis so that
@@ -104,15 +104,15 @@ def swapped_corners(inputs: Tensor, targets: Tensor, draw: Generator, *, fractio
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        draw: where the rows and the other boxes come from.
+        generator: where the rows and the other boxes come from.
         fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one, with the same boxes.
     """
-    chosen = choose_rows(len(targets), fraction, draw)
-    first, second = targets[:, :2], _others(targets, draw)[:, 2:]
+    chosen = choose_rows(len(targets), fraction, generator)
+    first, second = targets[:, :2], _others(targets, generator)[:, 2:]
     return _given(inputs, targets, chosen, torch.cat([first.minimum(second), first.maximum(second)], 1))
 
 
-def _given(inputs: Tensor, targets: Tensor, chosen: Tensor, boxes: Tensor) -> Hit:
+def _given(inputs: Tensor, targets: Tensor, chosen: Tensor, boxes: Tensor) -> Changed:
     """New boxes for the chosen rows, cut to the picture; where one would be smaller than the smallest, the clean one."""
     boxes = boxes.clamp(0, 1)
     usable = (boxes[:, 2:] - boxes[:, :2] >= LEAST * (1 - 1e-3)).all(1)
@@ -130,8 +130,8 @@ def _boxes(centre: Tensor, size: Tensor) -> Tensor:
     return torch.cat([centre - size / 2, centre + size / 2], 1)
 
 
-def _others(boxes: Tensor, draw: Generator) -> Tensor:
+def _others(boxes: Tensor, generator: Generator) -> Tensor:
     """For each row the box of another row, drawn evenly; its own where there is no other."""
     count = len(boxes)
-    steps = torch.randint(1, max(2, count), (count,), generator=draw)
+    steps = torch.randint(1, max(2, count), (count,), generator=generator)
     return boxes[(torch.arange(count) + steps) % count]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from losslab.corruption.base import Hit, choose_rows, register
+from losslab.corruption.base import Changed, choose_rows, register
 
 
 @register
-def input_noise(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float, scale: float) -> Hit:
+def input_noise(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, scale: float) -> Changed:
     """Normal noise on the inputs of a share of the rows: errors in variables (Fuller, 1987), noisy pixels.
 
     x' = x + scale * s * e, e standard normal, s the standard deviation over all inputs of the split; pixels are cut to [0, 1].
@@ -17,12 +17,12 @@ def input_noise(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: f
     Args:
         inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; clean.
         targets: [n, ...], returned as they are.
-        draw: where the rows and e come from.
+        generator: where the rows and e come from.
         fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one.
         scale: standard deviation of the noise, in units of s; about 1 in a table, which is standardised, 0.3 in a picture.
     """
-    hit = choose_rows(len(inputs), fraction if scale > 0 else 0.0, draw)
-    noisy = inputs + scale * inputs.std() * torch.randn(inputs.shape, generator=draw)
+    chosen = choose_rows(len(inputs), fraction if scale > 0 else 0.0, generator)
+    noisy = inputs + scale * inputs.std() * torch.randn(inputs.shape, generator=generator)
     if inputs.ndim == 4:
         noisy = noisy.clamp(0, 1)
-    return Hit(torch.where(hit.reshape(-1, *[1] * (inputs.ndim - 1)), noisy, inputs), targets, hit)
+    return Changed(torch.where(chosen.reshape(-1, *[1] * (inputs.ndim - 1)), noisy, inputs), targets, chosen)

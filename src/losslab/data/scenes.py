@@ -21,28 +21,30 @@ def scenes(rows: int, clutter: int, noise: float) -> Data:
     The target is the digit's box, corners x1 y1 x2 y2 in shares of the canvas [0, 1]: exactly where the digit's own
     outermost ink was put. Digit, place, size and clutter are drawn once for all seeds.
     """
-    draw = torch.Generator().manual_seed(20260101)
+    generator = torch.Generator().manual_seed(20260101)
     digits = mnist5k().inputs
     crops = ink_boxes(digits[:, 0])
-    chosen = torch.randint(len(digits), (rows,), generator=draw)
+    chosen = torch.randint(len(digits), (rows,), generator=generator)
     shape = crops[chosen, 2:] - crops[chosen, :2]  # width, height of the ink, in pixels of the digit
-    height = 14 + 30 * torch.rand(rows, generator=draw)
-    stretch = 0.8 + 0.4 * torch.rand(rows, generator=draw)
+    height = 14 + 30 * torch.rand(rows, generator=generator)
+    stretch = 0.8 + 0.4 * torch.rand(rows, generator=generator)
     size = torch.stack([(height * stretch * shape[:, 0] / shape[:, 1]).clamp(8, 44), height], 1)
-    place = torch.rand(rows, 2, generator=draw) * (CANVAS - size)
+    place = torch.rand(rows, 2, generator=generator) * (CANVAS - size)
     boxes = torch.cat([place, place + size], 1)
 
-    pictures = torch.maximum(scatter_pieces(digits, rows, clutter, draw), paste(digits[chosen], crops[chosen], boxes))
-    pictures = (pictures + noise * torch.randn(pictures.shape, generator=draw)).clamp(0, 1)
+    pictures = torch.maximum(
+        scatter_pieces(digits, rows, clutter, generator), paste(digits[chosen], crops[chosen], boxes)
+    )
+    pictures = (pictures + noise * torch.randn(pictures.shape, generator=generator)).clamp(0, 1)
     return Data(pictures, boxes / CANVAS, ("x1", "y1", "x2", "y2"))
 
 
-def scatter_pieces(digits: Tensor, rows: int, clutter: int, draw: torch.Generator) -> Tensor:
+def scatter_pieces(digits: Tensor, rows: int, clutter: int, generator: torch.Generator) -> Tensor:
     """Canvases [rows, 1, 64, 64], each with `clutter` pieces of 8 x 8 pixels cut from the middle of a digit: never a whole one."""
     counts = (rows, clutter)
-    which = torch.randint(len(digits), counts, generator=draw)
-    cut = torch.randint(6, digits.shape[-1] - 6 - _PIECE, (*counts, 2), generator=draw)
-    put = torch.randint(CANVAS - _PIECE + 1, (*counts, 2), generator=draw)
+    which = torch.randint(len(digits), counts, generator=generator)
+    cut = torch.randint(6, digits.shape[-1] - 6 - _PIECE, (*counts, 2), generator=generator)
+    put = torch.randint(CANVAS - _PIECE + 1, (*counts, 2), generator=generator)
     step = torch.arange(_PIECE)
 
     def pixels(

@@ -30,27 +30,27 @@ def diabetes() -> Data:
 @register
 def friedman(rows: int, noise: float) -> Data:
     """Friedman's first function (1991): five of ten inputs matter, in a product, a square and two lines."""
-    draw = torch.Generator().manual_seed(1991)
-    x = torch.rand(rows, 10, generator=draw)
-    y = _friedman(x) + noise * torch.randn(rows, generator=draw)
+    generator = torch.Generator().manual_seed(1991)
+    x = torch.rand(rows, 10, generator=generator)
+    y = _friedman(x) + noise * torch.randn(rows, generator=generator)
     return Data(x, y[:, None], ("y",))
 
 
 @register
 def friedman_counts(rows: int) -> Data:
     """Counts whose rate is Friedman's first function."""
-    draw = torch.Generator().manual_seed(1991)
-    x = torch.rand(rows, 10, generator=draw)
-    return Data(x, torch.poisson(_friedman(x), generator=draw)[:, None], ("count",))
+    generator = torch.Generator().manual_seed(1991)
+    x = torch.rand(rows, 10, generator=generator)
+    return Data(x, torch.poisson(_friedman(x), generator=generator)[:, None], ("count",))
 
 
 @register
 def friedman_binary(rows: int, softness: float) -> Data:
     """Yes or no, at odds that Friedman's first function gives: what the best rule gets right is known."""
-    draw = torch.Generator().manual_seed(1991)
-    x = torch.rand(rows, 10, generator=draw)
+    generator = torch.Generator().manual_seed(1991)
+    x = torch.rand(rows, 10, generator=generator)
     chance = ((_friedman(x) - _MIDDLE) / softness).sigmoid()
-    return Data(x, torch.bernoulli(chance, generator=draw), ("no", "yes"))
+    return Data(x, torch.bernoulli(chance, generator=generator), ("no", "yes"))
 
 
 def _friedman(x: torch.Tensor) -> torch.Tensor:

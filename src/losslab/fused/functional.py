@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from losslab.errors import told
+from losslab.errors import describe
 
 Forward = Callable[[Tensor, Tensor], Tensor]  # parameters [R, P], inputs [R, B, ...] -> raw outputs [R, B, outputs]
 
@@ -64,7 +64,7 @@ def why_alone(model: nn.Module, inputs: Tensor) -> str | None:
         with torch.no_grad():
             found, expected = forward_for(model)(flat, inputs.expand(2, *inputs.shape)), model(inputs)
     except Exception as error:  # whatever a user's module may do, vmap may refuse
-        return f"its model cannot be stacked by torch.vmap: {told(error).splitlines()[0][:150]}"
+        return f"its model cannot be stacked by torch.vmap: {describe(error).splitlines()[0][:150]}"
     if found.shape[1:] != expected.shape or not torch.allclose(found[1], expected, rtol=1e-3, atol=1e-5):
         return "its model gives other outputs when it is stacked; it may keep state between calls"
     return None

@@ -15,18 +15,18 @@ from losslab.errors import is_out_of_memory
 _END = 22  # bytes at the end of a zip file, which torch's checkpoints are, that say where its table of contents is
 
 
-def set_aside(path: Path, onward: str) -> None:
-    """Renames a torn file to `<name>.torn`, in the place of one that lay there, and says so; `onward`: what comes of it."""
-    name = path.name.replace(".tfevents", "") + ".torn"  # TensorBoard reads whatever has that word in its name
+def quarantine(path: Path, onward: str) -> None:
+    """Renames a corrupt file to `<name>.corrupt`, in the place of one that lay there, and says so; `onward`: what comes of it."""
+    name = path.name.replace(".tfevents", "") + ".corrupt"  # TensorBoard reads whatever has that word in its name
     try:
         path.replace(path.with_name(name))
     except FileNotFoundError:  # another process has just done it, and said so
         return
-    print(f"{path} is torn: it is set aside as {name}, and {onward}.", file=sys.stderr, flush=True)
+    print(f"{path} is corrupt: it is set aside as {name}, and {onward}.", file=sys.stderr, flush=True)
 
 
 def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begins anew") -> dict[str, Any] | None:
-    """A checkpoint on the CPU; None where there is none, and where it is torn or lacks one of `keys`: then it is set aside.
+    """A checkpoint on the CPU; None where there is none, and where it is corrupt or lacks one of `keys`: then it is set aside.
 
     Nothing in the file is executed. Raises OSError where it cannot be read at all.
     """
@@ -40,14 +40,14 @@ def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begi
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except Exception as error:  # what a reader meets in a torn file is without limit
+    except Exception as error:  # what a reader meets in a corrupt file is without limit
         if is_out_of_memory(error):  # says nothing of the file
             raise
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # these come of what the file says
             raise
     if isinstance(found, dict) and found.keys() >= set(keys):
         return found
-    set_aside(path, onward)
+    quarantine(path, onward)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Who trains a run: a claim that no two processes hold at once, and that ends with the process that holds it."""
+"""Who trains a run: a lock that no two processes hold at once, and that ends with the process that holds it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ try:
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
 
-RUNS, STUDY = ".losslab-runs", ".losslab-study"  # files that hold nothing; a claim is a locked byte of one of them
-_TAKEN = (errno.EACCES, errno.EAGAIN)
+RUNS, STUDY = ".losslab-runs", ".losslab-study"  # files that hold nothing; a lock is a locked byte of one of them
+_HELD = (errno.EACCES, errno.EAGAIN)
 _TRIES = 100  # to open a file that other processes make and remove
 _FLOCK = "hhqqi4x"  # Linux's struct flock: type, whence, start, length, process
 
 
 @contextmanager
-def claimed(folders: Iterable[Path], kind: str = RUNS) -> Iterator[None]:
+def locked(folders: Iterable[Path], kind: str = RUNS) -> Iterator[None]:
     """Keeps other processes from training what lies in these folders, which need not be there yet.
 
-    The claims on all folders below one parent are bytes of one file there, so that thousands cost one open file, and two
-    sweeps may share a folder as long as they share no run. The system takes a claim back when its process ends, however.
+    The locks on all folders below one parent are bytes of one file there, so that thousands cost one open file, and two
+    sweeps may share a folder as long as they share no run. The system releases a lock when its process ends, however.
 
     Raises BadRequest, which names the first folder and its holder, where another process holds one of them. Where the file
     system has no locks, says so and goes on.
@@ -40,12 +40,12 @@ def claimed(folders: Iterable[Path], kind: str = RUNS) -> Iterator[None]:
         names[folder.parent].append(folder.name)
     with ExitStack() as held:
         for parent in sorted(names):
-            held.enter_context(_claimed_in(parent, names[parent], kind))
+            held.enter_context(_locked_in(parent, names[parent], kind))
         yield
 
 
-def forget(folders: Iterable[Path]) -> None:
-    """Removes what a process that died left of its claims on these folders, where no other process uses it."""
+def remove_stale(folders: Iterable[Path]) -> None:
+    """Removes what a process that died left of its locks on these folders, where no other process uses it."""
     for path in {folder.absolute().parent / RUNS for folder in folders}:
         with suppress(OSError):
             if path.exists():
@@ -53,7 +53,7 @@ def forget(folders: Iterable[Path]) -> None:
 
 
 @contextmanager
-def _claimed_in(parent: Path, names: list[str], kind: str) -> Iterator[None]:
+def _locked_in(parent: Path, names: list[str], kind: str) -> Iterator[None]:
     path = parent / kind
     made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
@@ -99,16 +99,16 @@ def _lock(file: int, place: int, folder: Path) -> None:
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
     except OSError as error:
-        if error.errno not in _TAKEN:
+        if error.errno not in _HELD:
             raise
         raise BadRequest(
-            f"{folder} is in the hands of {_holder(file, place)}; wait for its end, or choose another folder with "
+            f"{folder} is locked by {_holder(file, place)}; wait for its end, or choose another folder with "
             "hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR."
         ) from error
 
 
 def _drop(file: int, path: Path) -> None:
-    """Gives all claims back, and removes the file where no other process uses it."""
+    """Releases all locks, and removes the file where no other process uses it."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Whether runs that are over, or were stopped, were made by the code and from the data that are here now."""
+"""Whether runs that are finished, or were stopped, were made by the code and from the data that are here now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_of(checkpoint: Mapping[str, Any], wanted: Mapping[str, Any], what: object
 
 
 def tell_outdated(runs: Iterable[Sequence[str]]) -> None:
-    """Says how many runs that were over are trained again, as files of the user's have changed; for each run, which."""
+    """Says how many runs that had finished are trained again, as files of the user's have changed; for each run, which."""
     runs = [files for files in runs if files]
     if runs:
         what = ", ".join(dict.fromkeys(file.removeprefix("source/") for files in runs for file in files))
@@ -38,17 +38,17 @@ def tell_outdated(runs: Iterable[Sequence[str]]) -> None:
         )
 
 
-def changes(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
-    """A sentence on each way in which runs that were over, among all `records` of a sweep, are not what would be trained now."""
-    return [*of_code(over), *_of_data(over, records)]
+def changes(finished: Sequence[Record], records: Iterable[Record]) -> list[str]:
+    """A sentence on each way in which runs that had finished, among all `records` of a sweep, are not what would be trained now."""
+    return [*of_code(finished), *_of_data(finished, records)]
 
 
-def of_code(over: Sequence[Record]) -> list[str]:
-    """The sentence on runs that were over and are of other code."""
+def of_code(finished: Sequence[Record]) -> list[str]:
+    """The sentence on runs that had finished and are of other code."""
     now = versions() | {"commit": commit()}
     differing: dict[str, set[str]] = defaultdict(set)
     count = 0
-    for record in over:
+    for record in finished:
         then = record.versions | {"commit": record.commit}
         others = {name: str(then[name]) for name in now if then.get(name) and then[name] != now[name]}
         count += bool(others)
@@ -60,19 +60,19 @@ def of_code(over: Sequence[Record]) -> list[str]:
     return [f"{_runs(count)} by other code ({what}); overwrite=true trains them again."]
 
 
-def _of_data(over: Sequence[Record], records: Iterable[Record]) -> list[str]:
+def _of_data(finished: Sequence[Record], records: Iterable[Record]) -> list[str]:
     """Data are known by the hash of their rows; what is here now shows in the runs that were trained now, else it is read."""
-    old = {id(record) for record in over}
+    old = {id(record) for record in finished}
     here: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if id(record) not in old and record.pairing:
             here[_asked(record)].add(record.pairing["data"])
-    for asked, record in {_asked(record): record for record in over}.items():
+    for asked, record in {_asked(record): record for record in finished}.items():
         if asked not in here:
             here[asked] = _read(record.config["data"], record.seed)
     count = sum(
         bool(record.pairing and (now := here.get(_asked(record))) and record.pairing["data"] not in now)
-        for record in over
+        for record in finished
     )
     return [f"{_runs(count)} on other data than are here now; overwrite=true trains them again."] if count else []
 
@@ -93,4 +93,4 @@ def _asked(record: Record) -> str:
 
 
 def _runs(count: int) -> str:
-    return f"{count} {'runs that were' if count > 1 else 'run that was'} over {'were' if count > 1 else 'was'} trained"
+    return f"{count} finished {'runs' if count > 1 else 'run'} {'were' if count > 1 else 'was'} trained"

@@ -93,7 +93,7 @@ class Record:
         return [name.removeprefix("best/test/") for name in self.metrics if name.startswith("best/test/")]
 
     def write(self, folder: Path) -> Path:
-        """Writes record.json whole or not at all; where it is, the run is over."""
+        """Writes record.json whole or not at all; where it is, the run is finished."""
         path = folder / NAME
         plain = dict(vars(self))
         curves = (

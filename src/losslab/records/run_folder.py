@@ -36,7 +36,7 @@ def check_writable(folder: Path) -> None:
 def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
     """Raises BadRequest where `folder` holds another run than this request, unless it is to be overwritten.
 
-    A folder that bears the run's own name can hold no other: a config.yaml that says otherwise is torn, and written anew.
+    A folder that bears the run's own name can hold no other: a config.yaml that says otherwise is corrupt, and written anew.
     """
     path, own = folder / "config.yaml", canonical.run_id(request)
     try:
@@ -52,7 +52,7 @@ def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
             raise BadRequest(
                 f"{folder} holds another run; choose another folder with hydra.run.dir=DIR, or add overwrite=true to replace it."
             )
-        files.set_aside(path, "written anew")
+        files.quarantine(path, "written anew")
         write_config(folder, request)
 
 

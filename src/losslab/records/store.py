@@ -31,12 +31,12 @@ def read_record(folder: Path) -> Record | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is torn; the same request, run again, sets it aside and trains its run anew."
+            f"{path} is corrupt; the same request, run again, sets it aside and trains its run anew."
         ) from error
 
 
-def finished(folder: Path, request: Mapping[str, Any]) -> Record | None:
-    """The record of this request in a folder, if its run is over and need not be repeated.
+def finished_record(folder: Path, request: Mapping[str, Any]) -> Record | None:
+    """The record of this request in a folder, if its run is finished and need not be repeated.
 
     That is so where it trained to an end, from the same files of the user's as are here now.
     """
@@ -62,7 +62,7 @@ def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
     try:
         record = read_record(folder)
     except ValueError:
-        files.set_aside(Path(folder) / NAME, "its run is done again")
+        files.quarantine(Path(folder) / NAME, "its run is done again")
         return None
     if record is None or record.status not in ("done", "diverged") or request["overwrite"]:
         return None
@@ -76,13 +76,13 @@ def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
     return record if same and not any(map(files.is_cut, checkpoints(folder))) else None
 
 
-def set_cut_aside(folder: Path) -> None:
+def quarantine_truncated(folder: Path) -> None:
     """Sets checkpoints aside that were cut off. The record that lies beside them goes first: its run is done again."""
     cut = [path for path in checkpoints(folder) if files.is_cut(path)]
     if cut:
         (Path(folder) / NAME).unlink(missing_ok=True)
     for path in cut:
-        files.set_aside(path, "its run begins anew")
+        files.quarantine(path, "its run begins anew")
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -91,13 +91,13 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """All records below a folder, in the order of their paths. Raises ValueError for one that is torn."""
+    """All records below a folder, in the order of their paths. Raises ValueError for one that is corrupt."""
     found = (read_record(path.parent) for path in sorted(Path(folder).rglob(NAME)))
     return [record for record in found if record is not None]
 
 
 def whole_records(folder: Path) -> tuple[list[Record], list[Path]]:
-    """The records below a folder that are whole, in the order of their paths, and the paths of torn ones."""
+    """The records below a folder that are whole, in the order of their paths, and the paths of corrupt ones."""
     whole, others = [], []
     for path in sorted(Path(folder).rglob(NAME)):
         try:

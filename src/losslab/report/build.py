@@ -21,7 +21,7 @@ def make(
     records: Sequence[Record],
     folder: Path,
     console: Console,
-    asked: collect.Asked | None = None,
+    asked: collect.ReportOptions | None = None,
     notes: Sequence[str] = (),
 ) -> Results:
     """Prints the comparison that some records make and writes all forms of its report into `folder`.
@@ -30,7 +30,7 @@ def make(
     """
     study = last_asked(folder)
     if study is None and (folder / NAME).exists():
-        notes = [*notes, f"{folder / NAME} is torn and was not read; the records say what they belong to."]
+        notes = [*notes, f"{folder / NAME} is corrupt and was not read; the records say what they belong to."]
     known = study and any(record.study and record.study["study"] == study.mark() for record in records)
     results = collect.results(records, asked, study if known else None)
     results.notes.extend(notes)

@@ -115,7 +115,7 @@ def superseded(records: Sequence[Record], choices: pd.DataFrame, study: Study) -
 def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str], tuple[float, dict[str, Any]]]:
     """The rate and the hyperparameters that were chosen for a loss in a setting."""
     at = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in choices.to_dict("records")}
-    places = {study.label(setting): study.label(study.place(setting)) for setting in study.settings()}
+    places = {study.label(setting): study.label(study.tuning_setting(setting)) for setting in study.settings()}
     return {
         (loss, setting): at[loss, place]
         for setting, place in places.items()
@@ -134,7 +134,7 @@ def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
             f"{len(found)} of {len(choices)} times a loss did best at an edge of what was tried, and its optimum may lie beyond: "
             f"{losses}; the table of what was tuned says where."
         ]
-    where = " (tuned at {at})" if len(study.places()) > 1 else ""
+    where = " (tuned at {at})" if len(study.tuning_settings()) > 1 else ""
     said = "`{loss}` did best at {edge}" + where + ": its optimum may lie beyond."
     return [said.format_map(row) for row in found]
 

@@ -24,7 +24,7 @@ _RUNS = ("arm", "loss", "setting", "seed", "status", "value", "best", "last", "c
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportOptions:
     """What a report is asked to compare, where it is not what the study says: a metric, an epoch, a reference; and mixing."""
 
     metric: str = ""
@@ -33,14 +33,14 @@ class Asked:
     mix: bool = False
 
 
-def results(records: Sequence[Record], asked: Asked | None = None, current: Study | None = None) -> Results:
+def results(records: Sequence[Record], asked: ReportOptions | None = None, current: Study | None = None) -> Results:
     """The tables of a study or of a plain sweep.
 
     `current`: the study as it was asked for last, where its records belong to more than one form of it.
     Raises BadRequest for no records, for records of several tasks, and, unless mixing is asked for, for records of several
     studies or commits and for runs that are there twice; also for a metric or a reference that they do not have.
     """
-    asked = asked or Asked()
+    asked = asked or ReportOptions()
     names = {_name(record) for record in records}
     records, notes = _checked(records, asked.mix)
     if len(names) == 1 and names != {""}:
@@ -93,7 +93,7 @@ def _part(record: Record) -> tuple[str, str]:
     return (record.study["phase"], record.study["loss"]) if record.study else ("", "")
 
 
-def _of_study(records: list[Record], asked: Asked, current: Study | None, notes: list[str]) -> Results:
+def _of_study(records: list[Record], asked: ReportOptions, current: Study | None, notes: list[str]) -> Results:
     """The tables of a study, from records that carry it."""
     forms = {str(part["study"]): part["study"] for record in records if (part := record.study)}
     if current is None and len(forms) > 1:
@@ -101,7 +101,7 @@ def _of_study(records: list[Record], asked: Asked, current: Study | None, notes:
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
-    mark, places = study.mark(), [study.label(place) for place in study.places()]
+    mark, places = study.mark(), [study.label(place) for place in study.tuning_settings()]
     where = {"tune": places, "confirm": [study.label(setting) for setting in study.settings()]}
     kept = [
         record
@@ -171,7 +171,7 @@ def _compared(records: Iterable[Record]) -> Iterator[tuple[str, str, str, Record
                 yield arm, record.study["loss"], record.study["setting"], record
 
 
-def _of_sweep(records: list[Record], asked: Asked, notes: list[str]) -> Results:
+def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> Results:
     """The tables of a plain sweep: losses are told apart by whatever of them differs, settings by whatever else does."""
     trained = [record for record in records if record.selection]
     if not trained:

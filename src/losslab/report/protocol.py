@@ -17,7 +17,7 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
     tuning = study.tuning
     said = []
     if "tuned" in study.rates:
-        at = "; ".join(study.label(place) for place in study.places())
+        at = "; ".join(study.label(place) for place in study.tuning_settings())
         where = "" if not study.axes else ", in every setting" if tuning["at"] == "each" else f", at {at}"
         how = {
             "points": "quasi-random points (Sobol, scrambled), the learning rates the same for all losses",

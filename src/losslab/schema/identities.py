@@ -49,7 +49,7 @@ class Identity:
         return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(ast.parse(self.text)))
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The identity in words: "0.5 * l1, when tau = 0.5"."""
         when = [f"{key} = {value}" for key, value in self.when.items()]
         conditions = [f"when {' and '.join(when)}"] if when else []

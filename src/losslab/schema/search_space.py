@@ -52,7 +52,7 @@ class Dimension:
     valid: str = ""
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The dimension in words: "delta 0.1 to 10 (log)"."""
         if self.choices:
             *first, last = map(str, self.choices)

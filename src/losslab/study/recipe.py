@@ -70,7 +70,7 @@ class Study:
         """Every combination of the axes' values."""
         return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
 
-    def place(self, setting: Setting) -> Setting:
+    def tuning_setting(self, setting: Setting) -> Setting:
         """Where the losses that are compared in a setting are tuned."""
         if self.tuning["at"] == "each":
             return setting
@@ -79,9 +79,9 @@ class Study:
             for key, values in self.axes.items()
         }
 
-    def places(self) -> list[Setting]:
+    def tuning_settings(self) -> list[Setting]:
         """All places at which there is tuning, each once."""
-        found = [self.place(setting) for setting in self.settings()]
+        found = [self.tuning_setting(setting) for setting in self.settings()]
         return [place for number, place in enumerate(found) if place not in found[:number]]
 
     def label(self, setting: Setting) -> str:
@@ -208,7 +208,7 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
 
 
 def last_asked(folder: Path) -> Study | None:
-    """The study that was asked for last in a folder; None where there is none, or a torn file in its place."""
+    """The study that was asked for last in a folder; None where there is none, or a corrupt file in its place."""
     try:
         return from_mark(yaml.safe_load((folder / NAME).read_bytes()))
     except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError):

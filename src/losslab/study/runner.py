@@ -1,4 +1,4 @@
-"""A study from the recipe to the report: tune, train on fresh seeds, report. What is over already is not done again."""
+"""A study from the recipe to the report: tune, train on fresh seeds, report. What is finished is not done again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 import yaml
 
 from losslab import errors
-from losslab.cli.messages import say
+from losslab.cli.messages import print_line
 from losslab.errors import halting
 from losslab.records import files
 from losslab.records.environment import commit
 from losslab.records.files import write_whole
-from losslab.records.locks import STUDY, claimed
+from losslab.records.locks import STUDY, locked
 from losslab.records.record import Record
 from losslab.records.store import whole_records
 from losslab.schema import canonical
@@ -26,12 +26,12 @@ from losslab.sweep.runner import train_all
 
 
 def conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
-    """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that were over.
+    """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that had finished before.
 
     Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
     of another commit, and where another process conducts a study there; Halted where space or handles end.
     """
-    with halting(), claimed([folder / NAME], STUDY):
+    with halting(), locked([folder / NAME], STUDY):
         return _conduct(study, folder, mix)
 
 
@@ -40,25 +40,27 @@ def _conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record],
         check_folder(folder, study, mix)
     folder.mkdir(parents=True, exist_ok=True)
     if last_asked(folder) is None and (folder / NAME).exists():
-        files.set_aside(folder / NAME, "the study is described anew")
+        files.quarantine(folder / NAME, "the study is described anew")
     write_whole(folder / NAME, yaml.safe_dump(study.mark(), sort_keys=False, allow_unicode=True))
     records: dict[Path, Record] = {}  # by folder: a search may ask twice for one run
-    over: list[Record] = []
+    finished: list[Record] = []
 
     def train(jobs: list[Job]) -> Iterable[Record]:
         outcome = train_all(jobs, _tell)
         records.update(zip((job.folder for job in jobs), outcome.records, strict=True))
-        over.extend(outcome.over)
+        finished.extend(outcome.finished)
         return outcome.records
 
     choices = None
     if "tuned" in study.rates:
-        say(f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each.")
+        print_line(
+            f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each."
+        )
         choices = tuning.tune(study, folder, train)
     jobs = comparison(study, folder, choices)
-    say(f"Comparing them over {study.seeds} fresh seeds: {len(jobs)} runs.")
+    print_line(f"Comparing them on {study.seeds} fresh seeds: {len(jobs)} runs.")
     train(jobs)
-    return records, over
+    return records, finished
 
 
 def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list[Job]:
@@ -71,7 +73,7 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
             for seed in study.fresh_seeds:
                 arms: dict[str, tuple[list[str], dict[str, object]]] = {}
                 for arm in study.rates:
-                    own = chosen[loss, study.label(study.place(setting))] if arm == "tuned" else (None, None)
+                    own = chosen[loss, study.label(study.tuning_setting(setting))] if arm == "tuned" else (None, None)
                     request = study.request(loss, setting, seed, *own)
                     arms.setdefault(canonical.run_id(request), ([], request))[0].append(arm)
                 for names, request in arms.values():
@@ -82,7 +84,7 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
 
 def check_folder(folder: Path, study: Study, mix: bool) -> None:
     """Raises BadRequest where runs below a folder belong to something else, or, unless `mix`, to another commit of losslab."""
-    records, _ = whole_records(folder)  # torn ones are done again
+    records, _ = whole_records(folder)  # corrupt ones are done again
     for record in records:
         if record.study is None or record.study["study"]["name"] != study.name:
             whose = f"the study '{record.study['study']['name']}'" if record.study else "a plain sweep"

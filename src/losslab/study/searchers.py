@@ -35,7 +35,7 @@ class Points:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.rates = {study.label(place): rate_range(study, place) for place in study.places()}
+        self.rates = {study.label(place): rate_range(study, place) for place in study.tuning_settings()}
         self.used = dict.fromkeys(self.rates, 0)  # points
         self.widened = dict.fromkeys(self.rates, 0)
         self.first = int(study.tuning["trials"])
@@ -94,7 +94,7 @@ class Optuna:
         direction: Literal["minimize", "maximize"] = "minimize" if study.better == "min" else "maximize"
         self.searches: dict[tuple[str, str], Any] = {}
         self.spaces: dict[tuple[str, str], list[search_space.Dimension]] = {}
-        for place in study.places():
+        for place in study.tuning_settings():
             for loss in study.losses:
                 key = (loss, study.label(place))
                 digest = hashlib.sha256(f"{study.base['seed']}/{key}".encode()).digest()
@@ -120,7 +120,7 @@ class Optuna:
         return asked
 
     def _tell(self, table: pd.DataFrame) -> None:
-        """Tells the searches of trials that are over; one with a lost run has failed."""
+        """Tells the searches of trials that are finished; one with a lost run has failed."""
         from optuna.trial import TrialState
 
         for trial in table.itertuples():

@@ -22,7 +22,7 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
     import pandas as pd
 
     search: Search = Optuna(study) if study.tuning["search"] == "optuna" else Points(study)
-    places = {study.label(place): place for place in study.places()}
+    places = {study.label(place): place for place in study.tuning_settings()}
     seen = pd.DataFrame()
     while trials := search.ask(seen):
         check()

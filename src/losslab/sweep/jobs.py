@@ -25,10 +25,10 @@ class Stack:
     """Runs that train as one; `why` says what keeps a run alone.
 
     threads: on how many CPU threads it trains, where that was measured.
-    over: folders of runs that have their records. They train once more with the others, whose last bits depend on it.
+    finished: folders of runs that have their records. They train once more with the others, whose last bits depend on it.
     """
 
     jobs: list[Job]
     why: str | None = None
-    over: frozenset[Path] = frozenset()
+    finished: frozenset[Path] = frozenset()
     threads: int | None = None

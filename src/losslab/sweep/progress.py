@@ -39,7 +39,7 @@ class SweepBar:
         self._bar.update(self._task, completed=self.before + together * epoch, description=text)
 
     def finish(self, epochs: int) -> None:
-        """A run is over."""
+        """A run has finished."""
         self.done += 1
         self.before += epochs
         self._bar.update(self._task, completed=self.before, description=f"{self.done} of {self.runs} runs")

@@ -26,7 +26,7 @@ _HIDDEN, _PLAN = ".stacks", "plan.json"  # the former beside the folders of the 
 
 
 class Resumption:
-    """What a sweep keeps until all its runs are over: its plan, and the last checkpoint of each stack that is training.
+    """What a sweep keeps until all its runs are finished: its plan, and the last checkpoint of each stack that is training.
 
     It lies in a folder of its own, whose name is a hash of the runs that were asked for: another sweep beside the same runs
     has another. A plan of other code, or of other settings such as fused.size, does not apply.
@@ -56,9 +56,10 @@ class Resumption:
             self._write()
         open_folders = {job.folder for job in left}
         stacks = [
-            replace(stack, over=frozenset(job.folder for job in stack.jobs) - open_folders) for stack in self.planned
+            replace(stack, finished=frozenset(job.folder for job in stack.jobs) - open_folders)
+            for stack in self.planned
         ]
-        return [stack for stack in stacks if len(stack.over) < len(stack.jobs)]
+        return [stack for stack in stacks if len(stack.finished) < len(stack.jobs)]
 
     def halve(self, stack: Stack, why: str) -> list[Stack]:
         """Two stacks in the place of one, for which memory did not suffice; `why` for halves of a single run."""
@@ -76,13 +77,13 @@ class Resumption:
         return self.folder / f"{_hash([self._name(job) for job in stack.jobs])}.ckpt"
 
     def clear(self) -> None:
-        """Removes all that was kept; to be called when all runs are over."""
+        """Removes all that was kept; to be called when all runs are finished."""
         self._forget()
         with suppress(OSError):  # another sweep keeps something there
             self.folder.parent.rmdir()
 
     def _forget(self) -> None:
-        # the same sweep, just over in another process, may do it as well
+        # the same sweep, just finished in another process, may do it as well
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _name(self, job: Job) -> str:
@@ -103,7 +104,7 @@ class Resumption:
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError):
-            files.set_aside(path, "the stacks are planned anew")
+            files.quarantine(path, "the stacks are planned anew")
             return []
 
     def _write(self) -> None:

@@ -11,11 +11,11 @@ from losslab import errors, hardware
 from losslab.errors import halting
 from losslab.hardware import keep_freed_memory
 from losslab.interrupts import check
-from losslab.records.locks import claimed, forget
+from losslab.records.locks import locked, remove_stale
 from losslab.records.provenance import tell_outdated
 from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder
-from losslab.records.store import finished, outdated, set_cut_aside
+from losslab.records.store import finished_record, outdated, quarantine_truncated
 from losslab.schema import canonical
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
@@ -25,22 +25,22 @@ from losslab.sweep.progress import SweepBar
 from losslab.sweep.resume import Resumption
 from losslab.sweep.stacks import train_stack, untrained
 
-Tell = Callable[[Job, Record, bool], None]  # a run is over; True where it was over before
+Tell = Callable[[Job, Record, bool], None]  # a run has finished; True where it had finished before
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a sweep: records in the order of the jobs, how many were stacked, why others trained alone, and what was over."""
+    """What came of a sweep: records in the order of the jobs, how many were stacked, why others trained alone, what was done before."""
 
     records: list[Record]
     stacked: int
     alone: Counter[str]
-    over: Sequence[Record] = ()
+    finished: Sequence[Record] = ()
 
 
 @globals_restored()
 def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
-    """Trains every job that is not over, and tells of each as it ends.
+    """Trains every job that is not finished, and tells of each as it ends.
 
     Raises BadRequest, before anything is trained or removed, where a job is wrong in itself, or its folder cannot be written,
     would hold two runs, or holds one that another process is training; Halted where space or handles end.
@@ -50,9 +50,9 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
         other = asked.setdefault(job.folder, job)
         if other is not job and canonical.run_id(other.request) != canonical.run_id(job.request):
             raise errors.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
-    over = {folder: record for folder, job in asked.items() if (record := finished(folder, job.request))}
-    over = {folder: record for folder, record in over.items() if not _moved(asked[folder], record)}
-    left = [job for folder, job in asked.items() if folder not in over]
+    finished = {folder: record for folder, job in asked.items() if (record := finished_record(folder, job.request))}
+    finished = {folder: record for folder, record in finished.items() if not _moved(asked[folder], record)}
+    left = [job for folder, job in asked.items() if folder not in finished]
     for folder in {job.folder if job.folder.exists() else job.folder.parent: None for job in left}:
         check_writable(folder)
     for job in left:
@@ -60,23 +60,25 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
     misfits = {job.folder: why for job in left if (why := _misfit(job))}
     for request in {tuple(job.request["trainer"].values()): job.request for job in left}.values():
         hardware.of_run(request)
-    forget(over)
-    with halting(), claimed(job.folder for job in left):
-        return _train_all(jobs, over, misfits, tell)
+    remove_stale(finished)
+    with halting(), locked(job.folder for job in left):
+        return _train_all(jobs, finished, misfits, tell)
 
 
-def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mapping[Path, str], tell: Tell) -> Outcome:
+def _train_all(
+    jobs: Sequence[Job], finished: Mapping[Path, Record], misfits: Mapping[Path, str], tell: Tell
+) -> Outcome:
     records: dict[Path, Record] = {}
     were_over: list[Record] = []
     open_jobs: list[Job] = []
-    old: list[list[str]] = []  # of each open job, which files of the user's have changed since it was over
+    old: list[list[str]] = []  # of each open job, which files of the user's have changed since it finished
     seen: set[Path] = set()
     for job in jobs:
         check()
         if job.folder in seen:  # the same run asked for twice
             continue
         seen.add(job.folder)
-        if record := over.get(job.folder) or finished(job.folder, job.request):
+        if record := finished.get(job.folder) or finished_record(job.folder, job.request):
             if _moved(job, record):
                 record = replace(record, study=job.part)
                 record.write(job.folder)
@@ -89,7 +91,7 @@ def _train_all(jobs: Sequence[Job], over: Mapping[Path, Record], misfits: Mappin
         else:
             open_jobs.append(job)
             old.append(outdated(job.folder, job.request))
-            set_cut_aside(job.folder)
+            quarantine_truncated(job.folder)
             if job.request["overwrite"] or old[-1]:
                 clear_folder(job.folder)  # all at once: if this is stopped, the command without it knows what is left
     tell_outdated(old)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from losslab import hardware
-from losslab.errors import is_out_of_memory, must_be_written, raise_if_ended, told
+from losslab.errors import describe, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.fused.functional import unflatten_parameters, why_alone
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule, StackedBatches
@@ -45,7 +45,7 @@ def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator
 
     Where it cannot be stacked its runs train alone; where memory ends, in halves.
     """
-    left = {job.folder: job for job in stack.jobs if job.folder not in stack.over}
+    left = {job.folder: job for job in stack.jobs if job.folder not in stack.finished}
     why, short = stack.why, False
     if left and len(stack.jobs) >= LEAST:
         try:
@@ -57,11 +57,11 @@ def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator
         except Exception as error:
             raise_if_ended(error)
             short = is_out_of_memory(error)
-            why = f"its stack failed with {told(error).splitlines()[0]}"
+            why = f"its stack failed with {describe(error).splitlines()[0]}"
     if short:  # not where the error is caught, as it holds the memory of the stack
         gc.collect()
-        over = frozenset(job.folder for job in stack.jobs) - left.keys()
-        for half in resumption.halve(replace(stack, over=over), "memory did not hold a second run"):
+        finished = frozenset(job.folder for job in stack.jobs) - left.keys()
+        for half in resumption.halve(replace(stack, finished=finished), "memory did not hold a second run"):
             yield from train_stack(half, bar, resumption)
         return
     for job in left.values():
@@ -74,7 +74,7 @@ def train_alone(job: Job) -> Record:
         return train(schema_check.check(job.request), job.folder, study=job.part)
     except Exception as error:
         raise_if_ended(error)
-        return untrained(job, "failed", told(error), traceback=traceback.format_exc())
+        return untrained(job, "failed", describe(error), traceback=traceback.format_exc())
 
 
 def untrained(job: Job, status: str, reason: str, **rest: Any) -> Record:
@@ -113,7 +113,7 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     share = {name: value / len(runs) for name, value in seconds.items()}
     for number, (parts, job) in enumerate(pairs):
         check()
-        if job.folder in stack.over:
+        if job.folder in stack.finished:
             continue
         record = parts.record(
             **outcome(module.diverged_in[number], parts.epochs),

@@ -23,7 +23,7 @@ class Snapshot:
     inputs: Tensor
     clean: Tensor  # targets as they were measured
     targets: Tensor  # targets as the run sees them
-    hit: Tensor  # rows that were corrupted, bool
+    corrupted: Tensor  # rows that were corrupted, bool
     split: Split
     raw: Callable[[Tensor], Tensor]  # row numbers -> raw outputs
 

@@ -66,10 +66,10 @@ class Binary(Task):
         """
         logit, labels = raw.squeeze(-1), targets > 0.5
         probs = logit.sigmoid()
-        hit = ((probs > 0.5) == labels).to(raw)
+        correct = ((probs > 0.5) == labels).to(raw)
         return {
-            "accuracy": hit.mean(1),
-            "balanced_accuracy": balanced(hit, torch.stack([labels, ~labels], -1)),
+            "accuracy": correct.mean(1),
+            "balanced_accuracy": balanced(correct, torch.stack([labels, ~labels], -1)),
             **rankings(logit, labels),
             "nll": F.binary_cross_entropy_with_logits(logit, targets, reduction="none").mean(1),
             "ece": calibration_error(probs, targets),

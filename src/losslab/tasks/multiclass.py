@@ -53,12 +53,12 @@ class Multiclass(Task):
         """See the class."""
         probs = raw.softmax(-1)
         confidence, guess = probs.max(-1)
-        hit, labels = (guess == targets).to(raw), F.one_hot(targets, self.outputs)
+        correct, labels = (guess == targets).to(raw), F.one_hot(targets, self.outputs)
         return {
-            "accuracy": hit.mean(1),
-            "balanced_accuracy": balanced(hit, labels),
+            "accuracy": correct.mean(1),
+            "balanced_accuracy": balanced(correct, labels),
             "nll": -raw.log_softmax(-1).gather(-1, targets[..., None]).flatten(1).mean(1),
-            "ece": calibration_error(confidence, hit),
+            "ece": calibration_error(confidence, correct),
             "brier": (probs - labels).square().sum(-1).mean(1),
         }
 

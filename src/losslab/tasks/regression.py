@@ -86,13 +86,13 @@ class Regression(Task):
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
-        """Residuals of the training split against the targets it was given, rows left clean and rows hit apart.
+        """Residuals of the training split against the targets it was given, rows left clean and corrupted rows apart.
 
-        A robust loss leaves the rows that were hit far from 0; one that learnt them has pulled them in.
+        A robust loss leaves the rows that were corrupted far from 0; one that learnt them has pulled them in.
         """
         rows = seen.split["train"]
         residuals = (self.in_units(seen.raw(rows).to(self.spread)) - seen.targets[rows]).flatten(1).mean(1)
-        hit = seen.hit[rows]
-        for name, part in (("clean_rows", residuals[~hit]), ("corrupted_rows", residuals[hit])):
+        corrupted = seen.corrupted[rows]
+        for name, part in (("clean_rows", residuals[~corrupted]), ("corrupted_rows", residuals[corrupted])):
             if len(part) and torch.isfinite(part).all():
                 writer.add_histogram(f"residuals/{name}", part, step)

@@ -52,7 +52,7 @@ class Prepared:
 
     def record(self, **outcome: Any) -> Record:
         """The record of this run, whatever trained it."""
-        split, hit = self.split, self.rows.hit
+        split, corrupted = self.split, self.rows.corrupted
         metrics = self._constant() | outcome.pop("metrics")
         return Record.of(
             self.request,
@@ -60,10 +60,10 @@ class Prepared:
             selection={
                 "metric": self.task.selector,
                 "better": self.task.metrics[self.task.selector],
-                "validation": "corrupted" if hit[split["val"]].any() else "clean",
+                "validation": "corrupted" if corrupted[split["val"]].any() else "clean",
             },
             data={"rows_in": {part: len(numbers) for part, numbers in split.items()}},
-            corruption={"rows_hit": {part: int(hit[numbers].sum()) for part, numbers in split.items()}},
+            corruption={"rows_hit": {part: int(corrupted[numbers].sum()) for part, numbers in split.items()}},
             model={"parameters": sum(p.numel() for p in self.model.parameters())},
             **outcome,
         )
@@ -82,7 +82,7 @@ class Prepared:
             **self.of_user,
             "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
-            "corruption": fingerprint([self.rows.hit, self.rows.targets, *self.rows.inputs_hit()]),
+            "corruption": fingerprint([self.rows.corrupted, self.rows.targets, *self.rows.corrupted_inputs()]),
             "init": self.init,
             "order": fingerprint(self.batches.order(epoch) for epoch in range(self._hashed_epochs())),
         }

@@ -12,10 +12,10 @@ import torch
 from losslab import hardware
 from losslab.interrupts import check
 from losslab.records import files, provenance
-from losslab.records.locks import claimed
+from losslab.records.locks import locked
 from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder, write_config
-from losslab.records.store import finished, outdated, set_cut_aside
+from losslab.records.store import finished_record, outdated, quarantine_truncated
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.tasks import Snapshot
@@ -30,7 +30,7 @@ def run(
 ) -> Record:
     """Trains what `request` asks for, in `folder`, and returns the record that it leaves there.
 
-    A run that is over is not repeated: its record is returned. One that was stopped goes on from its last checkpoint, to
+    A run that is finished is not repeated: its record is returned. One that was stopped goes on from its last checkpoint, to
     the end it would have had.
 
     Args:
@@ -47,8 +47,8 @@ def run(
     request, folder = schema_check.check(request), Path(folder)
     check_writable(folder)
     check_folder(folder, request)
-    with claimed([folder]):
-        if record := finished(folder, request):
+    with locked([folder]):
+        if record := finished_record(folder, request):
             return record
         if old := outdated(folder, request):
             provenance.tell_outdated([old])
@@ -58,7 +58,7 @@ def run(
 
 @globals_restored()
 def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mapping[str, Any] | None = None) -> Record:
-    """What `run` does for a checked request whose run is not over, and whose folder is in the hands of this process."""
+    """What `run` does for a checked request whose run is not finished, and whose folder is locked by this process."""
     hardware.of_run(request)  # refused before anything is written
     with numerics.as_asked(request):
         return _train(request, folder, bar, study)
@@ -66,7 +66,7 @@ def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mappi
 
 def _train(request: dict[str, Any], folder: Path, bar: bool, study: Mapping[str, Any] | None) -> Record:
     started = time.perf_counter()
-    set_cut_aside(folder)
+    quarantine_truncated(folder)
     parts = prepare(request)
     with threads.using(parts.threads()):
         return _fit(parts, folder, bar, study, started)
@@ -97,7 +97,7 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
         rows.inputs,
         parts.source.targets,
         rows.targets,
-        rows.hit,
+        rows.corrupted,
         parts.split,
         lambda numbers: module.raw(numbers).cpu(),
     )

@@ -28,7 +28,7 @@ def write_events(folder: Path, curve: Curve, settings: Mapping[str, Any], metric
 
 
 def mend_events(folder: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Where event files of a stopped run are torn, or lack an epoch before its checkpoint, all are set aside.
+    """Where event files of a stopped run are corrupt, or lack an epoch before its checkpoint, all are set aside.
 
     The curves up to the checkpoint are then written anew; pictures stay in the files that were set aside.
     """
@@ -43,12 +43,12 @@ def mend_events(folder: Path, checkpoint: Mapping[str, Any]) -> None:
     if not files or (whole and {steps * epoch for epoch, _ in enumerate(curves, 1)} <= logged):
         return
     for path in files:
-        records_files.set_aside(path, "the run's curves are written anew")
+        records_files.quarantine(path, "the run's curves are written anew")
     _write(folder, "mended", [(steps * epoch, _scalars(values)) for epoch, values in enumerate(curves, 1)])
 
 
 def session(settings: Mapping[str, Any], metrics: Mapping[str, float]) -> list[Summary]:
-    """What TensorBoard's HParams tab reads of a run: its settings, and that it is over.
+    """What TensorBoard's HParams tab reads of a run: its settings, and that it is finished.
 
     torch would also list the columns of the tab, and TensorBoard would then show those of one run for all.
     """
@@ -57,7 +57,7 @@ def session(settings: Mapping[str, Any], metrics: Mapping[str, float]) -> list[S
 
 
 def _logged(path: Path) -> set[int] | None:
-    """The steps of the training losses in an event file; None where it is torn."""
+    """The steps of the training losses in an event file; None where it is corrupt."""
     reader, steps = PyRecordReader_New(str(path)), set()
     try:
         while True:
