@@ -14,6 +14,7 @@ import numpy as np
 
 from faults.tally import Tally
 from losslab import Record, compose
+from losslab.cli.messages import warnings_shown
 from losslab.records.run_folder import RUN_FILES
 from losslab.records.store import read_record
 from losslab.schema import canonical
@@ -47,9 +48,9 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         shutil.copytree(folder / state / name, copy)
         cut = tear(next(copy.glob(kind)), draw, garble)
         said = StringIO()
-        with redirect_stderr(said):
+        with redirect_stderr(said), warnings_shown():
             again = run(request, copy, bar=False)
-        noticed = said.getvalue().count(" is corrupt: it is set aside as ") == 1
+        noticed = said.getvalue().count(" is corrupt: it is moved to ") == 1
         lost += not same(again, whole) or read_record(copy) is None or (cut and not noticed)  # some bits mean nothing
         tracebacks += "Traceback" in said.getvalue()
         wanted = {path for pattern in RUN_FILES for path in copy.glob(pattern)}

@@ -178,7 +178,6 @@ def test_runs_that_are_left_stay_in_the_stacks_that_were_planned(jobs: Made) -> 
     left = [asked[1], asked[2], asked[6]]
     stacks = Resumption(asked).stacks(left, in_stacks_of(2))  # as a machine that is busier would have measured
     assert seeds(stacks) == [[0, 1, 2], [6]]
-    assert stacks[0].finished == {asked[0].folder}, "it has its record, and trains along"
     Resumption(asked).clear()
     assert seeds(Resumption(asked).stacks(left, in_stacks_of(2))) == [[1, 2], [6]]
 
@@ -202,7 +201,7 @@ def test_a_plan_that_does_not_apply_is_made_anew(
 ) -> None:
     asked = jobs(4)
     before = Resumption(asked)
-    checkpoint = before.checkpoint(before.stacks(asked, in_stacks_of(3))[0])
+    checkpoint = before.folder / f"{before.stacks(asked, in_stacks_of(3))[0].key}.ckpt"
     checkpoint.touch()
     if changed == "commit":
         monkeypatch.setattr(losslab.sweep.resume, "commit", lambda: "another")
@@ -221,17 +220,21 @@ def test_a_stack_that_was_halved_stays_so(jobs: Made) -> None:
     asked = jobs(5)
     first = Resumption(asked)
     whole = first.stacks(asked, in_stacks_of(5))[0]
-    assert seeds(first.halve(whole, "no memory")) == [[0, 1], [2, 3, 4]]
+    halves = whole.halves("no memory")
+    assert seeds(halves) == [[0, 1], [2, 3, 4]]
+    first.note_halves(whole, halves)
     assert seeds(Resumption(asked).stacks(asked[1:], in_stacks_of(5))) == [[0, 1], [2, 3, 4]]
 
 
-def test_a_torn_plan_is_set_aside_and_made_anew(jobs: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_corrupt_plan_is_moved_away_and_made_anew(
+    jobs: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = jobs(4)
     Resumption(asked).stacks(asked, in_stacks_of(4))
     plan = next(tmp_path.rglob("plan.json"))
     plan.write_bytes(plan.read_bytes()[:20])
     assert seeds(Resumption(asked).stacks(asked, in_stacks_of(2))) == [[0, 1], [2, 3]]
-    assert "plan.json is corrupt" in capsys.readouterr().err
+    assert "plan.json is corrupt" in caplog.text
 
 
 def test_what_a_sweep_keeps_is_no_record_and_goes_with_its_end(jobs: Made, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from faults import children, files, kills, load, processes
 from losslab import BadRequest, compose, errors, read_records
 from losslab.cli import main, messages, train
+from losslab.events import Event, RunFinished
 from losslab.losses.base import LOSSES
 from losslab.records import provenance
 from losslab.records.files import checkpoint, is_cut, quarantine, write_whole
@@ -87,7 +88,7 @@ def test_torn_files_of_many_cuts_lose_nothing(tmp_path: Path) -> None:
     assert (tally.lost, tally.tracebacks, tally.stray) == (0, 0, 0)
 
 
-def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, weights = tmp_path / "last.ckpt", torch.arange(1000.0)
     torch.save({"weights": weights}, path)
     whole = path.read_bytes()
@@ -96,9 +97,9 @@ def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path, capsys: pytest.Cap
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     assert checkpoint(path) is None
     assert (tmp_path / "last.ckpt.corrupt").exists()
-    assert capsys.readouterr().err.count("\n") == 1
+    assert len(caplog.messages) == 1
     assert checkpoint(path) is None, "where there is none there is nothing to say"
-    assert capsys.readouterr().err == ""
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.slow
@@ -128,7 +129,7 @@ def test_a_study_is_conducted_once_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_locks_gets_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
@@ -136,11 +137,11 @@ def test_a_file_system_without_locks_gets_a_warning(
     monkeypatch.setattr("fcntl.lockf", no_locks)
     with locked([tmp_path / "run"]):
         pass
-    assert "cannot be locked" in capsys.readouterr().err
+    assert "cannot be locked" in caplog.text
 
 
 def test_a_lock_whose_folder_another_process_removes_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened, calls = os.open, iter(range(10))
 
@@ -152,7 +153,7 @@ def test_a_lock_whose_folder_another_process_removes_is_tried_again(
     monkeypatch.setattr("losslab.records.locks.os.open", removed)
     with locked([tmp_path / "all" / "run"]):
         assert (tmp_path / "all" / ".losslab-runs").exists()
-    assert capsys.readouterr().err == "", "it is locked, and not gone without"
+    assert not caplog.messages, "it is locked, and not gone without"
 
 
 @pytest.mark.slow
@@ -165,7 +166,7 @@ def test_a_run_of_a_stack_whose_weights_were_cut_off_is_done_again(typed: Typed,
     last[1].write_bytes(last[1].read_bytes()[:-1])
     status, out, err = typed(line)
     assert (status, out.count("finished already")) == (0, 0)
-    assert err.count(" is corrupt: it is set aside as ") == 2
+    assert err.count(" is corrupt: it is moved to ") == 2
     assert kills.left_by(tmp_path / "all") == before
     assert typed(line)[1].count("finished already") == 2
 
@@ -179,7 +180,7 @@ def test_runs_that_fail_in_processes_of_another_launcher_are_told(
 
     there = train.Command.__call__
     monkeypatch.setattr(
-        train.Command, "__call__", lambda _, cfg: there(train.Command(), cfg)
+        train.Command, "__call__", lambda _, cfg: there(train.Command("train.py"), cfg)
     )  # what it notes, it notes there
     line = "-m loss=mse,l1 hydra/launcher=basic hydra.sweep.dir=all"
     with monkeypatch.context() as broken:
@@ -277,10 +278,10 @@ def test_what_hydra_cannot_do_is_one_sentence(typed: Typed, monkeypatch: pytest.
 
 
 def test_a_torn_file_that_another_process_has_set_aside_is_no_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     quarantine(tmp_path / "record.json", "its run is done again")
-    assert capsys.readouterr().err == ""
+    assert not caplog.messages
 
 
 def test_a_record_is_moved_into_a_study_only_by_who_holds_its_run(tmp_path: Path) -> None:
@@ -292,9 +293,9 @@ def test_a_record_is_moved_into_a_study_only_by_who_holds_its_run(tmp_path: Path
     new = replace(job, part=part | {"study": {"name": "new"}})
     with another_process_holds(job.folder), pytest.raises(BadRequest, match="locked by process"):
         runner.train_all([new], lambda *_: None)
-    again: list[bool] = []
-    outcome = runner.train_all([new], lambda job, record, was: again.append(was))
-    assert again == [True]
+    seen: list[Event] = []
+    outcome = runner.train_all([new], seen.append)
+    assert [event.again for event in seen if isinstance(event, RunFinished)] == [True]
     assert outcome.finished == outcome.records == [read_record(job.folder)]
     assert outcome.records[0].study == new.part
 
@@ -307,7 +308,7 @@ def test_a_run_that_fails_leaves_what_another_process_has_made_of_it(
         Record.of(request, "done").write(folder)
         raise RuntimeError("too late")
 
-    monkeypatch.setattr("losslab.training.run.run", overtaken)
+    monkeypatch.setattr("losslab.training.run.run_checked", overtaken)
     assert typed("hydra.run.dir=here")[0] == 1
     assert read_record(tmp_path / "here").status == "done"
 
@@ -547,12 +548,8 @@ def test_other_code_and_other_data_are_said(typed: Typed, tmp_path: Path) -> Non
     assert record
     replace(record, commit="0123456789ab", pairing=record.pairing | {"data": "f" * 16}).write(folder)
     _, out, _ = typed(line)
-    assert (
-        "1 finished run was trained by other code (commit 0123456789ab, now " in out or provenance.commit() is None
-    )
-    said = "1 finished run was trained on other data than are here now; overwrite=true trains them again."
-    assert said in out
-    assert said in typed("-m loss=mse hydra.sweep.dir=all")[1], "where nothing is trained now, the data are looked at"
+    assert "1 finished run was trained by other code (commit 0123456789ab, now " in out or provenance.commit() is None
+    assert "1 finished run was trained on other data than are here now; overwrite=true trains them again." in out
 
 
 def test_a_stopped_run_in_a_folder_of_another_name_keeps_a_foreign_config(tmp_path: Path) -> None:

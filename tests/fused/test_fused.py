@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from losslab import Record, compose, losses
+from losslab.events import RunFinished
 from losslab.fused import functional
 from losslab.fused.functional import flatten_parameters, forward_for, why_alone
 from losslab.fused.losses import Group, loss_key
@@ -312,7 +313,9 @@ def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pyte
 
 def told(asked: Sequence[dict], folder: Path) -> tuple[list[Record], list[bool]]:
     again: list[bool] = []
-    return train_all(jobs(asked, folder), lambda job, record, was: again.append(was)).records, again
+    return train_all(
+        jobs(asked, folder), lambda event: again.append(event.again) if isinstance(event, RunFinished) else None
+    ).records, again
 
 
 def left_in(folder: Path) -> set[str]:

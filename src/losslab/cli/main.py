@@ -6,11 +6,11 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from losslab import errors
+from losslab.cli import messages
 from losslab.cli.train import train
 from losslab.errors import (
     one_line,
@@ -18,9 +18,6 @@ from losslab.errors import (
 from losslab.interrupts import exit_with, noted
 from losslab.schema import cards as schema_cards
 from losslab.schema import compatibility
-
-if TYPE_CHECKING:
-    pass
 
 
 def command() -> None:
@@ -32,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command `losslab`. Returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["train"]:  # all that follows is Hydra's
-        return train(arguments[1:])
+        return train(arguments[1:], "losslab train")
     parser = argparse.ArgumentParser(
         "losslab", description="Compare loss functions: the same data, the same weights, the same batches."
     )
@@ -65,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
     }
     try:
-        with noted():
+        with noted(), messages.warnings_shown():
             status = answers[given.command]()
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,25 @@ def print_line(text: str) -> None:
     except OSError:
         with Path(os.devnull).open("wb") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Prints what losslab logs as a warning on stderr, a line each."""
+    logger, handler = logging.getLogger("losslab"), _ToStderr(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _ToStderr(logging.Handler):
+    """Prints on stderr as it is now, which tests and progress bars replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one message."""
+        print(record.getMessage(), file=sys.stderr, flush=True)
 
 
 @contextmanager

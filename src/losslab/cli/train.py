@@ -25,6 +25,7 @@ from losslab.errors import (
     raise_if_ended,
     threads_say_no_more,
 )
+from losslab.events import ComparisonStarted, Event, RunFinished, TuningStarted, together
 from losslab.interrupts import noted
 from losslab.schema import canonical, cards, check
 from losslab.training import threads
@@ -32,23 +33,24 @@ from losslab.training import threads
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from losslab.records.record import Record
     from losslab.request.command import StudyRequest
     from losslab.sweep.jobs import Job
 
 
 @threads_say_no_more()
-def train(arguments: list[str]) -> int:
+def train(arguments: list[str], program: str = "train.py") -> int:
     """`python train.py`: checks the request, then runs it, a sweep through Hydra. Returns the exit status.
 
     0: done. 1: a lone run failed or diverged, a run of a sweep failed, or the machine had no more to give. 2: the request was
     wrong. 130: Ctrl-C.
+
+    program: the command that was typed, for messages.
     """
     try:
-        with noted(), halting():
-            return _train(arguments)
+        with noted(), halting(), messages.warnings_shown():
+            return _train(arguments, program)
     except (errors.BadRequest, Halted) as error:
-        print(f"train.py: {one_line(error)}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, Halted) else 2
     except KeyboardInterrupt:
         anew = any(word.lstrip("+").lower() == "overwrite=true" for word in arguments)
@@ -58,7 +60,7 @@ def train(arguments: list[str]) -> int:
         return 130
 
 
-def _train(arguments: list[str]) -> int:
+def _train(arguments: list[str], program: str) -> int:
     import hydra
     from hydra.errors import HydraException
 
@@ -75,10 +77,10 @@ def _train(arguments: list[str]) -> int:
     if isinstance(asked, StudyRequest):
         return _study(asked)
     if asked:  # composed and checked; Hydra would compose it twice more
-        return _run(*asked)
-    command = Command()
+        return _run_checked(*asked, program)
+    command = Command(program)
     sys.argv = [
-        "train.py",
+        program,
         *for_hydra(hydra_flags.words(given) if hydra_flags.shows(given) else ["-m", *given.overrides]),
     ]
     before = os.environ.get("HYDRA_FULL_ERROR")
@@ -100,8 +102,8 @@ def _train(arguments: list[str]) -> int:
 class Command:
     """What Hydra calls for a sweep: through losslab's launcher with all jobs at once, through another with one after another."""
 
-    def __init__(self) -> None:
-        self.status = 0
+    def __init__(self, program: str) -> None:
+        self.program, self.status = program, 0
         self.failed: dict[Path, None] = {}  # folders, in their order
 
     def __call__(self, cfg: DictConfig) -> None:
@@ -110,7 +112,7 @@ class Command:
 
         settings = HydraConfig.get()
         folder = Path(settings.runtime.output_dir)
-        status = _run(cfg, folder, settings.job.num)
+        status = _run(cfg, folder, settings.job.num, self.program)
         self.failed |= {folder: None} if status == 1 else {}
         self.status = max(self.status, status)
 
@@ -133,9 +135,11 @@ class Command:
         before_torch(job.request["trainer"] for job in jobs)
         from losslab.records.provenance import changes
         from losslab.sweep.audit import audit
+        from losslab.sweep.progress import SweepBar
         from losslab.sweep.runner import train_all
 
-        outcome = train_all(jobs, self._tell)
+        with SweepBar() as bar:
+            outcome = train_all(jobs, together(bar, self._report))
         records = outcome.records
         once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
         counts = Counter(record.status for record in once.values())
@@ -154,8 +158,10 @@ class Command:
         self.failed |= {folder: None for folder, record in once.items() if record.status == "failed"}
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
-    def _tell(self, job: Job, record: Record, again: bool) -> None:
-        self.status = max(self.status, messages.report_run(record, job.folder, job.number, again))
+    def _report(self, event: Event) -> None:
+        if isinstance(event, RunFinished):
+            status = messages.report_run(event.record, event.job.folder, event.job.number, event.again)
+            self.status = max(self.status, status)
 
 
 def _study(asked: StudyRequest) -> int:
@@ -168,8 +174,10 @@ def _study(asked: StudyRequest) -> int:
         from losslab.report import build
         from losslab.report.collect import ReportOptions
         from losslab.study.runner import conduct
+        from losslab.sweep.progress import SweepBar
 
-        records, finished = conduct(*asked)
+        with SweepBar() as bar:
+            records, finished = conduct(*asked, together(bar, _report))
         messages.print_line("")
         build.make(list(records.values()), asked.folder, Console(), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):
@@ -179,6 +187,16 @@ def _study(asked: StudyRequest) -> int:
     return int(bool(failed))
 
 
+def _report(event: Event) -> None:
+    """Prints how far a study is. Runs that are done or diverged are left to its report, as there are hundreds."""
+    if isinstance(event, TuningStarted):
+        messages.print_line(f"Tuning {event.losses} losses: {event.trials} trials of {event.seeds} runs each.")
+    elif isinstance(event, ComparisonStarted):
+        messages.print_line(f"Comparing them on {event.seeds} fresh seeds: {event.runs} runs.")
+    elif isinstance(event, RunFinished) and event.record.status == "failed" and not event.again:
+        print(f"failed: {event.job.folder.name}: {event.record.reason}", file=sys.stderr, flush=True)
+
+
 def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
     """Sets what must be set before torch is imported, for runs with these trainer settings."""
     threads.wait_shortly()
@@ -186,42 +204,53 @@ def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
 
 
-def _run(asked: DictConfig | dict[str, Any], folder: Path, number: int | None = None) -> int:
+def _run(config: DictConfig, folder: Path, number: int, program: str) -> int:
+    """Run `number` of a sweep under another launcher; says what came of it. Returns its exit status."""
+    from losslab.records.record import Record
+    from losslab.records.run_folder import check_folder
+
+    try:
+        request = check.check(config)
+        check_folder(folder, request)
+    except errors.Incompatible as error:
+        record = Record.of(canonical.canonical(config), "skipped", str(error))
+        record.write(folder)
+        return messages.report_run(record, folder, number)
+    except errors.BadRequest as error:
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
+        return 2
+    return _run_checked(request, folder, program, number)
+
+
+def _run_checked(request: dict[str, Any], folder: Path, program: str, number: int | None = None) -> int:
     """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
     from losslab.records.locks import locked, remove_stale
     from losslab.records.record import Record
-    from losslab.records.run_folder import check_folder
     from losslab.records.store import finished_record
 
+    if record := finished_record(folder, request):
+        remove_stale([folder])
+        return messages.report_run(record, folder, number, again=True)
     try:
-        request = check.check(asked)
-        check_folder(folder, request)
-        if record := finished_record(folder, request):
-            remove_stale([folder])
-            return messages.report_run(record, folder, number, again=True)
         before_torch([request["trainer"]])
-        from losslab.training.run import run
+        from losslab.training.run import run_checked
 
-        record = run(request, folder)
-    except errors.Incompatible as error:
-        record = Record.of(canonical.canonical(asked), "skipped", str(error))
-        record.write(folder)
+        record = run_checked(request, folder)
     except errors.BadRequest as error:
-        print(f"train.py: {one_line(error)}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 2
     except Exception as error:
         trace = traceback.format_exc()
         try:
             raise_if_ended(error)
-            plain = canonical.canonical(asked)
-            record = Record.of(plain, "failed", describe(error), traceback=trace)
+            record = Record.of(request, "failed", describe(error), traceback=trace)
             # the run's own lock is released, and another process may have trained it since
             with must_be_written(), locked([folder]):
                 folder.mkdir(parents=True, exist_ok=True)
-                if finished_record(folder, plain) is None:
+                if finished_record(folder, request) is None:
                     record.write(folder)
         except (errors.BadRequest, Halted) as halted:
-            print(f"train.py: {one_line(halted)}", file=sys.stderr)
+            print(f"{program}: {one_line(halted)}", file=sys.stderr)
             if number is not None and isinstance(halted, Halted):  # the next run of a sweep would fare no better
                 raise SystemExit(1) from None
             return 2 if isinstance(halted, errors.BadRequest) else 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
-import sys
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from losslab.errors import is_out_of_memory
 
+_LOG = logging.getLogger(__name__)
 _END = 22  # bytes at the end of a zip file, which torch's checkpoints are, that say where its table of contents is
 
 
@@ -22,7 +23,7 @@ def quarantine(path: Path, onward: str) -> None:
         path.replace(path.with_name(name))
     except FileNotFoundError:  # another process has just done it, and said so
         return
-    print(f"{path} is corrupt: it is set aside as {name}, and {onward}.", file=sys.stderr, flush=True)
+    _LOG.warning(f"{path} is corrupt: it is moved to {name}, and {onward}.")
 
 
 def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begins anew") -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import struct
 import sys
@@ -19,6 +20,7 @@ try:
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
 
+_LOG = logging.getLogger(__name__)
 RUNS, STUDY = ".losslab-runs", ".losslab-study"  # files that hold nothing; a lock is a locked byte of one of them
 _HELD = (errno.EACCES, errno.EAGAIN)
 _TRIES = 100  # to open a file that other processes make and remove
@@ -61,7 +63,7 @@ def _locked_in(parent: Path, names: list[str], kind: str) -> Iterator[None]:
     except OSError as error:
         if fcntl and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
             raise  # what keeps from training as well
-        print(f"{parent} cannot be locked; start no second process on the same runs.", file=sys.stderr)
+        _LOG.warning(f"{parent} cannot be locked; start no second process on the same runs.")
         yield
         return
     try:

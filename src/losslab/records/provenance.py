@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from losslab.records.environment import commit, versions
 from losslab.records.record import Record
+
+_LOG = logging.getLogger(__name__)
 
 
 def stamp(pairings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -21,20 +23,18 @@ def is_of(checkpoint: Mapping[str, Any], wanted: Mapping[str, Any], what: object
     """Whether a checkpoint bears this stamp; says so where it does not. Half a run by other code would be no run of either."""
     if checkpoint.get("origin") == wanted:
         return True
-    print(f"{what} was begun by other code or on other data, and begins anew.", file=sys.stderr, flush=True)
+    _LOG.warning(f"{what} was begun by other code or on other data, and begins anew.")
     return False
 
 
-def tell_outdated(runs: Iterable[Sequence[str]]) -> None:
-    """Says how many runs that had finished are trained again, as files of the user's have changed; for each run, which."""
+def warn_of_outdated(runs: Iterable[Sequence[str]]) -> None:
+    """Logs how many finished runs are trained again because files of the user's have changed; `runs`: which files, for each run."""
     runs = [files for files in runs if files]
     if runs:
         what = ", ".join(dict.fromkeys(file.removeprefix("source/") for files in runs for file in files))
-        print(
+        _LOG.warning(
             f"{_runs(len(runs))} from files of yours that have changed since or were not noted ({what}), and "
-            f"{'are' if len(runs) > 1 else 'is'} trained again.",
-            file=sys.stderr,
-            flush=True,
+            f"{'are' if len(runs) > 1 else 'is'} trained again."
         )
 
 
@@ -61,34 +61,20 @@ def of_code(finished: Sequence[Record]) -> list[str]:
 
 
 def _of_data(finished: Sequence[Record], records: Iterable[Record]) -> list[str]:
-    """Data are known by the hash of their rows; what is here now shows in the runs that were trained now, else it is read."""
+    """The sentence on finished runs whose data, known by a hash of their rows, are not those of runs that were trained now."""
     old = {id(record) for record in finished}
-    here: dict[str, set[str]] = defaultdict(set)
+    now: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if id(record) not in old and record.pairing:
-            here[_asked(record)].add(record.pairing["data"])
-    for asked, record in {_asked(record): record for record in finished}.items():
-        if asked not in here:
-            here[asked] = _read(record.config["data"], record.seed)
+            now[_request(record)].add(record.pairing["data"])
     count = sum(
-        bool(record.pairing and (now := here.get(_asked(record))) and record.pairing["data"] not in now)
+        bool(record.pairing and (here := now.get(_request(record))) and record.pairing["data"] not in here)
         for record in finished
     )
     return [f"{_runs(count)} on other data than are here now; overwrite=true trains them again."] if count else []
 
 
-def _read(asked: Mapping[str, Any], seed: int) -> set[str]:
-    """The hash of the rows that are here now; none where they are not here."""
-    from losslab.data import load  # imports torch
-
-    here = dict(asked) | ({"download": False} if "download" in asked else {})
-    try:
-        return {load(here, seed)[0].fingerprint}
-    except Exception:  # whatever keeps them from being read: nothing can be said of them
-        return set()
-
-
-def _asked(record: Record) -> str:
+def _request(record: Record) -> str:
     return json.dumps(record.config["data"], sort_keys=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pandas as pd
 import yaml
 
 from losslab import errors
-from losslab.cli.messages import print_line
 from losslab.errors import halting
+from losslab.events import ComparisonStarted, Listener, TuningStarted, ignore
 from losslab.records import files
 from losslab.records.environment import commit
 from losslab.records.files import write_whole
@@ -25,17 +24,19 @@ from losslab.sweep.jobs import Job
 from losslab.sweep.runner import train_all
 
 
-def conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
+def conduct(
+    study: Study, folder: Path, mix: bool = False, listen: Listener = ignore
+) -> tuple[dict[Path, Record], list[Record]]:
     """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that had finished before.
 
     Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
     of another commit, and where another process conducts a study there; Halted where space or handles end.
     """
     with halting(), locked([folder / NAME], STUDY):
-        return _conduct(study, folder, mix)
+        return _conduct(study, folder, mix, listen)
 
 
-def _conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record], list[Record]]:
+def _conduct(study: Study, folder: Path, mix: bool, listen: Listener) -> tuple[dict[Path, Record], list[Record]]:
     if not study.base["overwrite"]:
         check_folder(folder, study, mix)
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,19 +47,17 @@ def _conduct(study: Study, folder: Path, mix: bool) -> tuple[dict[Path, Record],
     finished: list[Record] = []
 
     def train(jobs: list[Job]) -> Iterable[Record]:
-        outcome = train_all(jobs, _tell)
+        outcome = train_all(jobs, listen)
         records.update(zip((job.folder for job in jobs), outcome.records, strict=True))
         finished.extend(outcome.finished)
         return outcome.records
 
     choices = None
     if "tuned" in study.rates:
-        print_line(
-            f"Tuning {len(study.losses)} losses: {study.tuning['trials']} trials of {study.tuning['seeds']} runs each."
-        )
+        listen(TuningStarted(len(study.losses), study.tuning["trials"], study.tuning["seeds"]))
         choices = tuning.tune(study, folder, train)
     jobs = comparison(study, folder, choices)
-    print_line(f"Comparing them on {study.seeds} fresh seeds: {len(jobs)} runs.")
+    listen(ComparisonStarted(study.seeds, len(jobs)))
     train(jobs)
     return records, finished
 
@@ -97,9 +96,3 @@ def check_folder(folder: Path, study: Study, mix: bool) -> None:
             f"{folder} holds runs of losslab at commit {', '.join(sorted(map(str, others)))}, and this is {commit()}; choose another "
             "folder with hydra.sweep.dir=DIR, train them anew with overwrite=true, or take them for runs of this one with study.mix=true."
         )
-
-
-def _tell(job: Job, record: Record, again: bool) -> None:
-    """Says what went wrong with a run. Hundreds that went well are not listed, nor those that diverged: the report does it."""
-    if record.status == "failed" and not again:
-        print(f"{record.status}: {job.folder.name}: {record.reason}", file=sys.stderr, flush=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: what is asked for, where it is to lie, and its number. The request may still be incompatible.
+    """One run of a sweep: its request in canonical form, its folder and its number. Its parts need not fit one another yet.
 
     part: which part of which study it is; None outside a study.
     """
@@ -25,10 +29,26 @@ class Stack:
     """Runs that train as one; `why` says what keeps a run alone.
 
     threads: on how many CPU threads it trains, where that was measured.
-    finished: folders of runs that have their records. They train once more with the others, whose last bits depend on it.
     """
 
     jobs: list[Job]
     why: str | None = None
-    finished: frozenset[Path] = frozenset()
     threads: int | None = None
+
+    @property
+    def key(self) -> str:
+        """A hash of which runs it holds, by their folders; the same wherever the folder of the whole sweep lies."""
+        folders = [job.folder.absolute() for job in self.jobs]
+        root = Path(os.path.commonpath([folder.parent for folder in folders]))
+        return short_hash(folder.relative_to(root).as_posix() for folder in folders)
+
+    def halves(self, why: str) -> list[Stack]:
+        """Two stacks in the place of this one; `why` for a half of one run."""
+        middle = len(self.jobs) // 2
+        parts = (self.jobs[:middle], self.jobs[middle:])
+        return [replace(self, jobs=jobs, why=why if len(jobs) == 1 else None) for jobs in parts]
+
+
+def short_hash(parts: Iterable[Any]) -> str:
+    """A hash of plain values, 12 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,56 +1,59 @@
-"""One line in the terminal that tells how far a sweep is. Silent where stderr is no terminal."""
+"""A progress bar for a sweep: one line in the terminal. Silent where stderr is no terminal."""
 
 from __future__ import annotations
 
 import sys
 
-import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from losslab.events import EpochStarted, Event, RunFinished, SweepEnded, SweepStarted
+
 
 class SweepBar:
-    """Runs done, the epoch of those that train, and the time left; counts epochs of single runs."""
+    """A listener that shows the runs done, the epoch of those that train, and the time left; counts epochs of single runs."""
 
-    def __init__(self, runs: int, run_epochs: int) -> None:
-        self.runs, self.done, self.before = runs, 0, 0
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> SweepBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def __call__(self, event: Event) -> None:
+        """Moves the bar."""
+        if isinstance(event, SweepStarted) and event.runs:
+            self._start(event)
+        elif isinstance(event, SweepEnded):
+            self._stop()
+        elif self._bar and isinstance(event, EpochStarted):
+            text = f"{self._done} of {self._runs} runs, {event.runs} at epoch {event.epoch} of {event.epochs}"
+            self._show(self._epochs + event.runs * event.epoch, text)
+        elif self._bar and isinstance(event, RunFinished):
+            self._done += 1
+            self._epochs += event.job.request["trainer"]["max_epochs"]
+            self._show(self._epochs, f"{self._done} of {self._runs} runs")
+
+    def _start(self, event: SweepStarted) -> None:
+        self._runs, self._done, self._epochs = event.runs, 0, 0
         columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-        console = Console(stderr=True)
         self._bar = Progress(
             *columns,
-            console=console,
+            console=Console(stderr=True),
             transient=True,
             disable=not sys.stderr.isatty(),
             redirect_stdout=sys.stdout.isatty(),
         )
-        self._task = self._bar.add_task(f"0 of {runs} runs", total=run_epochs)
-
-    def __enter__(self) -> SweepBar:
+        self._task = self._bar.add_task(f"0 of {event.runs} runs", total=event.epochs)
         self._bar.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+    def _show(self, epochs: int, text: str) -> None:
+        assert self._bar
+        self._bar.update(self._task, completed=epochs, description=text)
 
-    def epoch(self, together: int, epoch: int, epochs: int) -> None:
-        """`together` runs have ended `epoch` of their `epochs` epochs."""
-        text = f"{self.done} of {self.runs} runs, {together} at epoch {epoch} of {epochs}"
-        self._bar.update(self._task, completed=self.before + together * epoch, description=text)
-
-    def finish(self, epochs: int) -> None:
-        """A run has finished."""
-        self.done += 1
-        self.before += epochs
-        self._bar.update(self._task, completed=self.before, description=f"{self.done} of {self.runs} runs")
-
-
-class StackEpochs(Callback):
-    """Tells the bar of a sweep how far a stack is."""
-
-    def __init__(self, bar: SweepBar, together: int) -> None:
-        self.bar, self.together = bar, together
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Moves the bar."""
-        self.bar.epoch(self.together, trainer.current_epoch, trainer.max_epochs or 0)
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

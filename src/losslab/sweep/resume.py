@@ -6,21 +6,18 @@ runs left than it began with. So the stacks are written down before the first is
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from losslab.records import files
 from losslab.records.environment import commit, versions
 from losslab.records.files import write_whole
 from losslab.schema.canonical import run_id
-from losslab.sweep.jobs import Job, Stack
+from losslab.sweep.jobs import Job, Stack, short_hash
 
 _HIDDEN, _PLAN = ".stacks", "plan.json"  # the former beside the folders of the runs
 
@@ -35,9 +32,9 @@ class Resumption:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = {job.folder: job for job in jobs}
         self.root = Path(os.path.commonpath([folder.parent.absolute() for folder in self.jobs]))
-        self.folder = self.root / _HIDDEN / _hash(sorted((self._name(job), run_id(job.request)) for job in jobs))
+        self.folder = self.root / _HIDDEN / short_hash(sorted((self._name(job), run_id(job.request)) for job in jobs))
         requests = [job.request | {"overwrite": False} for job in self.jobs.values()]
-        self.made_by = {"commit": commit(), "versions": versions(), "requests": _hash(requests)}
+        self.made_by = {"commit": commit(), "versions": versions(), "requests": short_hash(requests)}
         self.planned: list[Stack] = []
 
     def stacks(self, left: Sequence[Job], plan: Callable[[Sequence[Job]], list[Stack]]) -> list[Stack]:
@@ -55,26 +52,12 @@ class Resumption:
         if missing:
             self._write()
         open_folders = {job.folder for job in left}
-        stacks = [
-            replace(stack, finished=frozenset(job.folder for job in stack.jobs) - open_folders)
-            for stack in self.planned
-        ]
-        return [stack for stack in stacks if len(stack.finished) < len(stack.jobs)]
+        return [stack for stack in self.planned if any(job.folder in open_folders for job in stack.jobs)]
 
-    def halve(self, stack: Stack, why: str) -> list[Stack]:
-        """Two stacks in the place of one, for which memory did not suffice; `why` for halves of a single run."""
-        middle = len(stack.jobs) // 2
-        halves = [
-            replace(stack, jobs=jobs, why=why if len(jobs) == 1 else None)
-            for jobs in (stack.jobs[:middle], stack.jobs[middle:])
-        ]
-        self.planned = [kept for kept in self.planned if kept.jobs != stack.jobs] + halves
+    def note_halves(self, stack: Stack, halves: Sequence[Stack]) -> None:
+        """Plans two stacks in the place of one, for which memory did not suffice."""
+        self.planned = [kept for kept in self.planned if kept.jobs != stack.jobs] + list(halves)
         self._write()
-        return halves
-
-    def checkpoint(self, stack: Stack) -> Path:
-        """Where a stack keeps its last checkpoint."""
-        return self.folder / f"{_hash([self._name(job) for job in stack.jobs])}.ckpt"
 
     def clear(self) -> None:
         """Removes all that was kept; to be called when all runs are finished."""
@@ -114,7 +97,3 @@ class Resumption:
         ]
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / _PLAN, json.dumps({"made_by": self.made_by, "stacks": stacks}, indent=1))
-
-
-def _hash(asked: Iterable[Any]) -> str:
-    return hashlib.sha256(json.dumps(list(asked), sort_keys=True).encode()).hexdigest()[:12]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from losslab import errors, hardware
 from losslab.errors import halting
+from losslab.events import Event, Listener, RunFinished, StackHalved, SweepEnded, SweepStarted, ignore
 from losslab.hardware import keep_freed_memory
 from losslab.interrupts import check
 from losslab.records.locks import locked, remove_stale
-from losslab.records.provenance import tell_outdated
+from losslab.records.provenance import warn_of_outdated
 from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder
 from losslab.records.store import finished_record, outdated, quarantine_truncated
@@ -21,11 +22,8 @@ from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.sweep.jobs import Job
 from losslab.sweep.planning import plan
-from losslab.sweep.progress import SweepBar
 from losslab.sweep.resume import Resumption
 from losslab.sweep.stacks import train_stack, untrained
-
-Tell = Callable[[Job, Record, bool], None]  # a run has finished; True where it had finished before
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ class Outcome:
 
 
 @globals_restored()
-def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
-    """Trains every job that is not finished, and tells of each as it ends.
+def train_all(jobs: Sequence[Job], listen: Listener = ignore) -> Outcome:
+    """Trains every job that is not finished. Each step, and each record, is given to the listener as an event.
 
     Raises BadRequest, before anything is trained or removed, where a job is wrong in itself, or its folder cannot be written,
     would hold two runs, or holds one that another process is training; Halted where space or handles end.
@@ -62,14 +60,14 @@ def train_all(jobs: Sequence[Job], tell: Tell) -> Outcome:
         hardware.of_run(request)
     remove_stale(finished)
     with halting(), locked(job.folder for job in left):
-        return _train_all(jobs, finished, misfits, tell)
+        return _train_all(jobs, finished, misfits, listen)
 
 
 def _train_all(
-    jobs: Sequence[Job], finished: Mapping[Path, Record], misfits: Mapping[Path, str], tell: Tell
+    jobs: Sequence[Job], finished: Mapping[Path, Record], misfits: Mapping[Path, str], listen: Listener
 ) -> Outcome:
     records: dict[Path, Record] = {}
-    were_over: list[Record] = []
+    had_records: list[Record] = []
     open_jobs: list[Job] = []
     old: list[list[str]] = []  # of each open job, which files of the user's have changed since it finished
     seen: set[Path] = set()
@@ -83,30 +81,38 @@ def _train_all(
                 record = replace(record, study=job.part)
                 record.write(job.folder)
             records[job.folder] = record
-            were_over.append(record)
-            tell(job, record, True)
+            had_records.append(record)
+            listen(RunFinished(job, record, again=True))
         elif reason := misfits.get(job.folder):
             records[job.folder] = untrained(job, "skipped", reason)
-            tell(job, records[job.folder], False)
+            listen(RunFinished(job, records[job.folder]))
         else:
             open_jobs.append(job)
             old.append(outdated(job.folder, job.request))
             quarantine_truncated(job.folder)
             if job.request["overwrite"] or old[-1]:
                 clear_folder(job.folder)  # all at once: if this is stopped, the command without it knows what is left
-    tell_outdated(old)
+    warn_of_outdated(old)
     keep_freed_memory()
     resumption = Resumption(jobs)
     stacked, alone = 0, Counter[str]()
-    with SweepBar(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)) as bar:
-        for stack in resumption.stacks(open_jobs, plan):
-            for job, record, why in train_stack(stack, bar, resumption):
-                records[job.folder] = record
-                stacked, alone = stacked + (why is None), alone + Counter(filter(None, [why]))
-                bar.finish(job.request["trainer"]["max_epochs"])
-                tell(job, record, False)
+
+    def note(event: Event) -> None:
+        nonlocal stacked
+        if isinstance(event, StackHalved):
+            resumption.note_halves(event.stack, event.halves)
+        if isinstance(event, RunFinished):
+            records[event.job.folder] = event.record
+            stacked += event.alone is None
+            alone.update(filter(None, [event.alone]))
+        listen(event)
+
+    listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
+    for stack in resumption.stacks(open_jobs, plan):
+        train_stack(stack, resumption.folder, note)
+    listen(SweepEnded())
     resumption.clear()
-    return Outcome([records[job.folder] for job in jobs], stacked, alone, were_over)
+    return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records)
 
 
 def _moved(job: Job, record: Record) -> bool:

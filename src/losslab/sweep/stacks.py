@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from losslab import hardware
 from losslab.errors import describe, is_out_of_memory, must_be_written, raise_if_ended
+from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, ignore
 from losslab.fused.functional import unflatten_parameters, why_alone
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule, StackedBatches
@@ -24,12 +26,8 @@ from losslab.records import files
 from losslab.records.files import write_whole
 from losslab.records.provenance import is_of, stamp
 from losslab.records.record import Record, hyperparameters
-from losslab.records.store import checkpoints
-from losslab.schema import check as schema_check
+from losslab.records.store import checkpoints, finished_record
 from losslab.sweep.jobs import Job, Stack
-from losslab.sweep.planning import LEAST
-from losslab.sweep.progress import StackEpochs, SweepBar
-from losslab.sweep.resume import Resumption
 from losslab.training import numerics, threads, trainer
 from losslab.training.prepare import Prepared, prepare
 from losslab.training.run import open_folder, outcome, train
@@ -40,18 +38,29 @@ class Unstackable(Exception):
     """Why runs cannot be trained as a stack, in words."""
 
 
-def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator[tuple[Job, Record, str | None]]:
-    """Trains one stack and gives its records, and for a run that trained alone the reason.
+def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[Record]:
+    """Trains the runs of a stack, each of which leaves in its folder what it would have left alone, and returns their records.
 
-    Where it cannot be stacked its runs train alone; where memory ends, in halves.
+    A run that has its record is not repeated. It trains once more with the others, whose last bits depend on it, unless all
+    have theirs. Where runs cannot be stacked they train one by one; where memory ends, in halves. Prints nothing, and can be
+    sent to another process: a call that was stopped goes on from the stack's checkpoint when it is repeated.
+
+    Args:
+        stack: jobs whose requests are checked and whose folders no other process trains in.
+        folder: where the stack keeps its checkpoint while it trains.
+        listen: is given a RunFinished for each record as it is written, and EpochStarted and StackHalved.
+
+    Raises:
+        Halted: where disk space or file handles end.
+        KeyboardInterrupt: after Ctrl-C.
     """
-    left = {job.folder: job for job in stack.jobs if job.folder not in stack.finished}
+    found = {job.folder: record for job in stack.jobs if (record := finished_record(job.folder, job.request))}
     why, short = stack.why, False
-    if left and len(stack.jobs) >= LEAST:
+    if len(found) < len(stack.jobs) > 1:
         try:
-            for job, record in _train_stack(stack, bar, resumption.checkpoint(stack)):
-                del left[job.folder]
-                yield job, record, None
+            for job, record in _train_stack(stack, folder / f"{stack.key}.ckpt", found.keys(), listen):
+                found[job.folder] = record
+                listen(RunFinished(job, record))
         except Unstackable as error:
             why = str(error)
         except Exception as error:
@@ -60,18 +69,20 @@ def train_stack(stack: Stack, bar: SweepBar, resumption: Resumption) -> Iterator
             why = f"its stack failed with {describe(error).splitlines()[0]}"
     if short:  # not where the error is caught, as it holds the memory of the stack
         gc.collect()
-        finished = frozenset(job.folder for job in stack.jobs) - left.keys()
-        for half in resumption.halve(replace(stack, finished=finished), "memory did not hold a second run"):
-            yield from train_stack(half, bar, resumption)
-        return
-    for job in left.values():
-        yield job, train_alone(job), why or "one run"
+        halves = stack.halves("memory did not hold a second run")
+        listen(StackHalved(stack, halves))
+        return [record for half in halves for record in train_stack(half, folder, listen)]
+    for job in stack.jobs:
+        if job.folder not in found:
+            found[job.folder] = train_alone(job)
+            listen(RunFinished(job, found[job.folder], alone=why or "one run"))
+    return [found[job.folder] for job in stack.jobs]
 
 
 def train_alone(job: Job) -> Record:
     """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
     try:
-        return train(schema_check.check(job.request), job.folder, study=job.part)
+        return train(job.request, job.folder, study=job.part)
     except Exception as error:
         raise_if_ended(error)
         return untrained(job, "failed", describe(error), traceback=traceback.format_exc())
@@ -86,11 +97,23 @@ def untrained(job: Job, status: str, reason: str, **rest: Any) -> Record:
     return record
 
 
-def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tuple[Job, Record]]:
-    started = time.perf_counter()
-    pairs = sorted(
-        ((prepare(schema_check.check(job.request)), job) for job in stack.jobs), key=lambda pair: loss_key(pair[0])
-    )
+class _Epochs(Callback):
+    """Gives the beginning of each epoch of a stack to a listener."""
+
+    def __init__(self, runs: int, listen: Listener) -> None:
+        self.runs, self.listen = runs, listen
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning calls this."""
+        self.listen(EpochStarted(self.runs, trainer.current_epoch, trainer.max_epochs or 0))
+
+
+def _train_stack(
+    stack: Stack, checkpoint: Path, finished: Collection[Path], listen: Listener
+) -> Iterator[tuple[Job, Record]]:
+    """Trains a stack as one, and gives each record once it is written; but for runs that had theirs before."""
+    started, had_records = time.perf_counter(), frozenset(finished)
+    pairs = sorted(((prepare(job.request), job) for job in stack.jobs), key=lambda pair: loss_key(pair[0]))
     runs = [parts for parts, _ in pairs]
     if why := why_alone(runs[0].model, runs[0].rows.inputs[:2]):
         raise Unstackable(why)
@@ -99,7 +122,7 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     module.origin = stamp(pairings)
     with numerics.as_asked(runs[0].request), threads.using(stack.threads or runs[0].threads(len(runs))):
         described = hardware.describe(hardware.of_run(runs[0].request))
-        fitter = trainer.build_for_stack(runs[0].request, checkpoint, [StackEpochs(bar, len(runs))])
+        fitter = trainer.build_for_stack(runs[0].request, checkpoint, [_Epochs(len(runs), listen)])
         ready = time.perf_counter()
         kept = files.checkpoint(checkpoint, onward="its stack begins anew")
         same = kept is not None and is_of(kept, module.origin, f"A stack of {len(runs)} runs")
@@ -113,7 +136,7 @@ def _train_stack(stack: Stack, bar: SweepBar, checkpoint: Path) -> Iterator[tupl
     share = {name: value / len(runs) for name, value in seconds.items()}
     for number, (parts, job) in enumerate(pairs):
         check()
-        if job.folder in stack.finished:
+        if job.folder in had_records:
             continue
         record = parts.record(
             **outcome(module.diverged_in[number], parts.epochs),

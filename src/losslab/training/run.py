@@ -47,11 +47,18 @@ def run(
     request, folder = schema_check.check(request), Path(folder)
     check_writable(folder)
     check_folder(folder, request)
+    return run_checked(request, folder, bar, study)
+
+
+def run_checked(
+    request: dict[str, Any], folder: Path, bar: bool = True, study: Mapping[str, Any] | None = None
+) -> Record:
+    """What `run` does for a request and a folder that are checked."""
     with locked([folder]):
         if record := finished_record(folder, request):
             return record
         if old := outdated(folder, request):
-            provenance.tell_outdated([old])
+            provenance.warn_of_outdated([old])
             clear_folder(folder)
         return train(request, folder, bar, study)
 

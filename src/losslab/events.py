@@ -1,0 +1,91 @@
+"""What happens while runs train, as events. Whoever starts runs may pass a listener that shows them; without one, nothing is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from losslab.records.record import Record
+    from losslab.sweep.jobs import Job, Stack
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """A sweep begins to train the runs that are not finished: how many there are, and their epochs in sum."""
+
+    runs: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class EpochStarted:
+    """A stack of so many runs begins an epoch, from 0, of so many."""
+
+    runs: int
+    epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class StackHalved:
+    """Memory did not hold a stack; its halves are trained in its place."""
+
+    stack: Stack
+    halves: list[Stack]
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """A run of a sweep has its record.
+
+    Attributes:
+        again: whether it had it before, so that nothing was trained.
+        alone: why it was trained by itself; None for a run of a stack.
+    """
+
+    job: Job
+    record: Record
+    again: bool = False
+    alone: str | None = None
+
+
+@dataclass(frozen=True)
+class SweepEnded:
+    """All runs of a sweep have their records."""
+
+
+@dataclass(frozen=True)
+class TuningStarted:
+    """A study begins to tune so many losses, each with so many trials of so many runs."""
+
+    losses: int
+    trials: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class ComparisonStarted:
+    """A study begins to compare its losses on so many fresh seeds, with so many runs in all."""
+
+    seeds: int
+    runs: int
+
+
+Event = SweepStarted | EpochStarted | StackHalved | RunFinished | SweepEnded | TuningStarted | ComparisonStarted
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener that shows nothing."""
+
+
+def together(*listeners: Listener) -> Listener:
+    """A listener that gives each event to several, in their order."""
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen
