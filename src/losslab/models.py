@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
@@ -13,10 +14,32 @@ from torch import Tensor, nn
 from losslab import seeding
 from losslab.errors import BadRequest
 from losslab.registry import Registry
-from losslab.schema import cards, memory
-from losslab.schema import user_code as own_code
+from losslab.schema import cards, memory, user_code
 
-MODELS: Registry[Callable[..., nn.Module]] = Registry()
+
+def _checked(function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A model from outside, held to turning inputs of its shape into its number of outputs."""
+
+    @wraps(function)
+    def made(shape: Sequence[int], outputs: int, **settings: Any) -> nn.Module:
+        model = function(tuple(shape), outputs, **settings)
+        name = function.__name__
+        if not isinstance(model, nn.Module):
+            raise BadRequest(f"The model '{name}' gave a {type(model).__name__}; it must give a torch.nn.Module.")
+        with torch.no_grad():
+            found = model.eval()(torch.zeros(2, *shape))
+        model.train()
+        if not isinstance(found, Tensor) or found.shape != (2, outputs):
+            became = list(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise BadRequest(
+                f"The model '{name}' must turn inputs [n, {', '.join(map(str, shape))}] into [n, {outputs}]; two rows became {became}."
+            )
+        return model
+
+    return made
+
+
+MODELS: Registry[Callable[..., nn.Module]] = Registry("model", wrap_outside=_checked)
 register = MODELS.register
 
 
@@ -28,20 +51,23 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     them and put back.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
-    if cards.card("model", model["name"]).about.get("per_row"):
+    card, function = cards.card("model", model["name"]), MODELS.of(model["name"])
+    if card.about.get("per_row"):
         settings["rows"] = rows
-    if model["name"] != "own":  # a user's may need real tensors while it is made
-        memory.check_model(model, _parameters(model["name"], shape, outputs, settings))
+    if card.shipped and not card.about.get("target"):  # a user's may need real tensors while it is made
+        memory.check_model(model, _parameters(function, shape, outputs, settings))
     with seeding.globals_restored():
         seeding.seed_globals(seed, "init")
-        return MODELS[model["name"]](shape, outputs, **settings)
+        return function(shape, outputs, **settings)
 
 
-def _parameters(name: str, shape: Sequence[int], outputs: int, settings: Mapping[str, Any]) -> int:
+def _parameters(
+    function: Callable[..., nn.Module], shape: Sequence[int], outputs: int, settings: Mapping[str, Any]
+) -> int:
     """How many numbers a model would hold, without making them; at most 2 ** 63."""
     try:
         with torch.device("meta"):
-            return sum(one.numel() for one in MODELS[name](shape, outputs, **settings).parameters())
+            return sum(one.numel() for one in function(shape, outputs, **settings).parameters())
     except (RuntimeError, OverflowError):  # torch cannot count the bytes of one layer
         return 2**63
 
@@ -89,19 +115,8 @@ def mlp(shape: Sequence[int], outputs: int, *, hidden: Sequence[int]) -> nn.Modu
 
 @register
 def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
-    """A model of the user's own, from `target`, 'module:name', called as here. Raises BadRequest where it gives something else."""
-    model = own_code.load("model.target", target)(tuple(shape), outputs)
-    if not isinstance(model, nn.Module):
-        raise BadRequest(f"model.target='{target}' gave a {type(model).__name__}; it must give a torch.nn.Module.")
-    with torch.no_grad():
-        made = model.eval()(torch.zeros(2, *shape))
-    model.train()
-    if made.shape != (2, outputs):
-        raise BadRequest(
-            f"model.target='{target}' must turn inputs [n, {', '.join(map(str, shape))}] into [n, {outputs}]; "
-            f"two rows became {list(made.shape)}."
-        )
-    return model
+    """A model of the user's own, from `target`, 'FILE.py:NAME' or 'module:NAME', called as here."""
+    return _checked(user_code.load("model.target", target))(shape, outputs)
 
 
 @register

@@ -16,8 +16,8 @@ from losslab.catalogue import curve_paths, gallery, listing, timing
 from losslab.catalogue.loss_curves import Curve, portrait
 from losslab.catalogue.plot import draw
 from losslab.cli import main
+from losslab.schema import cards, compatibility
 from losslab.schema import cards as schema_cards
-from losslab.schema import compatibility
 from losslab.schema.loss_facts import FACTS, SPACES
 
 NAMES = schema_cards.names("loss")
@@ -111,7 +111,7 @@ def test_comments_are_read_from_the_file(tmp_path: Path) -> None:
     path.write_text(
         "name: x\na: 1.0   # > 0; what it is,\n         # and more\nb: [1.0]\nabout:\n  reads: [values]  # no\n"
     )
-    found = listing._comments(path)
+    found = cards._comments(path)
     assert found["a"] == "> 0; what it is, and more"
     assert found["b"] == ""
 

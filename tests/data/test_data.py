@@ -51,7 +51,7 @@ def test_the_seed_draws_the_split_and_not_the_rows() -> None:
     assert all(torch.equal(split[part], same[part]) for part in split)
     assert torch.equal(first.inputs, again.inputs)
     assert sorted(torch.cat(list(split.values())).tolist()) == list(range(300))
-    assert {part: len(rows) for part, rows in split.items()} == check.split_sizes(FRIEDMAN)
+    assert {part: len(rows) for part, rows in split.items()} == check.split_sizes(FRIEDMAN, 300)
 
 
 def test_friedman_follows_its_formula() -> None:

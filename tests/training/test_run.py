@@ -14,7 +14,7 @@ import torch
 import losslab.training.callbacks
 import losslab.training.trainer
 from faults import kills
-from losslab import BadRequest, Record, compose, losses, read_records
+from losslab import BadRequest, Record, compose, read_records
 from losslab.losses.base import LOSSES
 from losslab.records.store import read_record
 from losslab.schema import cards, check, compatibility
@@ -345,26 +345,3 @@ def test_outliers_hurt_mse_and_not_l1_or_smoothl1(tmp_path: Path) -> None:
             assert min(worse) > 1.3, f"mse against {robust}, {which} epoch"
             assert statistics.mean(worse) > 2
         assert all(found["mse", s].pairing == found[robust, s].pairing for s in range(5))
-
-
-def test_a_loss_may_be_added_by_one_function_and_one_card(
-    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert "lorentz" not in losses.names(), "choose another name for this test"
-    import shutil
-
-    conf = tmp_path / "conf"
-    shutil.copytree(cards.CONF, conf)
-    (conf / "loss/lorentz.yaml").write_text(
-        "name: lorentz\nscale: 2.385\nabout:\n  reads: [values]\n  source: Huber (1981)\n  facts: []\n  ranges: {scale: '(0, inf)'}\n"
-    )
-    monkeypatch.setattr(cards, "CONF", conf)
-    for cached in (cards.card, cards.names):
-        cached.cache_clear()
-    monkeypatch.setitem(
-        LOSSES, "lorentz", lambda p, t, *, scale: (0.5 * scale**2 * torch.log1p(((p - t) / scale) ** 2)).mean(-1)
-    )
-    record = quick("loss=lorentz", "loss.scale=1.5")
-    assert (record.status, record.loss_params) == ("done", {"scale": 1.5})
-    for cached in (cards.card, cards.names):
-        cached.cache_clear()

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from losslab import errors
-from losslab.schema import cards, compatibility, identities, loss_terms
+from losslab.schema import cards, compatibility, identities, loss_terms, user_code
 from losslab.schema.loss_facts import COMMON, FACTS, SPACES
 from losslab.schema.search_space import of_loss
 
@@ -104,8 +104,8 @@ def entry(name: str) -> Entry:
         facts=tuple(card.about.get("facts", [])),
         identities=_identities(name),
         tuned="; ".join(dimension.in_words for dimension in of_loss(name)),
-        source=str(card.about["source"]),
-        docstring=_docstrings("losses").get(name, ""),
+        source=str(card.about.get("source", "yours")),
+        docstring=_docstring("loss", name),
     )
 
 
@@ -119,10 +119,10 @@ def _identities(name: str) -> tuple[str, ...]:
 
 def _settings(group: str, name: str, ranges: Mapping[str, str]) -> tuple[Setting, ...]:
     """What can be set in a file of a group, with what the file says of it."""
-    card, comments = cards.card(group, name), _comments(cards.CONF / group / f"{name}.yaml")
+    card = cards.card(group, name)
     presets = card.about.get("presets", {})
     return tuple(
-        Setting(key, value, ranges.get(key, ""), comments.get(key, ""), presets.get(key, {}))
+        Setting(key, value, ranges.get(key, ""), card.comments.get(key, ""), presets.get(key, {}))
         for key, value in card.values.items()
         if key != "name"
     )
@@ -146,7 +146,7 @@ def grouped(names: Sequence[str]) -> list[tuple[tuple[str, ...], list[Entry]]]:
 def blocks(docstring: str) -> list[tuple[str, list[str]]]:
     """The paragraphs of a docstring, each as its heading ('' or 'Args', 'Returns', ...) and its items, line breaks undone."""
     made = []
-    for part in re.split(r"\n\s*\n", cleandoc(docstring)):
+    for part in filter(None, re.split(r"\n\s*\n", cleandoc(docstring))):
         head, *lines = part.splitlines()
         if not re.fullmatch(r"[A-Z]\w+:", head) or not lines:
             made.append(("", [" ".join(part.split())]))
@@ -223,7 +223,7 @@ def print_card(loss: Entry, console: Console) -> None:
 def print_corruption(name: str, console: Console) -> None:
     """Prints all that is known of a corruption. Raises BadRequest for a name that is not there."""
     card = cards.card("corruption", name)
-    _print_head(name, _docstrings("corruption")[name], console)
+    _print_head(name, _docstring("corruption", name), console)
     ranges = cards.card("", "config").about["ranges"]
     own = {key.removeprefix("corruption."): text for key, text in ranges.items()} | card.about.get("ranges", {})
     _print_section("Fits", [_served(sorted(card.about["tasks"]))], console)
@@ -281,29 +281,34 @@ def _author(source: str) -> str:
     return found[0] if found else source
 
 
-def _comments(path: Path) -> dict[str, str]:
-    """The comment beside each top-level key of a YAML file, with the comment lines that go on below it."""
-    found: dict[str, str] = {}
-    key = None
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if match := re.match(r"(\w+):[^#]*?(?:\s#\s*(.*))?$", line):
-            key = match[1]
-            found[key] = match[2] or ""
-        elif key and (match := re.match(r"\s+#\s*(.*)", line)):
-            found[key] = f"{found[key]} {match[1]}".strip()
-        else:
-            key = None
-    return found
+def _docstring(group: str, name: str) -> str:
+    """What the function of a card says of itself, read from its source without importing it."""
+    card = cards.card(group, name)
+    if card.path is None:
+        return card.description
+    if card.function:
+        path = user_code.file_of(card.function)
+        return _docstrings_in(path).get(card.function.rpartition(":")[2], "") if path else ""
+    return _docstrings(_FOLDERS[group]).get(str(card.about.get("function", name)), "")
+
+
+_FOLDERS = {"loss": "losses", "corruption": "corruption"}
 
 
 @cache
 def _docstrings(folder: str) -> dict[str, str]:
-    """The docstring of each function under `@register` in a folder of losslab."""
-    found = {}
+    """The docstring of each registered function in a folder of losslab, by its name in small letters."""
+    found: dict[str, str] = {}
     for path in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and any(
-                isinstance(mark, ast.Name) and mark.id == "register" for mark in node.decorator_list
-            ):
-                found[node.name.lower()] = ast.get_docstring(node) or ""
+        found |= {name.lower(): text for name, text in _docstrings_in(path, registered=True).items()}
     return found
+
+
+def _docstrings_in(path: Path, registered: bool = False) -> dict[str, str]:
+    """The docstring of each function or class of a file, or of those under `@register`."""
+    return {
+        node.name: ast.get_docstring(node) or ""
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        if not registered or any(isinstance(mark, ast.Name) and mark.id == "register" for mark in node.decorator_list)
+    }

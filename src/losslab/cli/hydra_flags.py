@@ -20,8 +20,8 @@ def read(arguments: Sequence[str]) -> Namespace:
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]  # argparse would print its usage as well
     given = parser.parse_intermixed_args(list(arguments))
-    if given.config_dir or given.config_name or given.config_path:
-        raise BadRequest("Configs are read from conf/ alone; put your own files there.")
+    if given.config_name or given.config_path:
+        raise BadRequest("The config cannot be replaced; --config-dir=DIR adds cards and recipes of yours to it.")
     if given.experimental_rerun:
         raise BadRequest(
             "--experimental-rerun reads a pickle, which may run what is in it; type the request again instead."

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from losslab import errors
-from losslab.cli import messages
+from losslab.cli import card_folders, messages
 from losslab.cli.train import train
 from losslab.errors import (
     one_line,
@@ -30,8 +30,21 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["train"]:  # all that follows is Hydra's
         return train(arguments[1:], "losslab train")
+    try:
+        schema_cards.refresh()
+        with card_folders.used(arguments) as words:
+            return _main(words)
+    except errors.BadRequest as error:
+        print(f"losslab: {one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "losslab", description="Compare loss functions: the same data, the same weights, the same batches."
+    )
+    parser.add_argument(
+        "--config-dir", type=Path, metavar="DIR", help="a folder with cards of yours, such as DIR/loss/NAME.yaml"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")

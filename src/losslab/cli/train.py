@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from losslab import errors
-from losslab.cli import messages
+from losslab.cli import card_folders, messages
 from losslab.errors import (
     Halted,
     describe,
@@ -47,8 +47,8 @@ def train(arguments: list[str], program: str = "train.py") -> int:
     program: the command that was typed, for messages.
     """
     try:
-        with noted(), halting(), messages.warnings_shown():
-            return _train(arguments, program)
+        with noted(), halting(), messages.warnings_shown(), card_folders.used(arguments) as words:
+            return _train(words, program)
     except (errors.BadRequest, Halted) as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, Halted) else 2
@@ -66,6 +66,7 @@ def _train(arguments: list[str], program: str) -> int:
 
     from losslab.cli import hydra_flags
     from losslab.request.command import StudyRequest, check_command, check_shown
+    from losslab.request.compose import offer_cards
     from losslab.request.jobs import for_hydra
 
     given = hydra_flags.read(arguments)
@@ -78,6 +79,7 @@ def _train(arguments: list[str], program: str) -> int:
         return _study(asked)
     if asked:  # composed and checked; Hydra would compose it twice more
         return _run_checked(*asked, program)
+    offer_cards()
     command = Command(program)
     sys.argv = [
         program,

@@ -27,7 +27,7 @@ class Changed(NamedTuple):
 # inputs that were changed, for as long as some run holds them: runs that changed them alike, as under other losses, share them
 _CHANGED: WeakValueDictionary[str, Tensor] = WeakValueDictionary()
 
-CORRUPTIONS: Registry[Callable[..., Changed]] = Registry()
+CORRUPTIONS: Registry[Callable[..., Changed]] = Registry("corruption", {"splits": ["train"]})
 register = CORRUPTIONS.register
 
 
@@ -58,7 +58,7 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
     """
     inputs, targets = data.inputs, data.targets.clone()
     corrupted, moved = torch.zeros(len(targets), dtype=torch.bool), False
-    function = CORRUPTIONS[corruption["name"]]
+    function = CORRUPTIONS.of(corruption["name"])
     settings = {key: value for key, value in corruption.items() if key not in ("name", "splits")}
     if "classes" in signature(function).parameters:
         settings["classes"] = len(data.target_names)

@@ -39,7 +39,8 @@ def anchors(points: int) -> Data:
     target_sizes = _size(torch.ones(len(target)), torch.tensor(RATIOS)[target])
     boxes = torch.cat([0.5 + places[point] / SIDE, sizes / SIDE], 1)
     corners = torch.cat([0.5 - target_sizes / SIDE / 2, 0.5 + target_sizes / SIDE / 2], 1)
-    return Data(torch.cat([torch.arange(len(boxes))[:, None], boxes], 1), corners, ("x1", "y1", "x2", "y2"))
+    numbered = torch.cat([torch.arange(len(boxes))[:, None], boxes], 1)
+    return Data(numbered, corners, ("x1", "y1", "x2", "y2"), kind="simulation")
 
 
 def regimes(data: Data) -> Tensor:

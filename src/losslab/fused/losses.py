@@ -86,7 +86,7 @@ class StackedTerm(nn.Module):
     def __init__(self, each: Sequence[Loss]) -> None:
         super().__init__()
         first = each[0]
-        self.function = LOSSES[first.name]
+        self.function = LOSSES.of(first.name)
         self.space = first.space
         self.options = [key for key in OPTIONS if any(key in loss.options for loss in each)]
         used = {key: value for key, value in first.params.items() if key in first.plain or key in self.options}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from losslab.schema.cards import card
 from losslab.training import optimizers as training_optimizers
 
 _AHEAD = 1024  # steps whose settings are computed at once
@@ -21,7 +22,7 @@ class StackedOptimizer(torch.optim.Optimizer):
 
     def __init__(self, flat: nn.Parameter, optimizers: Sequence[Mapping[str, Any]], steps: int) -> None:
         super().__init__([flat], {})
-        self.kind = optimizers[0]["name"]
+        self.kind = card("optimizer", optimizers[0]["name"]).about["stacked"]
 
         def column(key: str) -> Tensor:  # [R, 1], in double precision, as torch keeps its scalars
             return flat.new_tensor([_number(settings, key) for settings in optimizers], dtype=torch.float64)[:, None]

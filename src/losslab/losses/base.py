@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from losslab import errors, spaces
+from losslab import spaces
 from losslab.losses.precision import computed_wide, wide
 from losslab.losses.unit import Shares
 from losslab.losses.weighting import OPTIONS, reduced, weighed
@@ -18,15 +19,32 @@ from losslab.schema import compatibility
 from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
 
 LossFunction = Callable[..., Tensor]
-LOSSES: Registry[LossFunction] = Registry()
 # the value under which an option does nothing, beside None
 _NOTHING = {"class_weights": [1.0], "label_smoothing": 0.0, "pos_weight": 1.0, "ignore_index": None}
 UNCOUNTED = [0.0]  # the value of a hyperparameter `counts` that is to be counted in the training targets
 
 
-def register(function: LossFunction) -> LossFunction:
-    """Enters a loss under its own name; in half precision it is computed in float32."""
-    return LOSSES.register(computed_wide(function))
+def _of_each_sample(function: LossFunction) -> LossFunction:
+    """A loss from outside, held to one number for each sample; of several for a sample it takes the mean."""
+
+    @wraps(function)
+    def checked(pred: Tensor, target: Tensor, **settings: Any) -> Tensor:
+        found = function(pred, target, **settings)
+        if not isinstance(found, Tensor) or found.ndim == 0 or len(found) != len(pred):
+            gave = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(
+                f"The loss '{function.__name__}' must give a number for each sample, [N] or [N, ...], without reducing them; for pred "
+                f"{list(pred.shape)} it gave {gave}."
+            )
+        return found.flatten(1).mean(1) if found.ndim > 1 else found
+
+    return checked
+
+
+LOSSES: Registry[LossFunction] = Registry(  # in half precision they are computed in float32
+    "loss", wrap=computed_wide, wrap_outside=lambda function: computed_wide(_of_each_sample(function))
+)
+register = LOSSES.register
 
 
 @dataclass(frozen=True)
@@ -74,12 +92,8 @@ class Loss(nn.Module):
         self.checks_values = (
             True  # of predictions and targets, at each call; where they are known to be right it is turned off
         )
-        if name not in LOSSES:
-            raise errors.BadRequest(
-                f"The loss '{name}' has a card, conf/loss/{name}.yaml, but no function in losslab/losses/."
-            )
-        self._function = LOSSES[name]
-        self._state = STATES.get(name, State())
+        self._function = LOSSES.of(name)
+        self._state = STATES.get(self._function.__name__, State())
         self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
         self.plain = {key: value for key, value in params.items() if key not in OPTIONS}

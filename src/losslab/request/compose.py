@@ -9,7 +9,9 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from losslab import errors
 from losslab.errors import BadRequest, first_line, raise_if_ended
@@ -30,8 +32,22 @@ def compose(*overrides: str) -> dict[str, Any]:
         return schema_check.check(composed(single(axes(overrides))))
 
 
+def offer_cards() -> None:
+    """Lets Hydra find the cards and recipes from outside."""
+    store = ConfigStore.instance().store
+    for group, name in cards.from_outside():
+        store(group=group, name=name, node=cards.card(group, name).values, provider="losslab")
+    for name, path in cards.recipes_of_user().items():
+        try:
+            content = OmegaConf.load(path)
+        except (YAMLError, ValueError) as error:
+            raise BadRequest(f"{path} cannot be read: {first_line(error)}.") from error
+        store(group="experiment", name=name, node=content, package="_global_", provider="losslab")
+
+
 def composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
     """What Hydra composes from these words. Raises BadRequest, in one sentence, where it cannot."""
+    offer_cards()
     try:
         return hydra_compose("config", overrides=jobs.for_hydra(overrides), return_hydra_config=with_hydra)
     except Exception as error:
@@ -64,9 +80,9 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
         if of_a_study and "study" not in plain:
             return f"'{key}' belongs to a study, and none is chosen: add study=fair, or take a recipe that holds one."
         if group == "study" and inner and not of_a_study:
-            return cards.no_such_key("study", "fair", inner)
+            return canonical.no_such_key("study", "fair", inner)
         if inner and group in cards.GROUPS:
-            return cards.no_such_key(group, plain[group].name, inner)
+            return canonical.no_such_key(group, plain[group].name, inner)
         beside = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
         valid = beside or [k for k in known if "." not in k]
         return f"There is no key '{key}'{errors.nearest(key, known)}. Valid: {', '.join(valid)}."
@@ -85,6 +101,7 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 @contextmanager
 def hydra_at_conf() -> Iterator[None]:
     """Hydra set to conf/, for the time of a composition."""
+    cards.refresh()
     with initialize_config_dir(str(cards.CONF), version_base="1.3"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of ${oc.deprecated:KEY}, which whoever types it knows
         yield

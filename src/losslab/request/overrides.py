@@ -12,6 +12,7 @@ from hydra.errors import HydraException, OverrideParseException
 
 from losslab.errors import BadRequest, nearest
 from losslab.schema import cards
+from losslab.schema.suggestions import unknown
 from losslab.sweep import value_ranges
 
 MOST_RUNS = value_ranges.MOST  # of one sweep
@@ -101,7 +102,7 @@ def _check_choice(text: str) -> None:
         raise BadRequest(f"'{key}' cannot be set by itself: write {key.removesuffix('.name')}=NAME.")
     chooses = key in (*cards.GROUPS, "study", "experiment") and not parsed.is_delete()
     if chooses and str(value) not in cards.names(key):
-        raise BadRequest(cards.unknown(key, "null" if value is None else str(value), cards.names(key)))
+        raise BadRequest(unknown(key, "null" if value is None else str(value), cards.names(key)))
 
 
 def _unreadable(text: str) -> BadRequest:

@@ -16,8 +16,9 @@ from losslab.errors import BadRequest as BadRequest
 from losslab.errors import first_line
 from losslab.errors import nearest as nearest
 from losslab.schema import loss_terms
-from losslab.schema.cards import GROUPS, card, names, no_such_key, options
+from losslab.schema.cards import GROUPS, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
+from losslab.schema.suggestions import word
 
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
 
@@ -112,6 +113,20 @@ def _group(group: str, given: Any) -> dict[str, Any]:
     if "terms" in made:
         made["terms"] = _canonical_sum(made["terms"])
     return made
+
+
+def no_such_key(group: str, name: str, key: str) -> str:
+    """A sentence for a key that the chosen card of a group does not have, with those that do have it."""
+    own = [known for known in {**card(group, name).values, **options(group)} if known != "name"]
+    others = [other for other in names(group) if key in card(group, other).values and other != name]
+    what = {"trainer": "trainer choice"}.get(group, word(group))
+    if why := card(group, name).about.get("instead", {}).get(key):
+        return f"There is no key '{group}.{key}': {why}."
+    hint = nearest(key, own, f"{group}.")
+    if others and not hint:
+        return f"The {what} '{name}' has no key '{group}.{key}'; these have: {', '.join(others)}."
+    valid = f"Valid: {', '.join(f'{group}.{known}' for known in own)}." if own else "It has none to set."
+    return f"The {what} '{name}' has no key '{group}.{key}'{hint}. {valid}"
 
 
 def _preset(key: str, value: Any, presets: Mapping[str, Any] | None) -> Any:

@@ -12,8 +12,8 @@ from losslab.errors import BadRequest as BadRequest
 from losslab.errors import nearest as nearest
 from losslab.schema import memory, requirements, source_hashes, user_code
 from losslab.schema.canonical import canonical
-from losslab.schema.cards import card
-from losslab.schema.compatibility import check_fit
+from losslab.schema.cards import OPEN, Card, card
+from losslab.schema.compatibility import check_fit, terms
 
 NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings of data that change no row
 
@@ -28,8 +28,13 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     check_sizes(request)
     requirements.check_weight(request["data"].get("weight", "none"))
     requirements.check(request["data"], card("data", request["data"]["name"]).about)
-    if request["model"]["name"] == "own":
+    if card("model", request["model"]["name"]).about.get("target"):
         user_code.check("model.target", request["model"]["target"])
+    for group in OPEN:
+        names = [term["name"] for _, term in terms(request["loss"])] if group == "loss" else [request[group]["name"]]
+        for of in (card(group, name) for name in names):
+            if of.function:
+                user_code.check(f"'function' of {of.path}", of.function)
     if request["trainer"]["name"] == "gpu" and not hardware.has_gpu():
         raise BadRequest("trainer=gpu was asked for, and this machine shows no GPU; use trainer=auto or trainer=cpu.")
     if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not hardware.has_gpu()):
@@ -44,32 +49,59 @@ def of_user(request: Mapping[str, Any]) -> dict[str, str]:
     """
     files = requirements.files_of_user(request["data"], card("data", request["data"]["name"]).about)
     found = {f"source/{what}": source_hashes.of_file(path) for what, path in files.items()}
-    if request["model"]["name"] == "own":
+    if card("model", request["model"]["name"]).about.get("target"):
         found["source/model"] = user_code.source(request["model"]["target"])
-    return found
+    components = [(group, request[group]["name"]) for group in OPEN if group != "loss"]
+    components += [("loss", term["name"]) for _, term in terms(request["loss"])]
+    return found | {
+        f"source/{group}/{name}": code for group, name in components if (code := source_of(card(group, name)))
+    }
+
+
+def source_of(of: Card) -> str | None:
+    """A hash of the code and the facts of a card from outside; None for one of losslab's own."""
+    if of.shipped:
+        return None
+    code = user_code.source(of.function) if of.function else of.code
+    return source_hashes.of_text(f"{code} {of.values} {of.about}")
 
 
 def check_sizes(request: Mapping[str, Any]) -> None:
-    """Raises BadRequest where a split would be empty or a batch larger than the training split."""
+    """Raises BadRequest where a split would be empty or a batch larger than the training split, as far as the card says it."""
     data = request["data"]
-    memory.check_data(data, card("data", data["name"]).about)
+    about = card("data", data["name"]).about
+    memory.check_data(data, about)
     if sum(data.get(f"{part}_fraction", 0) for part in ("val", "test")) >= 1:
         raise BadRequest("data.val_fraction and data.test_fraction must leave rows to train on: together below 1.")
-    rows = split_sizes(data)
-    if min(rows.values()) < 2:
-        raise BadRequest(
-            f"Each split needs two rows or more, and '{data['name']}' would be split into {rows}; ask for more rows or other fractions."
-        )
-    if data["batch_size"] > rows["train"]:
-        raise BadRequest(
-            f"data.batch_size={data['batch_size']} is larger than the training split, which has {rows['train']} rows."
-        )
+    if (rows := known_rows(data)) is not None:
+        check_split(data, rows)
 
 
-def split_sizes(data: Mapping[str, Any]) -> dict[str, int]:
-    """Rows in train, val and test for a data config: parts of all, the rest in train, or all in each where there is one split."""
-    if (about := card("data", data["name"]).about).get("one_split"):
-        return dict.fromkeys(("train", "val", "test"), data["points"] * about["rows_per_point"])
+def known_rows(data: Mapping[str, Any]) -> int | None:
+    """How many rows a data config gives, where its card or a setting says it; else it is known once they are loaded."""
+    about = card("data", data["name"]).about
+    if about.get("one_split"):
+        return int(data["points"] * about["rows_per_point"])
     rows = data.get("rows", about.get("rows"))
+    return None if rows is None else int(rows)
+
+
+def check_split(data: Mapping[str, Any], rows: int) -> None:
+    """Raises BadRequest where so many rows give a split of fewer than two, or less than a batch to train on."""
+    sizes = split_sizes(data, rows)
+    if min(sizes.values()) < 2:
+        raise BadRequest(
+            f"Each split needs two rows or more, and '{data['name']}' would be split into {sizes}; ask for more rows or other fractions."
+        )
+    if data["batch_size"] > sizes["train"]:
+        raise BadRequest(
+            f"data.batch_size={data['batch_size']} is larger than the training split, which has {sizes['train']} rows."
+        )
+
+
+def split_sizes(data: Mapping[str, Any], rows: int) -> dict[str, int]:
+    """How many of so many rows are train, val and test: parts of all, the rest train; all in each where there is one split."""
+    if card("data", data["name"]).about.get("one_split"):
+        return dict.fromkeys(("train", "val", "test"), rows)
     val, test = (int(rows * data[f"{part}_fraction"]) for part in ("val", "test"))
     return {"train": rows - val - test, "val": val, "test": test}

@@ -79,7 +79,13 @@ def check_fit(request: Mapping[str, Any]) -> None:
         raise Incompatible(f"The loss '{wrong[0]}' does not fit task '{task}', which takes: {', '.join(fit)}.")
     _check_class_options(task, request)
     _check_precision(request)
-    kind, kinds = card("data", data).about["kind"], card("model", model).about["kinds"]
+    if kind := card("data", data).about.get("kind"):
+        check_kind(data, kind, model)
+
+
+def check_kind(data: str, kind: str, model: str) -> None:
+    """Raises Incompatible where a model does not read the kind of a data set."""
+    kinds = card("model", model).about["kinds"]
     if kind not in kinds:
         fit = [name for name in names("model") if kind in card("model", name).about["kinds"]]
         raise Incompatible(

@@ -18,6 +18,11 @@ from pathlib import Path
 from losslab.errors import BadRequest
 
 
+def of_text(text: str) -> str:
+    """A hash of a text, 16 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def of_file(path: Path) -> str:
     """A hash of a file's content, 16 hexadecimal digits. Raises BadRequest where it cannot be read."""
     return _read(path).digest
@@ -56,7 +61,7 @@ def of_module(path: Path, module: str, roots: Iterable[str]) -> str:
 
 def _together(parts: Mapping[str, str]) -> str:
     text = "".join(f"{name}={parts[name]};" for name in sorted(parts))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return of_text(text)
 
 
 @dataclass(frozen=True)

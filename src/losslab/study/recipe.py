@@ -18,6 +18,7 @@ from losslab.records.validation import matches, misshapen
 from losslab.schema import canonical, cards, check, loss_terms
 from losslab.schema.canonical import set_value
 from losslab.schema.ranges import typed
+from losslab.schema.suggestions import unknown
 from losslab.sweep import value_ranges
 from losslab.sweep.jobs import Job
 
@@ -284,7 +285,7 @@ def _axes(given: Any, rates: Sequence[str], prefix: str = "") -> Iterator[tuple[
             if value in values[:number]:
                 raise BadRequest(f"study.axes.{key} holds {value!r} twice.")
             if key in _GROUP_AXES and value not in cards.names(key):
-                raise BadRequest(cards.unknown(key, str(value), cards.names(key)))
+                raise BadRequest(unknown(key, str(value), cards.names(key)))
         yield key, values
 
 

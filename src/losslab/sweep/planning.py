@@ -12,6 +12,7 @@ from losslab.fused.functional import why_alone
 from losslab.fused.sizing import fastest
 from losslab.schema import check as schema_check
 from losslab.schema import compatibility
+from losslab.schema.cards import card
 from losslab.sweep.jobs import Job, Stack
 from losslab.training import numerics
 from losslab.training.prepare import prepare
@@ -53,14 +54,17 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str
         return 1, None, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
     if "stateful" in compatibility.facts(request["loss"]):
         return 1, None, "their loss keeps numbers of its own, which a stack does not carry"
+    if not card("optimizer", request["optimizer"]["name"]).about.get("stacked"):
+        return 1, None, "their optimizer is none of those that a stack has"
     if len(requests) < LEAST:
         return 1, None, "no other run shares its data, model, optimizer, batch size and epochs"
     if asked:
         return asked, None, None
-    layers = request["model"]["name"] in ("linear", "mlp")
-    steps = schema_check.split_sizes(request["data"])["train"] // request["data"]["batch_size"]
-    if len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if layers else _SOME):
-        return 100 if layers else 8, None, None
+    quick = card("model", request["model"]["name"]).about.get("quick", False)
+    if (rows := schema_check.known_rows(request["data"])) is not None:
+        steps = schema_check.split_sizes(request["data"], rows)["train"] // request["data"]["batch_size"]
+        if len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if quick else _SOME):
+            return 100 if quick else 8, None, None
     try:
         run = prepare(schema_check.check(request))
     except Exception:  # whatever it is, training the run will say it, and record it

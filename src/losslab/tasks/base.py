@@ -94,10 +94,10 @@ class Task(nn.Module):
         """Adds the task's figures to TensorBoard."""
 
 
-TASKS: Registry[type[Task]] = Registry()
+TASKS: Registry[type[Task]] = Registry("task")
 register = TASKS.register
 
 
 def build(task: Mapping[str, Any], data: Data) -> Task:
     """The task of a config, for a data set."""
-    return TASKS[task["name"]](data, **{key: value for key, value in task.items() if key != "name"})
+    return TASKS.of(task["name"])(data, **{key: value for key, value in task.items() if key != "name"})

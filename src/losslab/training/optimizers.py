@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
+from losslab.registry import Registry
+
+# fused: one kernel for all tensors, on the CPU as well; a fifth faster for a small model
+OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry(
+    "optimizer", {"lr": 0.001, "weight_decay": 0.0, "schedule": "constant"}
+)
+OPTIMIZERS |= {
+    "sgd": partial(torch.optim.SGD, fused=True),
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
 }
+register = OPTIMIZERS.register
 
 
 def build(
@@ -28,11 +36,10 @@ def build(
     Weight decay acts on all parameters of the model, as in torch, and on none that the loss learns (`of_loss`).
     """
     settings = {key: value for key, value in optimizer.items() if key not in ("name", "schedule")}
-    # fused: one kernel for all tensors, on the CPU as well; a fifth faster for a small model
     groups: list[dict[str, Any]] = [{"params": list(parameters)}]
     if learned := list(of_loss):
         groups.append({"params": learned, "weight_decay": 0.0})
-    built = _OPTIMIZERS[optimizer["name"]](groups, fused=True, **settings)
+    built = OPTIMIZERS.of(optimizer["name"])(groups, **settings)
     if optimizer["schedule"] == "constant":
         return built, None
     return built, LambdaLR(built, lambda step: rate_factor(optimizer["schedule"], step, steps))

@@ -11,8 +11,8 @@ from torch import nn
 from losslab import corruption, data, errors, losses, models, tasks
 from losslab.interrupts import check
 from losslab.records.record import Record
-from losslab.schema import cards, compatibility
 from losslab.schema import check as schema_check
+from losslab.schema import compatibility
 from losslab.seeding import fingerprint, globals_restored, seed_globals
 from losslab.training import threads
 from losslab.training.batches import Batches
@@ -99,7 +99,8 @@ def prepare(request: dict[str, Any]) -> Prepared:
     seed = request["seed"]
     seed_globals(seed, "loss")  # for code of the user's that draws; what is losslab's has generators of its own
     source, split = data.load(request["data"], seed)
-    table = cards.card("data", request["data"]["name"]).about["kind"] == "table"
+    compatibility.check_kind(request["data"]["name"], source.kind, request["model"]["name"])
+    table = source.kind == "table"
     rows = corruption.corrupt(request["corruption"], source, split, seed, standardise=table)
     task = tasks.build(request["task"], source)
     task.check_targets(rows.targets)
