@@ -382,3 +382,9 @@ def test_a_figure_is_the_same_each_time(tmp_path: Path) -> None:
     for name in ("a", "b"):
         draw(portrait("mse"), tmp_path / f"{name}.svg", form="svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_corruption_is_shown_by_its_name_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["show", "imbalance", "--out", str(tmp_path / "a.png")]) == 0
+    assert "Corrupted rows:" in capsys.readouterr().out
+    assert main.main(["show", "imbalanse"]) == 2

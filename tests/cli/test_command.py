@@ -21,6 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 Result = tuple[int, str, str]
 
 REFUSED = [  # what is typed, and words that the one sentence must hold
+    ("loss=MSELoss", ["did you mean 'mse'?", "`losslab losses` lists all"]),
+    ("loss=GIoU", ["did you mean 'giou'?"]),
+    ("loss=ce", ["did you mean 'cross_entropy'?"]),
+    ("loss=kl_div", ["did you mean 'cross_entropy'?"]),
+    ("loss=SmoothL1Loss", ["did you mean 'smoothl1'?"]),
+    ("lr=0.1", ["no key 'lr' at the top; write optimizer.lr=0.1."]),
+    ("delta=0.1 loss=huber", ["write loss.delta=0.1."]),
+    ("seed=1-5", ["'1-5' is not; -m seed=range(1,6) takes each from 1 to 5."]),
     ("loss=smothl1", ["no loss 'smothl1'", "did you mean 'smoothl1'", "`losslab losses` lists all"]),
     ("loss=", ["no loss ''", "`losslab losses` lists all"]),
     ("task=bxo", ["no task 'bxo'", "did you mean 'bbox'", "binary, counts, multiclass, regression"]),
@@ -32,9 +40,9 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("experiment=nothing", ["no recipe 'nothing'"]),
     (
         "task=bbox loss=cross_entropy",
-        ["'cross_entropy' does not fit task 'bbox'", "ciou, detr", "giou, "],
+        ["'cross_entropy' does not fit task 'bbox'", "`losslab losses --task bbox` lists the"],
     ),
-    ("task=multiclass loss=bce", ["does not fit", "cross_entropy"]),
+    ("task=multiclass loss=bce", ["does not fit", "`losslab losses --task multiclass` lists the"]),
     ("data=digits", ["does not fit task 'regression'", "diabetes, engel, friedman"]),
     ("task=binary corruption=outliers", ["does not fit task 'binary'", "none"]),
     ("model=cnn", ["'friedman' is a table", "linear, mlp"]),

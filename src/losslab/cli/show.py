@@ -16,7 +16,7 @@ _OF_A_REQUEST = ("task", "data", "seed")
 
 
 def show(what: str, settings: Sequence[str], into: Path | None) -> None:
-    """Prints the card of a loss, or of `corruption=NAME`, and draws it.
+    """Prints the card of a loss, or of `corruption=NAME`, and draws it. A name that no loss has may be that of a corruption.
 
     Args:
         what: NAME or GROUP=NAME, as it is typed.
@@ -29,6 +29,8 @@ def show(what: str, settings: Sequence[str], into: Path | None) -> None:
     group, _, name = what.rpartition("=")
     if group not in ("", "loss", "corruption"):
         raise errors.BadRequest(f"'{what}' cannot be shown; write the name of a loss, or corruption=NAME.")
+    if not group and name not in schema_cards.names("loss") and name in schema_cards.names("corruption"):
+        group = "corruption"
     into = into or Path(f"{name}.png")
     if into.suffix not in (".png", ".svg"):
         raise errors.BadRequest(f"The figure is a .png or an .svg file, and {into} is neither.")

@@ -83,6 +83,9 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
             return canonical.no_such_key("study", "fair", inner)
         if inner and group in cards.GROUPS:
             return canonical.no_such_key(group, plain[group].name, inner)
+        if inside := [k for k in known if k.rpartition(".")[2] == key]:
+            whole = " or ".join(f"{k}={text.partition('=')[2]}" for k in inside)
+            return f"There is no key '{key}' at the top; write {whole}."
         beside = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
         valid = beside or [k for k in known if "." not in k]
         return f"There is no key '{key}'{errors.nearest(key, known)}. Valid: {', '.join(valid)}."

@@ -18,7 +18,7 @@ from losslab.errors import nearest as nearest
 from losslab.schema import loss_terms
 from losslab.schema.cards import GROUPS, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
-from losslab.schema.suggestions import word
+from losslab.schema.suggestions import where_listed, word
 
 WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
 
@@ -86,7 +86,7 @@ def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any
 
 def _group(group: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
-        raise BadRequest(f"{group} must be one of: {', '.join(names(group))}.")
+        raise BadRequest(f"{group} must be the name of a {word(group)}. {where_listed(group, names(group))}.")
     own = card(group, given["name"])
     also = {key: value for key, value in options(group).items() if key in given and key not in own.values}
     given = {key: value for key, value in given.items() if key != "about"}

@@ -75,8 +75,10 @@ def check_fit(request: Mapping[str, Any]) -> None:
     if card("data", data).about.get("one_split") and request["corruption"]["name"] != "none":
         raise Incompatible(f"The rows of '{data}' are also its test rows, which stay clean; use corruption=none.")
     if wrong := misfits(task, request["loss"]):
-        fit = fitting("loss", task)
-        raise Incompatible(f"The loss '{wrong[0]}' does not fit task '{task}', which takes: {', '.join(fit)}.")
+        count = len(fitting("loss", task))
+        raise Incompatible(
+            f"The loss '{wrong[0]}' does not fit task '{task}'; `losslab losses --task {task}` lists the {count} that do."
+        )
     _check_class_options(task, request)
     _check_precision(request)
     if kind := card("data", data).about.get("kind"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +45,7 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     fits = isinstance(value, (int, float) if type(default) is float else type(default))
     if not fits or (isinstance(value, bool) and not isinstance(default, bool)):
-        raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not.")
+        raise BadRequest(f"{key} must be {kinds[type(default)]}, and {value!r} is not{_as_range(key, value)}.")
     if isinstance(value, int) and abs(value) > (sys.float_info.max if type(default) is float else 2**63 - 1):
         raise BadRequest(f"{key} must be a number that fits into 64 bits, and {value} does not.")
     value = float(value) + 0.0 if type(default) is float else type(default)(value)  # -0.0 and 0.0 are one setting
@@ -53,6 +54,12 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
     if isinstance(value, float) and not abs(value) < _MOST:
         raise BadRequest(f"{key} must be a number that fits into 32 bits, and {value!r} does not.")
     return value
+
+
+def _as_range(key: str, value: Any) -> str:
+    """What to write where a word such as '1-5' stands for whole numbers from one to another."""
+    found = re.fullmatch(r"(\d+)(?:-|\.\.|:|to)(\d+)", str(value).replace(" ", ""))
+    return f"; -m {key}=range({found[1]},{int(found[2]) + 1}) takes each from {found[1]} to {found[2]}" if found else ""
 
 
 def computable(key: str, value: Any) -> None:

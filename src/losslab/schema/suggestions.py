@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _FEW = 8  # names that a sentence can list whole
 # other names of losses, in small letters, without signs and without "loss" at the end
@@ -64,9 +64,13 @@ def unknown(group: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
     found = [f"'{one}'" for one in near(name, known)]
     meant = f" (did you mean {' or '.join(filter(None, [', '.join(found[:-1]), found[-1]]))}?)" if found else ""
+    return f"There is no {word(group)} '{name}'{meant}. {where_listed(group, known)}."
+
+
+def where_listed(group: str, known: Collection[str]) -> str:
+    """All names of a group where they are few, else the command that lists them."""
     command = "losslab losses" if group == "loss" else "losslab train --help"
-    where = f"Valid: {', '.join(known) or 'none yet'}" if len(known) <= _FEW else f"`{command}` lists all {len(known)}"
-    return f"There is no {word(group)} '{name}'{meant}. {where}."
+    return f"Valid: {', '.join(known) or 'none yet'}" if len(known) <= _FEW else f"`{command}` lists all {len(known)}"
 
 
 def _plain(name: str) -> str:
