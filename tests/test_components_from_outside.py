@@ -61,7 +61,8 @@ CARDS = {
     "loss/andrews": """
         name: andrews
         c: 1.339   # where the influence is largest, in spreads of the targets
-        about: {function: "mine.py:andrews", reads: [values], source: "Andrews (1974)", ranges: {c: "(0, inf)"}, search: {c: "log [0.3, 10]"}}
+        about: {function: "mine.py:andrews", reads: [values], source: "Andrews (1974)", ranges: {c: "(0, inf)"},
+          search: {c: "log [0.3, 10]"}}
     """,
     "loss/sharp_huber": """
         defaults: [huber]

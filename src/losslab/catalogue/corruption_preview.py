@@ -16,6 +16,8 @@ from torch import Tensor
 
 from losslab import corruption, data
 from losslab.catalogue.listing import shown
+from losslab.schema import cards
+from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
 
 # Okabe and Ito (2008): told apart by colour-blind readers too
 CLEAN, KEPT, CORRUPTED, TRUE = "#888888", "#0072B2", "#D55E00", "#009E73"
@@ -77,12 +79,12 @@ def see(request: Mapping[str, Any]) -> Seen:
 def draw(seen: Seen, into: Path | IO[bytes], form: str = "png") -> None:
     """Writes the figure, as png or svg."""
     figure = Figure(dpi=130, layout="constrained")
-    task, pictures = seen.request["task"]["name"], seen.clean.inputs.ndim == 4
-    if task == "bbox":
+    spaces, pictures = cards.card("task", seen.request["task"]["name"]).about["spaces"], seen.clean.kind == "picture"
+    if "boxes" in spaces:
         _boxes(figure, seen)
     elif torch.equal(seen.of(seen.rows.targets), seen.of(seen.clean.targets)) and seen.rows.moved:
         (_pictures if pictures else _moved_inputs)(figure, seen)
-    elif task in ("regression", "counts"):
+    elif not {*BY_CLASS, *YES_OR_NO} & set(spaces):
         _numbers(figure, seen)
     else:
         _labels(figure, seen)

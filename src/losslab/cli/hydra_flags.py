@@ -10,9 +10,8 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from io import StringIO
 from typing import NoReturn
 
-from hydra._internal.utils import get_args_parser
-
 from losslab.errors import BadRequest
+from losslab.hydra_internals import get_args_parser
 
 
 def read(arguments: Sequence[str]) -> Namespace:

@@ -58,6 +58,10 @@ class StackedOptimizer(torch.optim.Optimizer):
         self.roots = (1 - beta2**time).sqrt().to(dtype)
         self.kept = (1 - rates * decay).to(dtype)
 
+    def restart(self) -> None:
+        """Counts steps from the first again."""
+        self.taken = 0
+
     def freeze(self, alive: Tensor) -> None:
         """From now on only runs that are alive [R] move."""
         self.alive, self.some_dead = alive, not bool(alive.all())

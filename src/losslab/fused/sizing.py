@@ -84,7 +84,7 @@ def _stacked(run: Prepared, size: int, device: torch.device, count: int) -> floa
     def step() -> None:
         inputs, targets = module.inputs_of(rows), module.targets_of(rows)
         module.flat.grad, _ = gradient(module.flat.detach(), inputs, targets, optimizer.alive)
-        optimizer.taken = 0
+        optimizer.restart()
         optimizer.step()
 
     with torch.no_grad(), threads.using(count):

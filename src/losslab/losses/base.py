@@ -15,13 +15,13 @@ from losslab.losses.precision import computed_wide, wide
 from losslab.losses.unit import Shares
 from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.registry import Registry
-from losslab.schema import compatibility
+from losslab.schema import cards, compatibility
 from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
 
 LossFunction = Callable[..., Tensor]
 # the value under which an option does nothing, beside None
 _NOTHING = {"class_weights": [1.0], "label_smoothing": 0.0, "pos_weight": 1.0, "ignore_index": None}
-UNCOUNTED = [0.0]  # the value of a hyperparameter `counts` that is to be counted in the training targets
+UNCOUNTED = [0.0]  # the value of a hyperparameter that is to be counted in the training targets
 
 
 def _of_each_sample(function: LossFunction) -> LossFunction:
@@ -93,6 +93,9 @@ class Loss(nn.Module):
             True  # of predictions and targets, at each call; where they are known to be right it is turned off
         )
         self._function = LOSSES.of(name)
+        self.counted = cards.card("loss", name).about.get(
+            "counted", ""
+        )  # a hyperparameter: the training samples of each class
         self._state = STATES.get(self._function.__name__, State())
         self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
@@ -136,9 +139,9 @@ class Loss(nn.Module):
             met = spaces.meet(self.space, pred, target)
         except ValueError as error:
             raise ValueError(f"{error}{self._other_space(pred)}") from None
-        if not any(self.params.get("counts", [1])):
+        if self.counted and not any(self.params[self.counted]):
             raise ValueError(
-                f"The loss '{self.name}' needs the samples of each class: give counts=[...] or call `calibrate` first."
+                f"The loss '{self.name}' needs the samples of each class: give {self.counted}=[...] or call `calibrate` first."
             )
         if self.checks_values and pred.numel():
             self._check_values(met, weight)
@@ -188,13 +191,13 @@ class Loss(nn.Module):
 
     def calibrate(self, target: Tensor, classes: int) -> None:
         """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], for a loss that needs it."""
-        if self.params.get("counts") == UNCOUNTED:
+        if self.counted and self.params[self.counted] == UNCOUNTED:
             labels = target[target != self.params.get("ignore_index")] if not target.is_floating_point() else target
             counts = (
                 labels.sum(0) if labels.is_floating_point() else torch.bincount(labels.flatten(), minlength=classes)
             )
-            self.params["counts"] = counts.tolist()
-            self.counts = torch.tensor(self.params["counts"], device=counts.device)
+            self.params[self.counted] = counts.tolist()
+            setattr(self, self.counted, torch.tensor(self.params[self.counted], device=counts.device))
 
     def extra_repr(self) -> str:
         """What `print(loss)` shows between the brackets."""

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from losslab.errors import BadRequest, Incompatible, first_line
+from losslab.hydra_internals import CORE_PLUGINS
 from losslab.interrupts import check
 from losslab.records.run_folder import check_folder, check_writable
 from losslab.request import jobs
@@ -25,7 +26,7 @@ from losslab.schema import check as schema_check
 from losslab.study import recipe
 from losslab.study.recipe import Study
 
-_BUILT = ("hydra_plugins.", "hydra._internal.core_plugins.")  # sweepers and launchers, installed by the user
+_BUILT = ("hydra_plugins.", CORE_PLUGINS)  # sweepers and launchers, installed by the user
 
 
 class StudyRequest(NamedTuple):

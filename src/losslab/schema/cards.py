@@ -224,7 +224,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 # what a card from outside may state, and what it must
 _FACTS: dict[str, tuple[set[str], set[str]]] = {
     "task": ({"spaces", "metrics"}, set()),
-    "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before"}),
+    "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted"}),
     "data": ({"tasks"}, {"kind", "rows", "one_split", "rows_per_point", "numbers", "files", "package", "extra"}),
     "corruption": ({"tasks"}, set()),
     "model": (set(), {"kinds", "per_row", "quick", "target"}),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -18,6 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
 from losslab.errors import BadRequest
+from losslab.hydra_internals import as_text, unshuffled
 
 MOST = (
     100_000  # values of a sweep: more is a slip of the keyboard, and would fill the memory before anything is trained
@@ -61,14 +61,12 @@ def choices(sweep: Override) -> list[str]:
 
     A shuffled sweep has the same order each time, so that a command that is repeated asks for the same.
     """
-    shuffled = isinstance(sweep._value, ChoiceSweep) and sweep._value.shuffle
-    if shuffled:
-        sweep = replace(sweep, _value=replace(sweep._value, shuffle=False))  # type: ignore[type-var]
+    sweep, shuffled = unshuffled(sweep)
     found = {_meaning(value): value for value in reversed(list(itertools.islice(sweep.sweep_iterator(), MOST + 1)))}
     values = list(reversed(found.values()))
     if shuffled:
         random.Random(0).shuffle(values)
-    return [f"{sweep.get_key_element()}={Override._get_value_element_as_str(value)}" for value in values]
+    return [f"{sweep.get_key_element()}={as_text(value)}" for value in values]
 
 
 def listed(text: str) -> list[Any] | None:
@@ -104,10 +102,4 @@ def refusal(error: BaseException | None) -> BadRequest | None:
 def _meaning(value: Any) -> Any:
     """What tells one value from another, however it is written: 0.1, 1e-1 and .1 are one."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (
-        value
-        if number
-        else value.text
-        if isinstance(value, QuotedString)
-        else Override._get_value_element_as_str(value)
-    )
+    return value if number else value.text if isinstance(value, QuotedString) else as_text(value)

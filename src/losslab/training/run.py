@@ -22,7 +22,7 @@ from losslab.tasks import Snapshot
 from losslab.training import numerics, threads, trainer
 from losslab.training.module import RunModule
 from losslab.training.prepare import Prepared, prepare
-from losslab.training.tensorboard import mend_events
+from losslab.training.tensorboard import write_curves_anew
 
 
 def run(
@@ -108,7 +108,7 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
         parts.split,
         lambda numbers: module.raw(numbers).cpu(),
     )
-    fitter = trainer.build(request, parts.task, seen, folder, resumed, bar)
+    fitter = trainer.build(request, parts.task, seen, folder, bar)
     ready = time.perf_counter()
     trainer.fit(fitter, module, parts.batches, resumed)
     trained = time.perf_counter()
@@ -134,7 +134,7 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
         device=hardware.describe(module.device),
         study=study,
     )
-    trainer.log_hyperparameters(fitter, record)
+    trainer.log_results(fitter, record, folder)
     record.write(folder)
     return record
 
@@ -142,7 +142,7 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
 def open_folder(folder: Path, request: Mapping[str, Any], made_by: Mapping[str, Any]) -> Path | None:
     """Makes the folder of a run, with its config; returns the checkpoint that it is to go on from, if it was stopped before."""
     last = folder / "checkpoints" / "last.ckpt"
-    resumed = not request["overwrite"] and _can_go_on(folder, made_by)
+    resumed = not request["overwrite"] and _can_go_on(folder, made_by, request["logger"]["name"] == "tensorboard")
     if not resumed:
         clear_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def outcome(diverged_in: int | None, epochs: int) -> dict[str, Any]:
     return {"status": "done", "reason": None, "epochs": epochs}
 
 
-def _can_go_on(folder: Path, made_by: Mapping[str, Any]) -> bool:
+def _can_go_on(folder: Path, made_by: Mapping[str, Any], logs: bool) -> bool:
     """Whether a folder holds the checkpoints of a lone run, `made_by` the same, that has not diverged. All others start anew."""
     checkpoints = folder / "checkpoints"
     last = files.checkpoint(checkpoints / "last.ckpt")
@@ -168,5 +168,6 @@ def _can_go_on(folder: Path, made_by: Mapping[str, Any]) -> bool:
         return False
     if not provenance.is_of(last, made_by, folder):
         return False
-    mend_events(folder, last)
+    if logs:
+        write_curves_anew(folder, last)
     return True

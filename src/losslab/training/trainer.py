@@ -24,7 +24,7 @@ from losslab.tasks import Snapshot, Task
 from losslab.training.callbacks import BestCheckpoint, Events, LastCheckpoint, WholeFiles
 from losslab.training.figures import Figures
 from losslab.training.progress import EpochBar
-from losslab.training.tensorboard import session
+from losslab.training.tensorboard import write_results
 
 # Lightning sets this for programs that fork; it makes each step of torch's optimizers ask the driver for GPUs anew.
 os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
@@ -35,13 +35,9 @@ def build(
     task: Task,
     seen: Snapshot,
     folder: Path,
-    resumed: Path | None = None,
     bar: bool = True,
 ) -> pl.Trainer:
-    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar.
-
-    `resumed`: the checkpoint that training will go on from; events that a stopped run wrote after it are taken back.
-    """
+    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar."""
     monitor = task.selector
     callbacks: list[Callback] = [
         EpochBar(f"val/{monitor}", shown=bar),
@@ -57,8 +53,7 @@ def build(
     ]
     logger = None
     if request["logger"]["name"] == "tensorboard":
-        purge = torch.load(resumed, map_location="cpu", weights_only=True)["global_step"] + 1 if resumed else None
-        logger = Events(folder, name=None, version="", default_hp_metric=False, purge_step=purge)
+        logger = Events(folder, name=None, version="", default_hp_metric=False)
         if request["logger"]["figures"]:
             callbacks.append(Figures(task, seen, times=request["logger"]["figures"]))
     with quiet():
@@ -127,14 +122,11 @@ def draw_figures(fitter: pl.Trainer) -> None:
             callback.finish(fitter)
 
 
-def log_hyperparameters(fitter: pl.Trainer, record: Record) -> None:
-    """Fills TensorBoard's HParams tab."""
+def log_results(fitter: pl.Trainer, record: Record, folder: Path) -> None:
+    """Fills TensorBoard's HParams tab, and closes the event file."""
     if isinstance(fitter.logger, TensorBoardLogger):
-        settings, metrics = hyperparameters(record)
-        for summary in session(settings, metrics):
-            fitter.logger.experiment._get_file_writer().add_summary(summary)
-        fitter.logger.log_metrics(metrics, step=fitter.global_step)
         fitter.logger.finalize("success")
+        write_results(folder, *hyperparameters(record), fitter.global_step)
 
 
 @contextmanager
