@@ -1,5 +1,6 @@
 """Losses, models, data sets, corruptions and optimizers that lie outside losslab are like its own, wherever a name is taken."""
 
+import doctest
 import math
 import os
 import shlex
@@ -10,16 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from losslab import compose, losses, read_records
+from losslab import compose, losses, read_records, register
 from losslab.cli.main import main
-from losslab.corruption.base import CORRUPTIONS
-from losslab.data.base import SOURCES
 from losslab.errors import BadRequest
 from losslab.losses.base import LOSSES
-from losslab.models import MODELS
-from losslab.registry import Registry
 from losslab.schema import cards, compatibility
-from losslab.training.optimizers import OPTIMIZERS
 from losslab.training.run import run
 
 CODE = """
@@ -192,38 +188,41 @@ def test_the_library_takes_them(there: Path) -> None:
 def decorated() -> Iterator[None]:
     """One of each kind, made by decorators."""
 
-    @LOSSES.register(reads="values", ranges={"c": "(0, inf)"}, search={"c": "log [0.5, 10]"}, source="Andrews (1974)")
+    @register.loss(reads="values", ranges={"c": "(0, inf)"}, search={"c": "log [0.5, 10]"}, source="Andrews (1974)")
     def andrews(pred: Tensor, target: Tensor, *, c: float = 1.339) -> Tensor:
         """Andrews: c^2 (1 - cos(r / c))."""
         r = pred - target
         return torch.where(r.abs() <= math.pi * c, c**2 * (1 - torch.cos(r / c)), 2 * c**2)
 
-    @MODELS.register()
+    @register.model()
     def net(shape: tuple[int, ...], outputs: int, *, width: int = 4) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width), nn.Tanh(), nn.Linear(width, outputs))
 
-    @SOURCES.register(tasks="regression")
+    @register.data(tasks="regression")
     def waves(*, rows: int = 150) -> tuple[Tensor, Tensor]:
         x = torch.rand(rows, 3, generator=torch.Generator().manual_seed(0))
         return x, torch.sin(6 * x[:, 0])
 
-    @CORRUPTIONS.register(tasks="regression")
+    @register.corruption(tasks="regression")
     def shifted(inputs: Tensor, targets: Tensor, generator: torch.Generator, *, by: float = 5.0) -> object:
         from losslab.corruption.base import Changed
 
         return Changed(inputs, targets + by, torch.ones(len(targets), dtype=torch.bool))
 
-    @OPTIMIZERS.register(search={"lr": "log [1e-3, 1e-1]"})
+    @register.optimizer(search={"lr": "log [1e-3, 1e-1]"})
     def rms(params: object, *, lr: float = 0.01, weight_decay: float = 0.0) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(params, lr=lr, weight_decay=weight_decay)
 
-    made: list[tuple[Registry, str]] = [
-        (LOSSES, "andrews"), (MODELS, "net"), (SOURCES, "waves"), (CORRUPTIONS, "shifted"), (OPTIMIZERS, "rms"),
-    ]  # fmt: skip
     yield
-    for registry, name in made:
-        registry.forget(name)
-        assert name not in cards.names(registry.group)
+    for group, name in {
+        "loss": "andrews",
+        "model": "net",
+        "data": "waves",
+        "corruption": "shifted",
+        "optimizer": "rms",
+    }.items():
+        register.forget(group, name)
+        assert name not in cards.names(group)
 
 
 @pytest.mark.usefixtures("decorated")
@@ -258,10 +257,10 @@ def mse(pred: Tensor, target: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("function", "facts", "said"),
     [
-        (bad_setting, {"reads": "values"}, "its keyword 'c' needs a default"),
+        (bad_setting, {"reads": ["values"]}, "its keyword 'c' needs a default"),
         (bad_loss, {}, "must state 'reads'"),
-        (bad_loss, {"reads": "values", "rangse": {}}, "did you mean 'ranges'"),
-        (mse, {"reads": "values"}, "already a loss 'mse'"),
+        (bad_loss, {"reads": ["values"], "rangse": {}}, "did you mean 'ranges'"),
+        (mse, {"reads": ["values"]}, "already a loss 'mse'"),
     ],
 )
 def test_what_cannot_be_a_component_is_refused(function: Callable[..., Tensor], facts: dict, said: str) -> None:
@@ -271,12 +270,12 @@ def test_what_cannot_be_a_component_is_refused(function: Callable[..., Tensor], 
 
 
 def test_a_loss_that_reduces_is_refused_when_it_is_tried() -> None:
-    LOSSES.register(reads="values")(bad_loss)
+    register.loss(reads="values")(bad_loss)
     try:
         with pytest.raises(ValueError, match=r"must give a number for each sample.*it gave \[\]"):
             losses.get("bad_loss")(torch.zeros(3, 1), torch.zeros(3, 1))
     finally:
-        LOSSES.forget("bad_loss")
+        register.forget("loss", "bad_loss")
 
 
 @pytest.mark.parametrize(
@@ -332,3 +331,9 @@ def test_more_rows_than_were_counted_are_used(there: Path) -> None:
     assert typed("data=waves trainer=cpu trainer.max_epochs=1 hydra.run.dir=two") == 0
     assert sum(read_records(there / "two")[0].data["rows_in"].values()) == 91
     assert typed("data=waves data.batch_size=80 trainer=cpu hydra.run.dir=three") == 2
+
+
+def test_the_example_of_the_decorators_runs() -> None:
+    found = doctest.testmod(register)
+    assert found.attempted > 0
+    assert found.failed == 0

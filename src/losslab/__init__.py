@@ -6,7 +6,7 @@ The names below are loaded on first use, so that `import losslab` does not wait 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["BadRequest", "Loss", "Record", "compose", "losses", "read_records"]
+__all__ = ["BadRequest", "Loss", "Record", "compose", "losses", "read_records", "register"]
 
 _HOMES = {
     "BadRequest": "losslab.errors",
@@ -18,8 +18,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "losses":
-        return import_module("losslab.losses")
+    if name in ("losses", "register"):
+        return import_module(f"losslab.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'losslab' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -58,7 +58,6 @@ class Registry(dict[str, T]):
     def _register_from_outside(self, function: T, about: dict[str, Any]) -> T:
         name = function.__name__.lower()
         where = f"The {word(self.group)} '{name}'"
-        about = {key: [value] if key in _LISTS and isinstance(value, str) else value for key, value in about.items()}
         cards.check_facts(self.group, where, about)
         values = {"name": name} | self.shared | _settings(function, where)
         about = cards.DEFAULTS.get(self.group, {}) | about
@@ -92,9 +91,6 @@ class Registry(dict[str, T]):
         """Takes a function from outside and its card away."""
         self.pop(name, None)
         cards.remove(self.group, name)
-
-
-_LISTS = ("reads", "tasks", "kinds", "facts")
 
 
 def _settings(function: Callable[..., Any], where: str) -> dict[str, Any]:
