@@ -77,8 +77,11 @@ def describe(device: torch.device) -> str:
     """A device as a person would name it; on a CPU with the threads, as results repeat bit for bit only with as many."""
     import torch
 
+    threads = torch.get_num_threads()
     return (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device}, {torch.get_num_threads()} threads"
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device}, {threads} thread{'' if threads == 1 else 's'}"
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from losslab.report.analysis import find
 from losslab.report.answer import answer, flip_sentence
 from losslab.report.formatting import alike, metric_name, number, ordinal, p_value, several, spread
 from losslab.report.results import Results
@@ -20,123 +21,134 @@ def near(mean: float, row: int) -> list[float]:
 
 def results(*runs: pd.DataFrame, better: str = "min", metric: str = "mae", reference: str = "mse") -> Results:
     table = pd.concat(runs, ignore_index=True)
-    arms = list(dict.fromkeys(table["arm"]))
+    conditions = list(dict.fromkeys(table["condition"]))
     losses = list(dict.fromkeys(table["loss"]))
-    return Results("s", "?", "regression", metric, better, "best", reference, losses, arms, pd.DataFrame(), table)
+    settings = pd.DataFrame(index=list(dict.fromkeys(table["setting"])))
+    return Results("s", "?", "regression", metric, better, "best", reference, losses, conditions, settings, table)
+
+
+def answered(made: Results) -> str:
+    return answer(made, find(made))
+
+
+def flipped(made: Results) -> str:
+    return flip_sentence(made, find(made))
 
 
 ONE = {"mse": near(2.0, 0), "l1": near(1.3, 1), "huber": near(1.31, 2)}
 
 
 def test_one_setting_is_answered_by_its_mean() -> None:
-    said = answer(results(runs_of(ONE)))
+    said = answered(results(runs_of(ONE)))
     assert said == (
         "`l1` has the lowest test MAE: 1.30 (95 % interval 1.25 to 1.35), 0.73 less than the reference `mse` "
-        "(0.67 to 0.78; p < 0.0001 after Holm; better on 10 of 10 seeds). It cannot be told apart from `huber`."
+        "(0.67 to 0.78; Holm-corrected p < 0.0001; better on 10 of 10 seeds). No significant difference from `huber`."
     )
-    assert answer(results(runs_of({**ONE, "worst": near(3.0, 3)}))).endswith("It cannot be told apart from `huber`.")
+    assert answered(results(runs_of({**ONE, "worst": near(3.0, 3)}))).endswith(
+        "No significant difference from `huber`."
+    )
     higher = {loss: [-value for value in values] for loss, values in ONE.items()}
-    said = answer(results(runs_of(higher), better="max", metric="mean_iou"))
+    said = answered(results(runs_of(higher), better="max", metric="mean_iou"))
     assert said.startswith("`l1` has the highest test mean IoU: -1.30")
     assert "0.73 more than the reference" in said
 
 
-def test_the_first_arm_leads() -> None:
+def test_the_first_condition_leads() -> None:
     other = {"mse": near(1.0, 0), "l1": near(2.0, 1), "huber": near(3.0, 2)}
-    assert answer(results(runs_of(ONE), runs_of(other, "shared"))) == answer(results(runs_of(ONE)))
-    said = answer(results(runs_of(other, "shared"), runs_of(ONE)))
+    assert answered(results(runs_of(ONE), runs_of(other, "shared"))) == answered(results(runs_of(ONE)))
+    said = answered(results(runs_of(other, "shared"), runs_of(ONE)))
     assert said.startswith("`mse`, the reference, has the lowest test MAE")
-    assert said.endswith("It is told apart from all others.")
+    assert said.endswith("Every other loss is significantly worse (Holm-corrected p at most 0.05).")
 
 
 def test_what_cannot_be_told_apart_from_the_reference_says_so() -> None:
-    said = answer(results(runs_of({"mse": near(1.31, 2), "l1": near(1.3, 1), "huber": near(2, 3)})))
-    assert "`l1` cannot be told apart from `mse`: difference" in said
-    assert "10 seeds would show a true one of" in said
+    said = answered(results(runs_of({"mse": near(1.31, 2), "l1": near(1.3, 1), "huber": near(2, 3)})))
+    assert "`l1` does not differ significantly from `mse`: difference" in said
+    assert "10 seeds would show a true difference of" in said
     wavy = [value + step for value, step in zip(near(1.3, 1), 5 * [0.03, -0.02], strict=True)]
-    said = answer(results(runs_of({"mse": near(1.3, 1), "l1": near(1.31, 2), "huber": wavy})))
-    assert said.endswith("It cannot be told apart from any other loss.")
-    said = answer(results(runs_of({"mse": near(2, 0), "smoothl1": near(1, 1), "huber": near(1, 1)})))
+    said = answered(results(runs_of({"mse": near(1.3, 1), "l1": near(1.31, 2), "huber": wavy})))
+    assert said.endswith("No other loss differs significantly from it.")
+    said = answered(results(runs_of({"mse": near(2, 0), "smoothl1": near(1, 1), "huber": near(1, 1)})))
     assert said.startswith("`smoothl1` and `huber` share the lowest test MAE")
 
 
 def test_several_settings_are_answered_by_mean_ranks() -> None:
     blocks = [runs_of(ONE, setting=setting) for setting in ("noise=0.1", "noise=0.2", "noise=0.4")]
     clean = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.7, 2)}
-    said = answer(results(runs_of(clean, setting="noise=0"), *blocks))
+    said = answered(results(runs_of(clean, setting="noise=0"), *blocks))
     assert said.startswith(
-        "`l1` ranks best of 3 losses: mean rank 1.48 (95 % interval 1.22 to 1.73), first in 3 of 4 settings"
+        "`l1` ranks best of 3 losses: mean rank 1.48 (95 % interval 1.22 to 1.73), best mean in 3 of 4 settings"
     )
-    assert "the reference `mse` has 2.50. First elsewhere: `mse` in `noise=0`." in said
+    assert "the reference `mse` has 2.50. Best mean elsewhere: `mse` in `noise=0`." in said
 
 
 def test_too_few_seeds_give_a_refusal_and_the_numbers() -> None:
     few = {loss: values[:3] for loss, values in ONE.items()}
-    said = answer(results(runs_of(few)))
+    said = answered(results(runs_of(few)))
     assert said.startswith("3 seeds cannot support a claim: even if all agreed")
-    assert "By the numbers alone, `l1` has the lowest test MAE: 1.3" in said
+    assert "The means alone: `l1` has the lowest test MAE: 1.3" in said
     assert "less than" not in said
     unfinished = {loss: [*values, *[MISSING] * 7] for loss, values in few.items()}
-    assert answer(results(runs_of(unfinished))) == said, "seeds that did not run yet support nothing"
-    said = answer(results(runs_of(few), runs_of(few, setting="two")))
-    assert "By the numbers alone, `l1` ranks best" in said or "By the numbers alone, `huber` ranks best" in said
+    assert answered(results(runs_of(unfinished))) == said, "seeds that did not run yet support nothing"
+    said = answered(results(runs_of(few), runs_of(few, setting="two")))
+    assert "The ranks alone: `l1` ranks best" in said or "The ranks alone: `huber` ranks best" in said
 
 
 def test_diverged_runs_are_told() -> None:
     values = {**ONE, "huber": [*near(0.5, 2)[:9], DIVERGED]}
-    said = answer(results(runs_of(values)))
+    said = answered(results(runs_of(values)))
     assert said.startswith("`l1` has the lowest"), "a loss that diverged leads nobody"
     assert said.endswith("1 run that diverged or failed ranks last: 1 of `huber`.")
     every = {loss: [DIVERGED, *found[1:]] for loss, found in ONE.items()}
-    said = answer(results(runs_of(every)))
+    said = answered(results(runs_of(every)))
     assert said.startswith("Every loss diverged or failed on some seed, `l1` on the fewest, 1 of 10 seeds")
     assert "3 runs that diverged or failed rank last: 1 of `mse`, 1 of `l1` and 1 of `huber`." in said
 
 
 def test_nothing_done_is_said() -> None:
     said = "No run is done, so nothing can be said."
-    assert answer(results(runs_of({"mse": [DIVERGED] * 9, "l1": [MISSING] * 9}))) == said
+    assert answered(results(runs_of({"mse": [DIVERGED] * 9, "l1": [MISSING] * 9}))) == said
 
 
 def test_a_ranking_that_flips_is_told() -> None:
     shared = {"mse": near(1.0, 0), "l1": near(2.0, 1), "huber": near(3.0, 2)}
-    said = flip_sentence(results(runs_of(ONE), runs_of(shared, "shared")))
+    said = flipped(results(runs_of(ONE), runs_of(shared, "shared")))
     assert said == (
-        "At the shared rate `mse` ranks 1st, at tuned rates 3rd. 1 of 1 setting has another winner; "
-        "2 pairs of losses are reversed, 2 with both intervals clear of zero."
+        "At the shared rate `mse` ranks 1st, at tuned rates 3rd. Another loss wins at tuned rates than at the shared rate. "
+        "Tuning reverses the order of 2 pairs of losses; in 2 of them both intervals exclude zero."
     )
     parts = [
-        runs_of(values, arm, setting) for setting in ("x", "y") for arm, values in (("tuned", ONE), ("shared", shared))
+        runs_of(values, condition, setting)
+        for setting in ("x", "y")
+        for condition, values in (("tuned", ONE), ("shared", shared))
     ]
-    assert "2 of 2 settings have another winner; 4 pairs" in flip_sentence(results(*parts))
+    assert "In 2 of 2 settings another loss wins" in flipped(results(*parts))
     few = [
-        runs_of({loss: found[:4] for loss, found in part.items()}, arm)
-        for part, arm in ((ONE, "tuned"), (shared, "shared"))
+        runs_of({loss: found[:4] for loss, found in part.items()}, condition)
+        for part, condition in ((ONE, "tuned"), (shared, "shared"))
     ]
-    said = flip_sentence(results(*few))
-    assert "none with both intervals clear of zero. 4 seeds cannot support a claim" in said
+    said = flipped(results(*few))
+    assert "in none of them do both intervals exclude zero. 4 seeds cannot support a claim" in said
 
 
 def test_a_winner_that_stays_leaves_the_loss_that_moves_most() -> None:
     before = {"mse": near(1, 0), "a": near(2, 1), "b": near(3, 2), "c": near(4, 3)}
     after = {"mse": near(1, 0), "a": near(4, 1), "b": near(2, 2), "c": near(3, 3)}
-    said = flip_sentence(results(runs_of(after), runs_of(before, "shared")))
-    assert said.startswith(
-        "At the shared rate `a` ranks 2nd, at tuned rates 4th. None of 1 setting have another winner"
-    )
+    said = flipped(results(runs_of(after), runs_of(before, "shared")))
+    assert said.startswith("At the shared rate `a` ranks 2nd, at tuned rates 4th. The same loss wins at both rates.")
 
 
 def test_no_flip_is_admitted() -> None:
     worse = {loss: [value + 1 for value in values] for loss, values in ONE.items()}
-    said = flip_sentence(results(runs_of(ONE), runs_of(worse, "shared")))
-    assert said == "No ranking flips: in 1 setting no pair of losses is reversed at tuned rates."
-    assert flip_sentence(results(runs_of(ONE))).startswith("Only one arm was run")
+    said = flipped(results(runs_of(ONE), runs_of(worse, "shared")))
+    assert said == "In this setting, tuning reverses the order of no pair of losses."
+    assert flipped(results(runs_of(ONE))) == ""
     none = runs_of({loss: [MISSING] * 3 for loss in ONE}, "shared")
     said = "{} no run is done, so whether the ranking depends on tuning is not known."
-    assert flip_sentence(results(runs_of(ONE), none)) == said.format("At the shared rate")
+    assert flipped(results(runs_of(ONE), none)) == said.format("At the shared rate")
     lost = runs_of({loss: [DIVERGED] * 3 for loss in ONE})
-    assert flip_sentence(results(lost, runs_of(ONE, "shared"))) == said.format("At tuned rates")
-    assert flip_sentence(results(lost, none)) == "No run is done, so nothing can be said."
+    assert flipped(results(lost, runs_of(ONE, "shared"))) == said.format("At tuned rates")
+    assert flipped(results(lost, none)) == "No run is done, so nothing can be said."
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,14 @@ def test_every_section_has_its_figures(made: tuple[Results, str, str, Path]) -> 
     keys = set(in_page(text))
     boxes = re.findall(r'data-chart="([^"]+)"', text)
     assert sorted(boxes) == sorted(keys)
-    settings, arms = range(len(results.settings)), results.arms
+    settings, conditions = range(len(results.settings)), results.conditions
     assert keys == {
         "ranking-overall",
         *(f"ranking-{place}" for place in settings),
         *(f"slopes-{place}" for place in settings),
-        *(f"curves-{place}-{arm}" for place in settings for arm in arms),
-        *(f"differences-{place}-{arm}" for place in settings for arm in arms),
-        *(f"robustness-0-{arm}" for arm in arms),
+        *(f"curves-{place}-{condition}" for place in settings for condition in conditions),
+        *(f"differences-{place}-{condition}" for place in settings for condition in conditions),
+        *(f"robustness-0-{condition}" for condition in conditions),
         "rates-0",
     }
 
@@ -95,7 +95,7 @@ def test_page_and_markdown_have_the_same_tables(made: tuple[Results, str, str, P
 
 def test_numbers_are_those_of_the_runs(made: tuple[Results, str, str, Path]) -> None:
     results, text, _, _ = made
-    runs = results.runs.query("arm == 'shared' and setting == 'fraction=0' and loss == 'l1'")["value"]
+    runs = results.runs.query("condition == 'shared' and setting == 'fraction=0' and loss == 'l1'")["value"]
     row = next(row for row in cells(text) if row[0] == "l1" and len(row) == 9)  # the first setting's ranking
     assert row[6].startswith(f"{runs.mean():.3f} [")
     assert row[7:] == ["5", "0"]
@@ -129,7 +129,7 @@ def test_a_trial_that_is_far_off_does_not_flatten_the_others() -> None:
 
 
 def test_where_nothing_failed_the_report_says_so() -> None:
-    results = study(losses=2, levels=1, seeds=5, diverged=0, epochs=0, trials=0, arms=("asked",))
+    results = study(losses=2, levels=1, seeds=5, diverged=0, epochs=0, trials=0, conditions=("asked",))
     found = find(results)
     told = {section.key: section for section in sections(results, found)}
     assert told["failures"].lead == ["No run failed or diverged."]
@@ -137,7 +137,7 @@ def test_where_nothing_failed_the_report_says_so() -> None:
 
 
 def test_a_plain_sweep_has_only_what_it_has_data_for(tmp_path: Path) -> None:
-    results = study(losses=2, levels=1, seeds=1, diverged=0, epochs=0, trials=0, arms=("asked",))
+    results = study(losses=2, levels=1, seeds=1, diverged=0, epochs=0, trials=0, conditions=("asked",))
     results = replace(results, name="", question="", notes=[], failures=pd.DataFrame())
     text = render.write_html(results, tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
     assert set(in_page(text)) == {"ranking-0", "differences-0-asked"}
@@ -159,8 +159,8 @@ def test_without_a_run_that_is_done_only_crosses_are_left(tmp_path: Path) -> Non
 
 def test_curves_are_means_of_the_runs_that_did_not_diverge() -> None:
     results = study(losses=2, levels=2, epochs=4)
-    of_mse = results.curves.query("arm == 'tuned' and setting == 'fraction=0.5' and loss == 'mse'")
-    line = build.curves(results)["fraction=0.5"][0].series[0]
+    of_mse = results.curves.query("condition == 'tuned' and setting == 'fraction=0.5' and loss == 'mse'")
+    line = build.curves(results, find(results))["fraction=0.5"][0].series[0]
     assert line.x == [1, 2, 3, 4]
     assert line.y == pytest.approx(of_mse[of_mse["seed"] >= 2].groupby("epoch")["val"].mean())
     values = of_mse[(of_mse["seed"] >= 2) & (of_mse["epoch"] == 4)]["val"]
@@ -172,17 +172,17 @@ def test_slopes_go_from_the_place_at_the_shared_rate_to_that_at_the_own() -> Non
     runs = results.runs
     order = {"tuned": ["mse", "l1", "huber"], "shared": ["huber", "mse", "l1"]}
     value = [
-        order[arm].index(loss) + 0.01 * seed
-        for arm, loss, seed in zip(runs["arm"], runs["loss"], runs["seed"], strict=True)
+        order[condition].index(loss) + 0.01 * seed
+        for condition, loss, seed in zip(runs["condition"], runs["loss"], runs["seed"], strict=True)
     ]
     results = replace(results, runs=runs.assign(value=value))
-    (chart,) = build.slopes(results, find(results))["all equal"]
+    (chart,) = build.slopes(results, find(results))["one setting"]
     assert {series.name: series.y for series in chart.series} == {"mse": [-2, -1], "l1": [-3, -2], "huber": [-1, -3]}
 
 
 def test_the_rates_mark_what_was_chosen() -> None:
     results = study(losses=2, levels=1, trials=5)
-    (chart,) = build.rates(results)["all equal"]
+    (chart,) = build.rates(results)["one setting"]
     rings = {series.name: series.x for series in chart.series if series.form == "rings"}
     assert rings == {
         loss: [pytest.approx(lr)] for loss, lr in zip(results.choices["loss"], results.choices["lr"], strict=True)
@@ -269,7 +269,7 @@ def test_no_two_losses_look_alike_and_one_loss_looks_the_same_everywhere() -> No
     found = find(results)
     drawn = [
         *build.ranking(results, found).values(),
-        *build.curves(results).values(),
+        *build.curves(results, find(results)).values(),
         *build.robustness(results, found).values(),
         *build.rates(results).values(),
         *build.slopes(results, found).values(),
@@ -407,14 +407,14 @@ def test_tabs_open_and_losses_hide(made: tuple[Results, str, str, Path], tmp_pat
     title = re.search(r"<title>(.*?)</title>", done.stdout)
     assert title
     shown = dict(json.loads(html.unescape(title[1])))
-    assert set(shown) == {f"curves-{place}-{arm}" for place in (0, 1) for arm in ("tuned", "shared")}
+    assert set(shown) == {f"curves-{place}-{condition}" for place in (0, 1) for condition in ("tuned", "shared")}
     assert all(set(hidden) == {1} for hidden in shown.values())
 
 
 def test_where_more_is_better_the_largest_area_stands_first() -> None:
     results = study(better="max", metric="r2", diverged=0)
     found = find(results)
-    areas = found.robustness.query("arm == 'tuned'").set_index("loss")["area"]
+    areas = found.robustness.query("condition == 'tuned'").set_index("loss")["area"]
     [table, *_] = tables.robustness(results, found)[""]
     assert [row[0] for row in table.rows] == list(areas.sort_values(ascending=False).index)
     assert areas.nunique() == len(areas) > 1

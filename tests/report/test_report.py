@@ -11,6 +11,7 @@ from rich.console import Console
 from losslab import Record
 from losslab.cli import main
 from losslab.report import collect, export, terminal
+from losslab.report.analysis import find
 from support.made_up_studies import asked, conducted, sweep
 
 KNOWN = sweep(
@@ -21,7 +22,8 @@ KNOWN = sweep(
 def printed(records: list[Record]) -> str:
     console = Console(width=100)
     with console.capture() as captured:
-        terminal.show(collect.results(records), console)
+        made = collect.results(records)
+        terminal.show(made, find(made), console)
     return captured.get()
 
 
@@ -53,7 +55,6 @@ def test_a_study_is_shown_at_both_rates() -> None:
     header = next(line for line in text.splitlines() if "tuned rates" in line and "┃" in line)
     assert "shared rate" in header
     assert rows(text) == [
-        ["all equal", "", ""],
         ["mse", "1  0.5 (0.5 to 0.5)", "2  2 (2 to 2)"],
         ["l1", "2  1 (1 to 1)", "1  1 (1 to 1)"],
     ]
@@ -118,7 +119,7 @@ def test_a_copy_of_a_run_is_refused_unless_mixing_is_asked_for(
     assert main.main(["report", str(folder)]) == 2
     assert "is there twice" in capsys.readouterr().err
     assert main.main(["report", str(folder), "--mix"]) == 0
-    assert "1 copies of runs were left out." in capsys.readouterr().out
+    assert "1 copies of runs are left out." in capsys.readouterr().out
 
 
 def test_an_empty_folder_is_answered_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,7 +213,7 @@ def test_a_report_refuses_runs_of_two_models_in_one_line(typed: Typed, capsys: p
     assert main.main(["report", "all", "--mix"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("different versions of model=own") == 1
-    assert said.count("Not paired") == 1
+    assert said.count("are not paired") == 1
 
 
 def test_an_installed_model_counts_with_the_version_of_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

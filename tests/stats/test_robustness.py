@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from losslab.errors import BadRequest
+from losslab.report.wording import breakdown
 from losslab.stats.robustness import axis_levels, numeric_axis, panels, robustness
 from support.study_tables import DIVERGED, MISSING, runs_of
 
@@ -32,9 +33,10 @@ def test_area_cost_and_breakdown_as_worked_by_hand() -> None:
     assert (table.loc["steep", "area_low"], table.loc["steep", "area_high"]) == pytest.approx((low, high))
     # the constant's 3 lies half way between 2 at 0.1 and 4 at 0.4
     assert table.loc["steep", "breakdown"] == pytest.approx(0.25)
-    assert table.loc["steep", "words"] == "It is no better than a constant from 0.250 on."
+    assert tuple(table.loc["steep", ["breaks", "why"]]) == ("stays", "")
+    assert breakdown(table.loc["steep"]) == "No better than a constant from 0.250 on."
     assert np.isnan(table.loc["flat", "breakdown"])
-    assert table.loc["flat", "words"] == "It stays better than a constant up to the highest level tried, 0.4."
+    assert breakdown(table.loc["flat"]) == "Better than a constant up to the highest level, 0.4."
     low, high = stats.ttest_rel([1.5, 1.7], [0.5, 1.5]).confidence_interval()
     found = table.loc["flat", ["clean_cost", "cost_low", "cost_high"]].to_list()
     assert found == pytest.approx([0.6, low, high])
@@ -47,7 +49,7 @@ def test_more_is_better_mirrors_less_is_better() -> None:
     more = robustness(runs.assign(value=-runs["value"], constant=-runs["constant"]), LEVELS, "max", "steep")
     assert list(more["area"]) == pytest.approx(list(-less["area"]))
     assert list(more["area_low"]) == pytest.approx(list(-less["area_high"]))
-    same = ["clean_cost", "cost_low", "cost_high", "breakdown", "words"]
+    same = ["clean_cost", "cost_low", "cost_high", "breakdown", "breaks", "why", "highest"]
     pd.testing.assert_frame_equal(less[same], more[same])
 
 
@@ -61,17 +63,18 @@ def test_a_diverged_level_counts_as_broken() -> None:
     assert np.isnan(table.loc["flat", "area"])
     assert table.loc["flat", "breakdown"] == 0.1
     assert table.loc["flat", "clean_cost"] == 0
-    assert table.loc["flat", "words"] == (
-        "It is no better than a constant at 0.1, where a run diverged or failed, but better again further on."
+    assert tuple(table.loc["flat", ["breaks", "why"]]) == ("recovers", "diverged")
+    assert breakdown(table.loc["flat"]) == (
+        "No better than a constant at 0.1, where a run diverged or failed; better again at a higher level."
     )
     assert table.loc["bad", "breakdown"] == 0
     assert np.isnan(table.loc["bad", "clean_cost"])
-    assert "from 0 on, where a run diverged" in table.loc["bad", "words"]
+    assert "from 0 on, where a run diverged" in breakdown(table.loc["bad"])
 
 
 def test_no_better_from_the_lowest_level_on() -> None:
     row = robustness(study(CURVES, constant=0.7), LEVELS, "min", "steep").set_index("loss").loc["flat"]
-    assert (row["breakdown"], row["words"]) == (0, "It is no better than a constant from 0 on, the lowest level.")
+    assert (row["breakdown"], breakdown(row)) == (0, "No better than a constant from 0 on, the lowest level.")
     equal = robustness(study({"a": [[3.0], [3.0], [3.0]]}), LEVELS, "min", "a").iloc[0]
     assert equal["breakdown"] == 0, "equal to the constant is no better"
 
@@ -79,7 +82,7 @@ def test_no_better_from_the_lowest_level_on() -> None:
 def test_an_unknown_constant_leaves_the_breakdown_unknown() -> None:
     row = robustness(study(CURVES, constant=np.nan), LEVELS, "min", "steep").iloc[0]
     assert np.isnan(row["breakdown"])
-    assert "unknown" in row["words"]
+    assert row["breaks"] == "unknown"
 
 
 def test_seeds_without_every_level_are_left_out_of_the_area() -> None:
@@ -118,7 +121,7 @@ def test_the_axis_is_the_first_of_corruption_with_numbers() -> None:
 
 def test_settings_off_the_axis_and_no_runs_give_no_rows() -> None:
     row = robustness(study(CURVES), LEVELS[["none", "low"]], "min", "steep").iloc[0]
-    assert (row["area"], row["words"][-6:]) == (pytest.approx(1.5), ", 0.1.")
+    assert (row["area"], row["highest"]) == (pytest.approx(1.5), 0.1)
     table = robustness(study(CURVES).iloc[:0], LEVELS, "min", "steep")
     assert table.empty
     assert "breakdown" in table

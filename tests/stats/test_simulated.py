@@ -13,7 +13,7 @@ from losslab.stats.summaries import comparisons, flips, friedman, matrix, overal
 from support.study_tables import drawn
 
 BOTH = ("tuned", "shared")
-KEYS = ["arm", "setting", "loss", "other"]
+KEYS = ["condition", "setting", "loss", "other"]
 SIGNED = {
     "difference",
     "low",
@@ -38,7 +38,7 @@ def tables(runs: pd.DataFrame, better: str = "min") -> dict[str, pd.DataFrame]:
         "friedman": friedman(runs, better),
         "flips": flips(runs, better),
     }
-    tidy = {name: table.drop(columns="words", errors="ignore") for name, table in made.items()}
+    tidy = dict(made)
     return {
         name: table.sort_values([key for key in KEYS if key in table], ignore_index=True)
         for name, table in tidy.items()
@@ -53,7 +53,7 @@ def broken(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_the_order_of_the_rows_changes_nothing() -> None:
-    runs = broken(drawn(arms=BOTH))
+    runs = broken(drawn(conditions=BOTH))
     shuffled = runs.sample(frac=1, random_state=1)
     before, after = tables(runs), tables(shuffled)
     for name in ("ranking", "comparisons", "overall", "friedman"):
@@ -90,7 +90,7 @@ def test_a_matrix_is_antisymmetric() -> None:
 
 
 def test_more_is_better_mirrors_less_is_better() -> None:
-    runs = broken(drawn(arms=BOTH))
+    runs = broken(drawn(conditions=BOTH))
     less, more = tables(runs), tables(runs.assign(value=-runs["value"]), "max")
     assert len(less["flips"])
     for name, table in less.items():

@@ -8,6 +8,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from losslab.errors import BadRequest
+from losslab.report import wording
+from losslab.report.wording import comparison
 from losslab.stats.paired import holm, refused, seeds_needed
 from losslab.stats.summaries import comparisons, flips, friedman, matrix, overall, rank_matrix, ranking
 from support.counted import calls
@@ -33,14 +35,14 @@ def test_means_and_intervals_are_those_of_scipy() -> None:
         low, high = stats.t.interval(0.9, 9, np.mean(values), stats.sem(values))
         assert (row["mean"], row["low"], row["high"]) == pytest.approx((np.mean(values), low, high))
         assert (row["n"], row["diverged"]) == (10, 0)
-    assert list(table["place"]) == [1, 2]
+    assert list(table["rank"]) == [1, 2]
     assert list(table["mean_rank"]) == pytest.approx([1.1, 1.9])
 
 
 def test_places_are_shared_as_in_sport_and_broken_runs_stand_behind() -> None:
     values = {"late": [3.0, 3.0], "half": [DIVERGED, 0.1], "x": [1.0, 2.0], "y": [2.0, 1.0], "never": [DIVERGED] * 2}
     table = ranking(runs_of(values), "min").set_index("loss")
-    assert dict(table["place"]) == {"late": 3, "half": 4, "x": 1, "y": 1, "never": 5}
+    assert dict(table["rank"]) == {"late": 3, "half": 4, "x": 1, "y": 1, "never": 5}
     assert table.loc["half", "mean"] == 0.1
     assert np.isnan(table.loc["half", "low"]), "one value has no interval"
     assert np.isnan(table.loc["never", "mean"])
@@ -67,11 +69,11 @@ def test_a_missing_run_is_no_evidence() -> None:
     table = ranking(runs, "min").set_index("loss")
     assert list(table["n"]) == [2, 3, 0]
     assert list(table["diverged"]) == [0, 1, 0]
-    assert list(table["place"]) == [1, 2, 3]
+    assert list(table["rank"]) == [1, 2, 3]
     rows = comparisons(runs, "b", "min").set_index("loss")
     assert (rows.loc["a", "n"], rows.loc["a", "diverged"], rows.loc["a", "wins"]) == (2, 0, 0.5)
     assert (rows.loc["c", "n"], rows.loc["c", "verdict"]) == (0, "cannot say")
-    assert rows.loc["c", "words"] == "No seed has a run of both `c` and `b`."
+    assert comparison(rows.loc["c"], "c", "b", 0.95) == "No seed has a run of both `c` and `b`."
     assert list(overall(runs, "min")["loss"]) == ["a", "b"]
 
 
@@ -87,8 +89,8 @@ def test_a_paired_difference_is_that_of_scipy() -> None:
     assert factor == pytest.approx(0.996, abs=1e-3)
     assert row["detectable"] == pytest.approx(factor * np.std(np.subtract(A, B), ddof=1))
     assert row["verdict"] == "better"
-    assert row["words"] == (
-        "`a` is better than `b` by 0.26 (95 % interval 0.10 to 0.42); p = 0.0043 after Holm; better on 9 of 10 seeds."
+    assert comparison(row, "a", "b", 0.95) == (
+        "`a` is better than `b` by 0.26 (95 % interval 0.10 to 0.42); Holm-corrected p = 0.0043; better on 9 of 10 seeds."
     )
 
 
@@ -104,8 +106,8 @@ def test_holm_as_worked_by_hand_and_by_statsmodels() -> None:
 
 
 def test_holm_is_over_the_losses_of_a_setting_and_the_pairs_of_a_matrix() -> None:
-    runs = drawn(settings=3, arms=("tuned", "shared"))
-    for _, rows in comparisons(runs, "l0", "min").groupby(["arm", "setting"]):
+    runs = drawn(settings=3, conditions=("tuned", "shared"))
+    for _, rows in comparisons(runs, "l0", "min").groupby(["condition", "setting"]):
         assert len(rows) == 3
         assert list(rows["p_holm"]) == pytest.approx(holm(rows["p"]))
     rows = matrix(runs, "shared", "fraction=0.1", "min")
@@ -120,7 +122,7 @@ def test_with_diverged_runs_the_sign_test_decides() -> None:
     assert rows.loc["a", "p"] == pytest.approx(2 * (1 + 10) / 2**10), "9 of 10, or better, either way"
     assert (rows.loc["a", "n"], rows.loc["a", "diverged"], rows.loc["a", "wins"]) == (9, 1, 0.9)
     assert np.isnan(rows.loc["a", "detectable"])
-    assert "no mean difference is trusted" in rows.loc["a", "words"]
+    assert "no mean difference is given" in comparison(rows.loc["a"], "a", "ref", 0.95)
     assert rows.loc["often", "verdict"] == "not told apart"
     assert np.isnan(rows.loc["often", "low"])
     assert rows.loc["often", "difference"] == pytest.approx(0.1 - 1.2)
@@ -144,10 +146,10 @@ def test_what_diverged_more_often_is_never_called_better() -> None:
 def test_identical_losses_are_said_to_be_identical() -> None:
     row = of(comparisons(runs_of({"huber": A, "smoothl1": A, "b": B}), "huber", "min"), loss="smoothl1")
     assert (row["verdict"], row["p"], row["p_holm"], row["wins"], row["detectable"]) == ("not told apart", 1, 1, 0.5, 0)
-    assert row["words"] == "`smoothl1` and `huber` are identical on all 10 seeds."
+    assert comparison(row, "smoothl1", "huber", 0.95) == "`smoothl1` and `huber` are identical on all 10 seeds."
     row = of(comparisons(runs_of({"a": [DIVERGED] * 6, "b": [DIVERGED] * 6}), "b", "min"), loss="a")
     assert (row["verdict"], row["p"], row["wins"]) == ("not told apart", 1, 0.5)
-    assert row["words"] == "`a` and `b` diverged on all 6 seeds."
+    assert comparison(row, "a", "b", 0.95) == "`a` and `b` diverged on all 6 seeds."
     row = of(comparisons(runs_of({"huber": A[:3], "smoothl1": A[:3]}), "huber", "min"), loss="smoothl1")
     assert row["verdict"] == "not told apart", "that takes no statistics"
 
@@ -163,14 +165,15 @@ def test_too_few_seeds_are_refused_in_words() -> None:
     row = of(comparisons(runs_of({"a": [0.0, 0.1, 0.2], "b": [9.0, 9.2, 9.1]}), "b", "min"), loss="a")
     assert row["p_holm"] < 0.001
     assert row["verdict"] == "cannot say"
-    assert row["words"] == (
-        "3 seeds cannot support a claim: even if all agreed, the smallest p of a test that assumes no distribution "
-        "is 0.25; it takes 6 seeds."
+    assert comparison(row, "a", "b", 0.95) == (
+        "3 seeds cannot support a claim: even if all agreed, the smallest p of a test without assumptions on the distribution "
+        "is 0.25. At least 6 seeds are needed."
     )
     values = {f"l{n}": list(np.arange(8) % 3 + 10.0 * n + np.arange(8) * 0.01 * n) for n in range(8)}
     rows = comparisons(runs_of(values), "l0", "min")
     assert set(rows["verdict"]) == {"cannot say"}
-    assert "0.0078, 0.055 after Holm over 7 comparisons; it takes 9 seeds." in rows["words"].iloc[0]
+    said = comparison(rows.iloc[0], "l1", "l0", 0.95)
+    assert "0.0078, and 0.055 after Holm's correction for 7 comparisons. At least 9 seeds are needed." in said
     rows = comparisons(runs_of({loss: [*found, 1.5 + found[0]] for loss, found in values.items()}), "l0", "min")
     assert set(rows["verdict"]) == {"worse"}
     rows = matrix(runs_of({loss: [*found, 1.5 + found[0]] for loss, found in values.items()}), "tuned", "one", "min")
@@ -192,14 +195,16 @@ def test_friedman_over_seeds_is_that_of_scipy() -> None:
     expected = stats.friedmanchisquare(*means.to_numpy().T)
     assert (row["statistic"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
     assert (row["blocks"], row["losses"]) == (9, 5)
-    assert "5 losses on 9 seeds" in row["words"]
+    assert "The ranks of 5 losses on 9 seeds" in wording.friedman(row, 0.95)
     assert friedman(runs, "min", over="setting").iloc[0]["blocks"] == 3
 
 
 def test_friedman_refuses_and_bears_ties() -> None:
     two = friedman(runs_of({"a": A, "b": B}), "min").iloc[0]
     assert np.isnan(two["p"])
-    assert two["words"] == "Friedman's test needs 3 losses and 5 blocks, and there are 2 losses on 10 seeds."
+    assert (
+        wording.friedman(two, 0.95) == "Friedman's test needs 3 losses and 5 seeds, and there are 2 losses on 10 seeds."
+    )
     assert np.isnan(friedman(runs_of({"a": A[:4], "b": B[:4], "c": A[:4]}), "min").iloc[0]["p"])
     tied = friedman(runs_of({"a": A, "b": A, "c": A}), "min").iloc[0]
     assert (tied["statistic"], tied["p"]) == (0, 1)
@@ -242,14 +247,17 @@ def test_flips_are_the_pairs_that_are_reversed() -> None:
     diverged = of(table, loss="c", other="d")
     assert np.isnan(diverged["shared"])
     assert not diverged["sure"], "d was the better on 9 of 10 seeds at shared"
-    few = [runs_of({k: v[:4] for k, v in part.items()}, arm) for part, arm in ((shared, "shared"), (tuned, "tuned"))]
+    few = [
+        runs_of({k: v[:4] for k, v in part.items()}, condition)
+        for part, condition in ((shared, "shared"), (tuned, "tuned"))
+    ]
     assert not flips(pd.concat(few), "min")["sure"].any()
 
 
-def test_without_both_arms_nothing_flips() -> None:
-    columns = list(flips(drawn(arms=("tuned", "shared")), "min").columns)
-    for arms in (("tuned",), ("shared",), ("asked",)):
-        table = flips(drawn(arms=arms), "min")
+def test_without_both_conditions_nothing_flips() -> None:
+    columns = list(flips(drawn(conditions=("tuned", "shared")), "min").columns)
+    for conditions in (("tuned",), ("shared",), ("asked",)):
+        table = flips(drawn(conditions=conditions), "min")
         assert table.empty
         assert list(table.columns) == columns
 
@@ -277,14 +285,14 @@ def test_bad_requests_are_refused_in_a_sentence() -> None:
         ranking(pd.concat([runs, runs.iloc[:2]]), "min")
     with pytest.raises(BadRequest, match="between 0 and 1"):
         overall(runs, "min", level=95)
-    with pytest.raises(BadRequest, match="no run of arm 'tuned' in setting 'else'"):
+    with pytest.raises(BadRequest, match="no run of condition 'tuned' in setting 'else'"):
         matrix(runs, "tuned", "else", "min")
-    with pytest.raises(BadRequest, match="no run of arm 'shared'"):
+    with pytest.raises(BadRequest, match="no run of condition 'shared'"):
         rank_matrix(runs, "shared", "min")
 
 
 def test_a_study_of_960_runs_takes_under_a_second() -> None:
-    runs = drawn(losses=8, settings=6, arms=("tuned", "shared"))
+    runs = drawn(losses=8, settings=6, conditions=("tuned", "shared"))
 
     def everything() -> None:
         ranking(runs, "min")

@@ -241,10 +241,10 @@ def test_the_comparison_holds_every_loss_setting_seed_and_rate_once() -> None:
     _, choices = trials_of(study, bowl(mse=0.01, l1=0.001))
     jobs = runner.comparison(study, Path("somewhere"), choices)
     keys = [
-        (job.part["loss"], job.part["setting"], job.request["seed"], arm)
+        (job.part["loss"], job.part["setting"], job.request["seed"], condition)
         for job in jobs
         if job.part
-        for arm in job.part["arms"]
+        for condition in job.part["arms"]
     ]
     wanted = itertools.product(study.losses, ["fraction=0", "fraction=0.2"], range(3), ["tuned", "shared"])
     assert sorted(keys) == sorted(wanted)

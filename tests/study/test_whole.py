@@ -114,7 +114,7 @@ def test_runs_of_another_commit_are_refused_unless_mixing_is_asked_for(
 def test_one_rate_alone_can_be_asked_for(tmp_path: Path) -> None:
     assert train(tmp_path / "shared", "study.rates=[shared]") == 0
     made = collect.results(read_records(tmp_path / "shared"))
-    assert made.arms == ["shared"]
+    assert made.conditions == ["shared"]
     assert made.trials.empty
     assert not any("Tuned" in sentence for sentence in made.protocol)
 

@@ -25,7 +25,7 @@ def study(
     losses: int = 4,
     levels: int = 3,
     seeds: int = 5,
-    arms: tuple[str, ...] = ("tuned", "shared"),
+    conditions: tuple[str, ...] = ("tuned", "shared"),
     trials: int = 6,
     epochs: int = 8,
     diverged: int = 2,
@@ -37,8 +37,8 @@ def study(
     Args:
         losses: how many; from the eleventh on they have numbers for names.
         levels: of corruption, evenly from 0 to 0.5; 1: a study without an axis.
-        seeds: paired runs of each loss, level and arm.
-        arms: as in `Results`.
+        seeds: paired runs of each loss, level and condition.
+        conditions: as in `Results`.
         trials: tuning runs a loss, each with 3 seeds; 0: nothing was tuned.
         epochs: of each run's curve; 0: no curves.
         diverged: runs, from the first loss at the highest level, that diverged.
@@ -48,19 +48,19 @@ def study(
     random = np.random.default_rng(7)
     names = [before + (LABELS[number] if number < len(LABELS) else f"loss {number}") for number in range(losses)]
     fractions = np.linspace(0, 0.5, levels) if levels > 1 else np.zeros(1)
-    marks = [f"fraction={fraction:.2g}" if levels > 1 else "all equal" for fraction in fractions]
+    marks = [f"fraction={fraction:.2g}" if levels > 1 else "one setting" for fraction in fractions]
     settings = pd.DataFrame({"corruption.fraction": fractions} if levels > 1 else {}, index=marks)
     worsening = np.linspace(3.0, 0.3, losses)
     runs, curves = [], []
-    for arm in arms:
-        at_own = 1.0 if arm != "shared" else 1 + 0.5 * random.random(losses)
+    for condition in conditions:
+        at_own = 1.0 if condition != "shared" else 1 + 0.5 * random.random(losses)
         for mark, fraction in zip(marks, fractions, strict=True):
             luck = random.normal(0, 0.03, seeds)
             for loss, value in enumerate((1 + 0.02 * np.arange(losses) + worsening * fraction**1.5) * at_own):
                 for seed in range(seeds):
                     bad = loss == 0 and mark == marks[-1] and seed < diverged
                     at = value + luck[seed] + random.normal(0, 0.02)
-                    of = {"arm": arm, "loss": names[loss], "setting": mark, "seed": seed}
+                    of = {"condition": condition, "loss": names[loss], "setting": mark, "seed": seed}
                     runs.append(
                         of
                         | {
@@ -69,7 +69,7 @@ def study(
                             "constant": 1.9 + luck[seed],
                             "lr": 0.01,
                             "params": "",
-                            "run": f"{arm}-{loss}-{mark}-{seed}",
+                            "run": f"{condition}-{loss}-{mark}-{seed}",
                         }
                     )
                     steps = np.arange(1, epochs + 1)
@@ -123,7 +123,7 @@ def study(
         "epoch": "best",
         "reference": names[0],
         "losses": names,
-        "arms": list(arms),
+        "conditions": list(conditions),
         "settings": settings,
         "runs": pd.DataFrame(runs),
         "trials": pd.DataFrame(tuning),

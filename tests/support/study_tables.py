@@ -12,12 +12,12 @@ MISSING = "missing"
 
 
 def runs_of(
-    values: Mapping[str, Sequence[object]], arm: str = "tuned", setting: str = "one", constant: float = np.nan
+    values: Mapping[str, Sequence[object]], condition: str = "tuned", setting: str = "one", constant: float = np.nan
 ) -> pd.DataFrame:
-    """A row a loss and seed of one arm and setting; the values of a loss are in the order of the seeds 100, 101 and so on."""
+    """A row a loss and seed of one condition and setting; the values of a loss are in the order of the seeds 100, 101 and so on."""
     rows = [
         {
-            "arm": arm,
+            "condition": condition,
             "loss": loss,
             "setting": setting,
             "seed": 100 + place,
@@ -26,7 +26,7 @@ def runs_of(
             "constant": constant,
             "lr": 0.01,
             "params": "",
-            "run": f"{arm}-{loss}-{setting}-{place}",
+            "run": f"{condition}-{loss}-{setting}-{place}",
         }
         for loss, found in values.items()
         for place, value in enumerate(found)
@@ -35,14 +35,14 @@ def runs_of(
 
 
 def drawn(
-    seeds: int = 10, losses: int = 4, settings: int = 2, arms: Sequence[str] = ("tuned",), key: int = 0
+    seeds: int = 10, losses: int = 4, settings: int = 2, conditions: Sequence[str] = ("tuned",), key: int = 0
 ) -> pd.DataFrame:
     """Normal values: a part that all losses of a seed share, a part of its own, and a mean that grows with the loss."""
     made = []
-    for arm in arms:
+    for condition in conditions:
         for setting in range(settings):
-            generator = np.random.default_rng([key, len(arm), setting])
+            generator = np.random.default_rng([key, len(condition), setting])
             shared = generator.normal(size=seeds)
             values = {f"l{n}": list(shared + 0.4 * n + 0.3 * generator.normal(size=seeds)) for n in range(losses)}
-            made.append(runs_of(values, arm, f"fraction={setting / 10}", constant=3.0))
+            made.append(runs_of(values, condition, f"fraction={setting / 10}", constant=3.0))
     return pd.concat(made, ignore_index=True)

@@ -91,11 +91,11 @@ def test_counting_changes_neither_model_nor_generators(eight: None) -> None:
 
 def test_a_run_and_a_sweep_leave_the_threads_as_they_were(eight: None, tmp_path: Path) -> None:
     record = run(compose(*SMALL), tmp_path / "lone", bar=False)
-    assert (record.device, torch.get_num_threads()) == ("cpu, 1 threads", 2)
+    assert (record.device, torch.get_num_threads()) == ("cpu, 1 thread", 2)
     request = check.check(compose(*SMALL))
     jobs = [Job(request | {"seed": seed}, tmp_path / f"{seed}", seed) for seed in range(3)]
     records = train_all(jobs, lambda *_: None).records
-    assert [(one.device, one.fused) for one in records] == [("cpu, 1 threads", 3)] * 3
+    assert [(one.device, one.fused) for one in records] == [("cpu, 1 thread", 3)] * 3
     assert torch.get_num_threads() == 2
 
 

@@ -1,17 +1,16 @@
-"""All that the statistics say of a study, computed once for its tables and figures."""
+"""All numbers that a report shows, computed once from its runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from losslab.report import answer as report_answer
 from losslab.report.results import Results
 from losslab.stats import summaries
 from losslab.stats.robustness import axis_levels, numeric_axis, panels, robustness
 
-ARMS = {"tuned": "own tuned rate", "shared": "one shared rate", "asked": "as asked"}
+CONDITIONS = {"tuned": "own tuned rate", "shared": "one shared rate", "asked": "as asked"}
 
 
 @dataclass(frozen=True)
@@ -19,51 +18,62 @@ class Findings:
     """What `find` found.
 
     Attributes:
-        answer: to the question, sentences with losses in backticks.
-        flipped: the sentence on what flips between the arms; "" with one arm.
         ranking, comparisons, overall, friedman, flips: the tables of `losslab.stats.summaries`.
-        matrices: from (arm, setting) to its table of all pairs of losses.
+        matrices: from (condition, setting) to its table of all pairs of losses.
+        rank_matrices: from an condition to the table of all pairs of losses by their ranks over the settings.
+        epochs: of a plain sweep, the ranking at the best and at the last epoch; empty for a study.
+        curves: the means of the curves.
         axis: key of the numeric axis, "" where there is none.
-        levels: the place of each setting on that axis; empty without one.
+        levels: the number of each setting on that axis; empty without one.
         panels: what else each setting has; empty without an axis.
         robustness: the table of `losslab.stats.robustness`, empty without an axis.
     """
 
-    answer: str
-    flipped: str
     ranking: pd.DataFrame
     comparisons: pd.DataFrame
     overall: pd.DataFrame
     friedman: pd.DataFrame
     flips: pd.DataFrame
     matrices: dict[tuple[str, str], pd.DataFrame]
+    rank_matrices: dict[str, pd.DataFrame]
     axis: str
     levels: pd.Series[float]
     panels: pd.Series[str]
     robustness: pd.DataFrame
+    epochs: dict[str, pd.DataFrame] = field(default_factory=dict)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def find(results: Results) -> Findings:
     """Computes them all."""
-    runs, better, reference = results.runs, results.better, results.reference
+    runs, better, reference, level = results.runs, results.better, results.reference, results.level
     settings, axis = results.settings, numeric_axis(results.settings)
     levels = axis_levels(settings, axis) if axis else pd.Series(dtype=float)
     other = panels(settings, axis) if axis else pd.Series(dtype=object)
     overs = ("seed", "setting") if "data" in settings else ("seed",)  # several data sets may speak of others
+    plain = results.conditions == ["asked"]
     return Findings(
-        answer=report_answer.answer(results),
-        flipped=report_answer.flip_sentence(results) if {"tuned", "shared"} <= set(results.arms) else "",
-        ranking=summaries.ranking(runs, better),
-        comparisons=summaries.comparisons(runs, reference, better),
-        overall=summaries.overall(runs, better),
+        ranking=summaries.ranking(runs, better, level),
+        comparisons=summaries.comparisons(runs, reference, better, level),
+        overall=summaries.overall(runs, better, level),
         friedman=pd.concat([summaries.friedman(runs, better, over) for over in overs], ignore_index=True),
-        flips=summaries.flips(runs, better),
+        flips=summaries.flips(runs, better, level),
         matrices={
-            (arm, setting): summaries.matrix(runs, arm, setting, better)
-            for arm, setting in runs[["arm", "setting"]].drop_duplicates().itertuples(index=False)
+            (condition, setting): summaries.matrix(runs, condition, setting, better, level)
+            for condition, setting in runs[["condition", "setting"]].drop_duplicates().itertuples(index=False)
         },
+        rank_matrices={
+            str(condition): summaries.rank_matrix(runs, str(condition), better, level)
+            for condition in pd.unique(runs["condition"])
+        },
+        epochs={
+            which: summaries.ranking(runs.assign(value=runs[which]), better, level)
+            for which in ("best", "last")
+            if plain and which in runs
+        },
+        curves=pd.DataFrame() if results.curves.empty else summaries.curve_means(results.curves, runs, level),
         axis=axis or "",
         levels=levels,
         panels=other,
-        robustness=robustness(runs, levels, better, reference, panel=other) if axis else pd.DataFrame(),
+        robustness=robustness(runs, levels, better, reference, level, other) if axis else pd.DataFrame(),
     )

@@ -26,7 +26,7 @@ def make(
 ) -> Results:
     """Prints the comparison that some records make and writes all forms of its report into `folder`.
 
-    `notes`: what else a reader must know. Raises BadRequest for records that cannot be compared; see `gather.results`.
+    `notes`: what else a reader must know. Raises BadRequest for records that cannot be compared; see `collect.results`.
     """
     study = last_asked(folder)
     if study is None and (folder / NAME).exists():
@@ -34,8 +34,8 @@ def make(
     known = study and any(record.study and record.study["study"] == study.mark() for record in records)
     results = collect.results(records, asked, study if known else None)
     results.notes.extend(notes)
-    show(results, console)
     found = find(results)
+    show(results, found, console)
     console.print(f"\nReport:      {render.write_html(results, folder / 'report.html', found)}", soft_wrap=True)
     console.print(f"Markdown:    {render.write_markdown(results, folder, found)}", soft_wrap=True)
     console.print(f"Records:     {save(records, folder / 'records.parquet')} and .csv", soft_wrap=True)

@@ -11,10 +11,11 @@ import pandas as pd
 from losslab.records.record import HASHES, Record
 from losslab.report.formatting import listed, name, number
 from losslab.schema import identities
+from losslab.schema.cards import OPEN
 from losslab.schema.check import NOT_OF_ROWS
-from losslab.study.recipe import Study
+from losslab.study.recipe import ONE_SETTING, Study
 
-_ARMS = {"tuned": "At their tuned rates ", "shared": "At the shared rate "}
+_CONDITIONS = {"tuned": "At their tuned rates ", "shared": "At the shared rate "}
 # what a hash in a record's pairing is of, by the settings that name it
 _MADE_OF: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "data": lambda asked: _named("data", asked["data"], NOT_OF_ROWS),
@@ -28,7 +29,9 @@ def missing(runs: pd.DataFrame) -> list[str]:
     """A sentence on runs that are not there yet."""
     count = int((runs["status"] == "missing").sum())
     return (
-        [f"The study is not finished: {count} of {len(runs)} runs are missing; its command goes on."] if count else []
+        [f"The study is not finished: {count} of {len(runs)} runs are missing. Repeat its command to train them."]
+        if count
+        else []
     )
 
 
@@ -39,7 +42,8 @@ def uneven(runs: pd.DataFrame) -> list[str]:
         seeds = [set(some["seed"]) for _, some in block.groupby("loss")]
         if not_all := set.union(*seeds) - set.intersection(*seeds):
             listed = ", ".join(map(str, sorted(not_all)))
-            notes.append(f"Not comparable as it stands: in '{setting}' not every loss has seed {listed}.")
+            where = "" if setting == ONE_SETTING else f" in '{setting}'"
+            notes.append(f"The losses are not compared on the same seeds: not every loss has seed {listed}{where}.")
     return notes
 
 
@@ -54,13 +58,14 @@ def unpaired(records: Sequence[Record], settings: Sequence[str]) -> list[str]:
         if differ := [name for name in HASHES if len({each.get(name) for each in hashes}) > 1]:
             ways.setdefault(listed(differ), {}).setdefault(setting, []).append(str(seed))
     return [
-        f"Not paired: runs of one setting and seed differ in {what}: {_where(places)}." for what, places in ways.items()
+        f"Runs of one setting and seed are not paired: they differ in {what} ({_where(settings)})."
+        for what, settings in ways.items()
     ]
 
 
-def _where(places: Mapping[str, Sequence[str]]) -> str:
+def _where(settings: Mapping[str, Sequence[str]]) -> str:
     """Settings with the seeds of each; the first few where they are many."""
-    said = [f"'{setting}' (seed {', '.join(seeds)})" for setting, seeds in places.items()]
+    said = [f"'{setting}' (seed {', '.join(seeds)})" for setting, seeds in settings.items()]
     return listed(said if len(said) <= _MANY else [*said[:_MANY], f"{len(said) - _MANY} more settings"])
 
 
@@ -72,12 +77,32 @@ def several_versions(records: Iterable[Record]) -> list[str]:
         versions: dict[str, Counter[str]] = {}
         for record in trained:
             versions.setdefault(setting(record.config), Counter())[record.pairing.get(digest, "not noted")] += 1
-        found += [
-            f"{what} ({listed([str(count) for count in counts.values()])} runs)"
-            for what, counts in versions.items()
-            if len(counts) > 1
-        ]
-    return found
+        found += _several(versions)
+    return found + _several(_of_components(trained))
+
+
+def _of_components(records: Sequence[Record]) -> dict[str, Counter[str]]:
+    """How many runs there are of each version of each loss, data set, model and so on from outside losslab."""
+    versions: dict[str, Counter[str]] = {}
+    for record in records:
+        for key, digest in record.pairing.items():
+            of, group, name = f"{key}//".split("/", 3)[:3]
+            if (
+                of == "source"
+                and group in OPEN
+                and (group == "loss" or record.config.get(group, {}).get("name") == name)
+            ):
+                versions.setdefault(f"{group}={name}", Counter())[digest] += 1
+    return versions
+
+
+def _several(versions: Mapping[str, Counter[str]]) -> list[str]:
+    """Those of which there is more than one version, in words."""
+    return [
+        f"{what} ({listed([str(count) for count in counts.values()])} runs)"
+        for what, counts in versions.items()
+        if len(counts) > 1
+    ]
 
 
 def _named(group: str, settings: Mapping[str, Any], without: Sequence[str] = ()) -> str:
@@ -88,10 +113,13 @@ def _named(group: str, settings: Mapping[str, Any], without: Sequence[str] = ())
 def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> list[str]:
     """Sentences on losses whose tuned runs are not at the rate that their trials chose."""
     chosen = _chosen(choices, study)
-    tuned = runs[(runs["arm"] == "tuned") & (runs["status"] != "missing")]
+    tuned = runs[(runs["condition"] == "tuned") & (runs["status"] != "missing")]
     known = [row for row in tuned.to_dict("records") if (row["loss"], row["setting"]) in chosen]
     wrong = {row["loss"] for row in known if row["lr"] != chosen[row["loss"], row["setting"]][0]}
-    return [f"The runs of `{loss}` at tuned rates are not at the rate that its trials chose." for loss in sorted(wrong)]
+    return [
+        f"The runs of `{loss}` at tuned rates are not at the learning rate that its trials chose."
+        for loss in sorted(wrong)
+    ]
 
 
 def superseded(records: Sequence[Record], choices: pd.DataFrame, study: Study) -> list[Record]:
@@ -115,12 +143,12 @@ def superseded(records: Sequence[Record], choices: pd.DataFrame, study: Study) -
 def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str], tuple[float, dict[str, Any]]]:
     """The rate and the hyperparameters that were chosen for a loss in a setting."""
     at = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in choices.to_dict("records")}
-    places = {study.label(setting): study.label(study.tuning_setting(setting)) for setting in study.settings()}
+    settings = {study.label(setting): study.label(study.tuning_setting(setting)) for setting in study.settings()}
     return {
-        (loss, setting): at[loss, place]
-        for setting, place in places.items()
+        (loss, setting): at[loss, tuned_at]
+        for setting, tuned_at in settings.items()
         for loss in study.losses
-        if (loss, place) in at
+        if (loss, tuned_at) in at
     }
 
 
@@ -131,31 +159,34 @@ def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
         counts = Counter(row["loss"] for row in found)
         losses = ", ".join(f"`{loss}` ({count})" for loss, count in counts.most_common())
         return [
-            f"{len(found)} of {len(choices)} times a loss did best at an edge of what was tried, and its optimum may lie beyond: "
-            f"{losses}; the table of what was tuned says where."
+            f"In {len(found)} of {len(choices)} tunings the best trial lies at an edge of the range that was tried, so the optimum may lie "
+            f"beyond it: {losses}. The table of tuned values says where."
         ]
     where = " (tuned at {at})" if len(study.tuning_settings()) > 1 else ""
-    said = "`{loss}` did best at {edge}" + where + ": its optimum may lie beyond."
+    said = "The best trial of `{loss}` is at {edge}" + where + ", so its optimum may lie beyond it."
     return [said.format_map(row) for row in found]
 
 
 def same(parts: Iterable[tuple[str, str, str, Record]]) -> list[str]:
     """Sentences on losses that are one under several names, with the hyperparameters that the compared runs had.
 
-    parts: arm, loss, setting and record of each run.
+    parts: condition, loss, setting and record of each run.
     """
     had: dict[str, dict[str, dict[tuple[str, str], Mapping[str, Any]]]] = {}
     task = ""
-    for arm, loss, setting, record in parts:
+    for condition, loss, setting, record in parts:
         task = record.task
         given = record.config["loss"]
-        had.setdefault(arm, {}).setdefault(loss, {})[setting, str(given)] = given
+        had.setdefault(condition, {}).setdefault(loss, {})[setting, str(given)] = given
     found: dict[str, list[str]] = {}
-    for arm, losses in had.items():
+    for condition, losses in had.items():
         ordered = {loss: [each[key] for key in sorted(each)] for loss, each in losses.items()}
         for group in identities.same(ordered, task):
-            found.setdefault(_one_loss(group), []).append(arm)
-    return [(_ARMS.get(arms[0], "") if len(had) > len(arms) else "") + sentence for sentence, arms in found.items()]
+            found.setdefault(_one_loss(group), []).append(condition)
+    return [
+        (_CONDITIONS.get(conditions[0], "") if len(had) > len(conditions) else "") + sentence
+        for sentence, conditions in found.items()
+    ]
 
 
 def _one_loss(group: Mapping[str, float]) -> str:
@@ -164,5 +195,5 @@ def _one_loss(group: Mapping[str, float]) -> str:
     names = f"{listed([name(loss) for loss in group])} are the same loss"
     scaled = [f"{name(loss)} is {number(group[loss])} times {name(first)}" for loss in others if group[loss] != 1]
     if not scaled:
-        return f"{names}; what differs between their runs is rounding."
-    return f"{names} up to a factor, which acts like another learning rate: {listed(scaled)}."
+        return f"{names}; their runs differ by rounding only."
+    return f"{names} up to a factor, which has the effect of another learning rate: {listed(scaled)}."

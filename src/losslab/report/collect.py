@@ -18,9 +18,9 @@ from losslab.report.results import Results
 from losslab.schema import canonical, cards
 from losslab.study import trials as study_trials
 from losslab.study import tuning
-from losslab.study.recipe import Study, from_mark
+from losslab.study.recipe import ONE_SETTING, Study, from_mark
 
-_RUNS = ("arm", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")
+_RUNS = ("condition", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")
 
 
 @dataclass(frozen=True)
@@ -67,25 +67,25 @@ def _checked(records: Sequence[Record], mix: bool) -> tuple[list[Record], list[s
     for what, found in (("studies", studies), ("commits of losslab", commits)):
         if len(found) > 1 and not mix:
             raise BadRequest(
-                f"The records belong to different {what} ({', '.join(found)}); --mix takes them together all the same."
+                f"The records belong to different {what} ({', '.join(found)}); --mix reports on them together."
             )
         if len(found) > 1:
-            notes.append(f"Mixed, as was asked for: the records belong to different {what} ({', '.join(found)}).")
+            notes.append(f"Mixed on request (--mix): the records belong to different {what} ({', '.join(found)}).")
     if versions := listed(checks.several_versions(records) or [""]):
         said = f"were made from different versions of {versions}"
         if not mix:
             raise BadRequest(
-                f"The records {said}; overwrite=true trains the old ones again, --mix takes them together all the same."
+                f"The records {said}; overwrite=true trains the old ones again, --mix reports on them together."
             )
-        notes.append(f"Mixed, as was asked for: the records {said}.")
-    if len(studies) > 1:  # one comparison of runs, in which trials have no place
+        notes.append(f"Mixed on request (--mix): the records {said}.")
+    if len(studies) > 1:  # one comparison of runs, to which trials do not belong
         records = [replace(record, study=None) for record in records if _part(record)[0] != "tune"]
     distinct = {(*_part(record), canonical.run_id(record.config)): record for record in records}
     if copies := len(records) - len(distinct):
         if not mix:
             twice = Counter(canonical.run_id(record.config) for record in records).most_common(1)[0][0]
             raise BadRequest(f"The run {twice} is there twice; remove the copy, or leave copies out with --mix.")
-        notes.append(f"{copies} copies of runs were left out.")
+        notes.append(f"{copies} copies of runs are left out.")
     return list(distinct.values()), notes
 
 
@@ -95,14 +95,15 @@ def _part(record: Record) -> tuple[str, str]:
 
 def _of_study(records: list[Record], asked: ReportOptions, current: Study | None, notes: list[str]) -> Results:
     """The tables of a study, from records that carry it."""
+    records = [_renamed(record) for record in records]
     forms = {str(part["study"]): part["study"] for record in records if (part := record.study)}
     if current is None and len(forms) > 1:
         raise BadRequest(
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
-    mark, places = study.mark(), [study.label(place) for place in study.tuning_settings()]
-    where = {"tune": places, "confirm": [study.label(setting) for setting in study.settings()]}
+    mark, where_run = study.mark(), [study.label(setting) for setting in study.tuning_settings()]
+    where = {"tune": where_run, "confirm": [study.label(setting) for setting in study.settings()]}
     kept = [
         record
         for record in records
@@ -110,7 +111,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         if part["at" if part["phase"] == "tune" else "setting"] in where[part["phase"]]
     ]
     if left := len(records) - len(kept):
-        notes.append(f"{left} runs below the folder belong to an earlier form of this study and were left out.")
+        notes.append(f"{left} runs below the folder belong to an earlier form of this study and are left out.")
     metric, epoch, reference = (
         asked.metric or study.metric,
         asked.epoch or study.epoch,
@@ -119,12 +120,12 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     _check_metric(study.task, metric)
     _check_reference(reference, study.losses)
     phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
-    phases["tune"].sort(key=lambda record: _in_order(record, study.losses, places))
+    phases["tune"].sort(key=lambda record: _in_order(record, study.losses, where_run))
     trials = study_trials.rows(phases["tune"], metric, epoch)
     choices = tuning.choose(study, study_trials.rows(phases["tune"], study.metric, study.epoch), trials)
     if old := {id(record) for record in checks.superseded(phases["confirm"], choices, study)}:
         phases["confirm"] = [record for record in phases["confirm"] if id(record) not in old]
-        notes.append(f"{len(old)} runs at rates that earlier trials had chosen were left out.")
+        notes.append(f"{len(old)} runs at learning rates that earlier trials had chosen are left out.")
     rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
     runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
     settings = pd.DataFrame(study.settings(), index=where["confirm"])
@@ -144,7 +145,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         epoch=epoch,
         reference=reference,
         losses=study.losses,
-        arms=study.rates,
+        conditions=study.rates,
         settings=settings,
         runs=runs,
         trials=trials.assign(params=trials["params"].map(_words)),
@@ -157,18 +158,25 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     )
 
 
-def _in_order(record: Record, losses: list[str], places: list[str]) -> tuple[int, int, int]:
+def _renamed(record: Record) -> Record:
+    """A record with today's label of the only setting, which earlier versions called otherwise."""
+    part = record.study or {}
+    old = {key: ONE_SETTING for key in ("setting", "at") if part.get(key) == "all equal"}
+    return replace(record, study=part | old) if old else record
+
+
+def _in_order(record: Record, losses: list[str], where_run: list[str]) -> tuple[int, int, int]:
     """Where the trial of a record stands in its study."""
     part = record.study or {}
-    return losses.index(part["loss"]), places.index(part["at"]), part["trial"]
+    return losses.index(part["loss"]), where_run.index(part["at"]), part["trial"]
 
 
 def _compared(records: Iterable[Record]) -> Iterator[tuple[str, str, str, Record]]:
-    """Arm, loss, setting and record of each run that is compared; one that serves two arms comes twice."""
+    """Arm, loss, setting and record of each run that is compared; one that serves two conditions comes twice."""
     for record in records:
         if record.study:
-            for arm in record.study["arms"]:
-                yield arm, record.study["loss"], record.study["setting"], record
+            for condition in record.study["arms"]:
+                yield condition, record.study["loss"], record.study["setting"], record
 
 
 def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> Results:
@@ -193,14 +201,14 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         )
 
     losses = [" ".join(filter(None, [record.loss, label(row, of_loss)])) for row, record in enumerate(records)]
-    places = [label(row, axes) or "all equal" for row in range(len(records))]
-    compared = [run for run in zip(losses, places, records, strict=True) if run[2].status != "skipped"]
+    where_run = [label(row, axes) or ONE_SETTING for row in range(len(records))]
+    compared = [run for run in zip(losses, where_run, records, strict=True) if run[2].status != "skipped"]
     labels = list(dict.fromkeys(loss for loss, _, _ in compared))
     reference = asked.reference or labels[0]
     _check_reference(reference, labels)
-    settings = flat[axes].set_axis(places)
-    settings = settings[~settings.index.duplicated() & settings.index.isin([place for _, place, _ in compared])]
-    rows = [("asked", loss, place, *_row(record, metric, epoch)) for loss, place, record in compared]
+    settings = flat[axes].set_axis(where_run)
+    settings = settings[~settings.index.duplicated() & settings.index.isin([setting for _, setting, _ in compared])]
+    rows = [("asked", loss, setting, *_row(record, metric, epoch)) for loss, setting, record in compared]
     runs = pd.DataFrame(rows, columns=_RUNS)
     asked_for = [("asked", *run) for run in compared]
     return Results(
@@ -212,13 +220,13 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         epoch=epoch,
         reference=reference,
         losses=labels,
-        arms=["asked"],
+        conditions=["asked"],
         settings=settings,
         runs=runs,
         curves=_curves(asked_for, metric),
-        failures=_failures(records, metric, epoch, places, losses),
+        failures=_failures(records, metric, epoch, where_run, losses),
         protocol=selection(trained, epoch),
-        notes=[*notes, *checks.uneven(runs), *checks.unpaired(records, places), *checks.same(asked_for)],
+        notes=[*notes, *checks.uneven(runs), *checks.unpaired(records, where_run), *checks.same(asked_for)],
         provenance=provenance(records, None),
     )
 
@@ -239,7 +247,7 @@ def _check_reference(reference: str, losses: Sequence[str]) -> None:
 
 
 def _row(record: Record, metric: str, epoch: str) -> tuple[Any, ...]:
-    """What `runs` holds of a record after arm, loss and setting."""
+    """What `runs` holds of a record after condition, loss and setting."""
     found = {which: record.metrics.get(f"{which}/test/{metric}") for which in ("best", "last", "constant")}
     status, _ = _end(record, metric, epoch)
     value = found[epoch] if status == "done" else None
@@ -277,7 +285,7 @@ def _with_missing(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     """A row for each run that is to be compared and has no record."""
     wanted = pd.MultiIndex.from_product(
         [study.rates, study.losses, [study.label(setting) for setting in study.settings()], study.fresh_seeds],
-        names=["arm", "loss", "setting", "seed"],
+        names=["condition", "loss", "setting", "seed"],
     )
     full = runs.set_index(list(wanted.names)).reindex(wanted).reset_index()
     full["status"] = full["status"].fillna("missing")
@@ -301,10 +309,12 @@ def _failures(
 
 def _curves(parts: Iterable[tuple[str, str, str, Record]], metric: str) -> pd.DataFrame:
     """One row a run and epoch."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("arm", "loss", "setting", "seed", "epoch", "val", "train")}
-    for arm, loss, setting, record in parts:
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("condition", "loss", "setting", "seed", "epoch", "val", "train")
+    }
+    for condition, loss, setting, record in parts:
         val, train = (record.curves.get(name, []) for name in (f"val/{metric}", "train/loss"))
-        same = {"arm": arm, "loss": loss, "setting": setting, "seed": record.seed}
+        same = {"condition": condition, "loss": loss, "setting": setting, "seed": record.seed}
         for name, value in same.items():
             columns[name] += [value] * len(val)
         columns["epoch"] += range(1, len(val) + 1)

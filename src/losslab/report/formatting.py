@@ -73,10 +73,10 @@ def counted(count: float, one: str) -> str:
     return f"{count:g} {one}{'' if count == 1 else 'es' if one.endswith('s') else 's'}"
 
 
-def ordinal(place: int) -> str:
+def ordinal(rank: int) -> str:
     """'1st', '2nd', '3rd', '4th', '11th'."""
-    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
-    return f"{place}{ending}"
+    ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank}{ending}"
 
 
 def metric_name(metric: str) -> str:

@@ -17,33 +17,33 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
     tuning = study.tuning
     said = []
     if "tuned" in study.rates:
-        at = "; ".join(study.label(place) for place in study.tuning_settings())
+        at = "; ".join(study.label(setting) for setting in study.tuning_settings())
         where = "" if not study.axes else ", in every setting" if tuning["at"] == "each" else f", at {at}"
         how = {
             "points": "quasi-random points (Sobol, scrambled), the learning rates the same for all losses",
             "optuna": "Optuna's tree-structured Parzen estimator, each loss by itself",
         }[tuning["search"]]
         said.append(
-            f"Tuned: {tuning['trials']} trials for each loss over learning rate and the loss's own hyperparameters, by "
-            f"{how}{where}; {_runs(tuning['seeds'])} a trial, on seeds that the comparison does not use. "
-            f"Selected by the mean {metric_name(study.metric)} on validation."
+            f"Tuned rates: {tuning['trials']} trials for each loss{where}, over the learning rate and the loss's "
+            f"hyperparameters, by {how}. Each trial is {_runs(tuning['seeds'])}, on seeds that the comparison does not use. "
+            f"The trial with the best mean {metric_name(study.metric)} on validation data is chosen."
         )
         if tuning["search"] == "points" and tuning["widen"]:
             said.append(
-                "Where a loss did best at the lowest or highest rate, all losses got a quarter as many trials again beyond it."
+                "Where a loss was best at the lowest or highest rate tried, all losses got a quarter as many further trials beyond it."
             )
     if "shared" in study.rates:
         other = " (or that of the optimizer that is an axis)" if "optimizer" in study.axes else ""
         said.append(
-            f"Shared: every loss at learning rate {study.base['optimizer']['lr']:g}{other}, at its "
+            f"Shared rate: every loss at learning rate {study.base['optimizer']['lr']:g}{other}, with its "
             "default hyperparameters or those in its name."
         )
     seeds = study.fresh_seeds
     said.append(
-        f"Compared: {study.seeds} fresh seeds ({seeds[0]} to {seeds[-1]}) for each loss, setting and rate; one seed gives all losses the "
+        f"Comparison: {study.seeds} fresh seeds ({seeds[0]} to {seeds[-1]}) for each loss, setting and rate. One seed gives all losses the "
         "same split, corrupted rows, initial weights and batches. Each seed splits the rows anew, so a row that helped to choose a rate "
-        "may be a test row of another seed. The intervals hold for the settings that were chosen; that tuning might have chosen others "
-        "is not in them."
+        "may be a test row of another seed. The intervals hold for the hyperparameters that were chosen. They do not include the "
+        "uncertainty of that choice."
     )
     return said + selection([record for record in records if record.selection], epoch)
 
@@ -51,17 +51,17 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
 def selection(records: Sequence[Record], epoch: str) -> list[str]:
     """Which epoch of a run is compared, and what chose it."""
     if epoch == "last" or not records:
-        return ["The figures are those of the last epoch."]
+        return ["All test metrics are those of the last epoch."]
     metrics = " or ".join(sorted({metric_name(record.selection["metric"]) for record in records}))
     validation = sorted({record.selection["validation"] for record in records})
     corrupted = any((record.corruption.get("rows_hit") or {}).get("train") for record in records)
     oracle = (
-        " (an oracle: in life it would be corrupted as the training data are)"
+        " (an oracle: in practice validation data are corrupted like the training data)"
         if validation == ["clean"] and corrupted
         else ""
     )
     return [
-        f"The figures are those of the epoch with the best {metrics} on {' and '.join(validation)} validation data{oracle}."
+        f"All test metrics are those of the epoch with the best {metrics} on {' and '.join(validation)} validation data{oracle}."
     ]
 
 
@@ -81,13 +81,15 @@ def provenance(records: Sequence[Record], study: Study | None) -> dict[str, str]
     for stream in HASHES:
         hashes = sorted({record.pairing[stream] for record in trained})
         told[f"Hash of {stream}"] = (
-            f"{hashlib.sha256(' '.join(hashes).encode()).hexdigest()[:16]} over {len(hashes)} distinct"
+            f"{hashlib.sha256(' '.join(hashes).encode()).hexdigest()[:16]} (of {_distinct(len(hashes))})"
         )
     if study:
-        told["Every run is a change of"] = yaml.safe_dump(
-            study.mark()["base"], default_flow_style=True, width=10_000
-        ).strip()
+        told["Base request"] = yaml.safe_dump(study.mark()["base"], default_flow_style=True, width=10_000).strip()
     return told
+
+
+def _distinct(count: int) -> str:
+    return f"{count} different values" if count != 1 else "one value, the same in all runs"
 
 
 def _runs(count: int) -> str:

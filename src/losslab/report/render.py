@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from losslab.report import answer
 from losslab.report.analysis import Findings, find
 from losslab.report.charts import matplotlib_backend, plotly_backend
 from losslab.report.charts.style import look
@@ -73,7 +74,13 @@ def markdown(text: str) -> str:
 
 
 def _told(results: Results, found: Findings, made: list[Section]) -> dict[str, Any]:
-    return {"results": results, "found": found, "sections": made, "title": results.name or f"A sweep of {results.task}"}
+    return {
+        "results": results,
+        "answer": answer.answer(results, found),
+        "flipped": answer.flip_sentence(results, found),
+        "sections": made,
+        "title": results.name or f"A sweep of {results.task}",
+    }
 
 
 def _pages(autoescape: bool, prose: Any) -> Environment:

@@ -18,12 +18,13 @@ class Results:
         metric: the test metric that is compared.
         better: "min" or "max".
         epoch: "best" (by validation) or "last".
+        level: of all intervals; 1 - level is the error rate of all claims.
         reference: label of the loss that the others are compared with.
         losses: labels in the order of the study.
-        arms: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
+        conditions: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
         settings: one row a setting, in the order of the study; index: its label, as in `runs.setting`; one column an axis,
             named by its dotted key, such as "corruption.fraction"; no column where nothing but loss and seed differs.
-        runs: one row a run that was compared: arm, loss, setting, seed, status (done, diverged, failed, skipped, missing, or
+        runs: one row a run that was compared: condition, loss, setting, seed, status (done, diverged, failed, skipped, missing, or
             undefined: the test split has no such metric), value (the metric; NaN where not finite), constant (that of the best
             constant prediction; NaN where unknown), lr, params (hyperparameters as text, "" where there are none to set), run
             (its id).
@@ -31,7 +32,7 @@ class Results:
             (the metric on validation).
         choices: one row a loss and `at`: lr, params, value (mean on validation over the tuning seeds), trials (their number),
             diverged (trials of which a run diverged), edge ("" or what lies on the edge of its range, in words).
-        curves: one row a run and epoch: arm, loss, setting, seed, epoch (from 1), val (the metric on validation), train (the
+        curves: one row a run and epoch: condition, loss, setting, seed, epoch (from 1), val (the metric on validation), train (the
             training loss, never to be compared across losses).
         failures: one row a run that did not end well: phase (tune, confirm), loss, setting, seed, status, reason.
         protocol: sentences that say how it was done.
@@ -47,7 +48,7 @@ class Results:
     epoch: str
     reference: str
     losses: list[str]
-    arms: list[str]
+    conditions: list[str]
     settings: pd.DataFrame
     runs: pd.DataFrame
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -57,3 +58,4 @@ class Results:
     protocol: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     provenance: dict[str, str] = field(default_factory=dict)
+    level: float = 0.95

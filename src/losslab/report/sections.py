@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from losslab.report import tables
-from losslab.report.analysis import ARMS, Findings
+from losslab.report import tables, wording
+from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.charts import build
 from losslab.report.charts.spec import Chart, Heat
+from losslab.report.formatting import percent
 from losslab.report.results import Results
 from losslab.report.tables import Table
-
-_BARS, _BANDS = "Bars: 95 % t intervals over the seeds.", "Bands: 95 % t intervals over the seeds."
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Section:
         tabs: by label, such as a setting.
         tables: below the tabs.
         after: sentences at its end.
-        legend: names of what its figures tell apart by colour, marker and dash, with their places (-1: not a loss).
+        legend: names of what its figures tell apart by colour, marker and dash, with their indices (-1: not a loss).
         picture: the charts that a page without scripts shows, by tab.
     """
 
@@ -53,7 +52,7 @@ def sections(results: Results, found: Findings) -> list[Section]:
     made = [
         _ranking(results, found),
         _flips(results, found),
-        _curves(results, pictured=found.robustness.empty),
+        _curves(results, found, pictured=found.robustness.empty),
         _robustness(results, found),
         _rates(results),
         _differences(results, found),
@@ -69,33 +68,48 @@ def _ranking(results: Results, found: Findings) -> Section:
     over_all, ranks = tables.overall(results, found), build.overall(results, found)
     if over_all:
         tabs = {"all settings": Tab(ranks, [over_all]), **tabs}
-    two = len(results.arms) > 1
-    marks = f"Filled marks: {ARMS[results.arms[0]]}; hollow: {ARMS[results.arms[1]]}. " if two else ""
+    two = len(results.conditions) > 1
+    marks = (
+        f"Filled marks: {CONDITIONS[results.conditions[0]]}; hollow: {CONDITIONS[results.conditions[1]]}. "
+        if two
+        else ""
+    )
     told = [
-        (f"{ARMS[row['arm']].capitalize()}: " if two else "") + str(row["words"])
+        (f"{CONDITIONS[row['condition']].capitalize()}: " if two else "") + wording.friedman(row, results.level)
         for row in found.friedman.to_dict("records")
         if over_all
     ]
-    return Section("ranking", "Ranking", [marks + _BARS], tabs, after=told, picture=drawn)
+    return Section(
+        "ranking",
+        "Ranking",
+        [f"{marks}Bars: {percent(results.level)} t intervals over the seeds."],
+        tabs,
+        after=told,
+        picture=drawn,
+    )
 
 
 def _flips(results: Results, found: Findings) -> Section | None:
-    if not {"tuned", "shared"} <= set(results.arms):
+    if not {"tuned", "shared"} <= set(results.conditions):
         return None
     drawn, listed = build.slopes(results, found), tables.flips(results, found)
     lead = [
-        "Places in the ranking. Where two lines cross, the order of two losses depends on the learning rate, or on chance where no "
-        "table calls the pair clear. These intervals are not corrected for the number of pairs."
+        "Ranks of the losses. Where two lines cross, the order of two losses depends on the learning rate. It may depend on chance "
+        "where the table does not call the pair clear. These intervals are not corrected for the number of pairs."
     ]
     tabs = {setting: Tab(made, [listed[setting]] if setting in listed else []) for setting, made in drawn.items()}
     return Section("flips", "What the learning rate decides", lead, tabs, picture=drawn)
 
 
-def _curves(results: Results, pictured: bool) -> Section | None:
-    if not (drawn := build.curves(results)):
+def _bands(results: Results) -> str:
+    return f"Bands: {percent(results.level)} t intervals over the seeds."
+
+
+def _curves(results: Results, found: Findings, pictured: bool) -> Section | None:
+    if not (drawn := build.curves(results, found)):
         return None
     lead = [
-        f"Mean over the runs that did not diverge, on validation data. {_BANDS} The first epochs may lie outside the figure."
+        f"Mean over the runs that did not diverge, on validation data. {_bands(results)} The first epochs may lie outside the figure."
     ]
     tabs = {setting: Tab(made) for setting, made in drawn.items()}
     return Section("curves", "Curves", lead, tabs, legend=_legend(results), picture=drawn if pictured else {})
@@ -108,7 +122,9 @@ def _robustness(results: Results, found: Findings) -> Section | None:
     tabs = {panel: Tab(drawn.get(panel, []), made) for panel, made in listed.items()}
     dashed = any(one.look < 0 for made in drawn.values() for chart in made for one in chart.series)
     legend = [*_legend(results), *([(-1, build.CONSTANT)] if dashed else [])]
-    lead = [f"{_BANDS} A cross at the edge: some runs of the loss diverged there, and its mean is that of the others."]
+    lead = [
+        f"{_bands(results)} A cross at the edge: some runs of the loss diverged at that level, and its mean is that of the others."
+    ]
     if dashed and results.better == "min":
         lead += [f"The height ends at {build.USELESS} times the {build.CONSTANT} where that is best."]
     return Section("robustness", "Robustness", lead, tabs, legend=legend, picture=drawn)
@@ -132,9 +148,9 @@ def _differences(results: Results, found: Findings) -> Section | None:
         if setting in heats or setting in listed
     }
     lead = [
-        "In the squares: row minus column; blue: the row is better, orange: worse; a star: told apart, by Holm over all pairs; "
-        "a word: runs diverged, so there is no number. "
-        f"In the tables: every loss against `{results.reference}`, by Holm over those."
+        "In the squares: row minus column. Blue: the row is better; orange: worse. A star: the difference is significant, with Holm's "
+        "correction over all pairs. A word: runs diverged, so there is no number. "
+        f"In the tables: every loss against `{results.reference}`, with Holm's correction over those."
     ]
     return Section("differences", "Differences", lead, tabs) if tabs else None
 
@@ -148,7 +164,7 @@ def _failures(results: Results) -> Section:
 
 def _choices(results: Results) -> Section | None:
     table = tables.choices(results)
-    return Section("choices", "What was tuned to what", tables=[table]) if table else None
+    return Section("choices", "What each loss was tuned to", tables=[table]) if table else None
 
 
 def _legend(results: Results) -> list[tuple[int, str]]:

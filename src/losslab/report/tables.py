@@ -8,8 +8,9 @@ from itertools import groupby
 
 import pandas as pd
 
-from losslab.report.analysis import ARMS, Findings
-from losslab.report.formatting import NONE, between, chance, decimals, fixed, metric_name, span
+from losslab.report import wording
+from losslab.report.analysis import CONDITIONS, Findings
+from losslab.report.formatting import NONE, between, chance, counted, decimals, fixed, metric_name, percent, span
 from losslab.report.results import Results
 from losslab.stats.paired import CANNOT_SAY
 
@@ -49,28 +50,30 @@ class Table:
 
 
 def ranking(results: Results, found: Findings) -> dict[str, Table]:
-    """By setting: each loss with mean, interval and place, the arms beside one another; the best of the first arm on top."""
+    """By setting: each loss with mean, interval and rank, the conditions beside one another; the best of the first condition on top."""
     tables = {}
     for setting, block in found.ranking.groupby("setting", sort=False):
-        arms = _arms(results, block)
-        rows = {(row["arm"], row["loss"]): row for row in block.to_dict("records")}
+        conditions = _conditions(results, block)
+        rows = {(row["condition"], row["loss"]): row for row in block.to_dict("records")}
         digits = decimals(block["high"] - block["low"])
         body = []
-        for loss in block[block["arm"] == arms[0]].sort_values(["place", "mean_rank"], kind="stable")["loss"]:
+        for loss in block[block["condition"] == conditions[0]].sort_values(["rank", "mean_rank"], kind="stable")[
+            "loss"
+        ]:
             cells = []
-            for arm in arms:
-                row = rows.get((arm, loss))
-                cells += [NONE] * 4 if row is None else [str(row["place"]), between(row, "mean", "low", "high", digits)]
+            for condition in conditions:
+                row = rows.get((condition, loss))
+                cells += [NONE] * 4 if row is None else [str(row["rank"]), between(row, "mean", "low", "high", digits)]
                 cells += [] if row is None else [str(row["n"]), str(row["diverged"])]
             body.append([loss, *cells])
         caption = (
             f"Test {metric_name(results.metric)} at the {results.epoch} epoch{_in(results, setting)}: "
-            "mean over n runs and its 95 % interval. "
-            "A loss of which runs diverged stands below those of which fewer did, whatever its mean."
+            f"mean over n runs and its {percent(results.level)} interval. "
+            "Losses are ranked by the number of diverged runs first, then by the mean."
         )
-        head = ["place", "mean [interval]", "n", "diverged"]
+        head = ["rank", "mean [interval]", "n", "diverged"]
         tables[str(setting)] = Table(
-            caption, ["loss", *head * len(arms)], body, over=_over(results, arms, 1, len(head))
+            caption, ["loss", *head * len(conditions)], body, over=_over(results, conditions, 1, len(head))
         )
     return tables
 
@@ -79,21 +82,24 @@ def overall(results: Results, found: Findings) -> Table | None:
     """Mean rank over all settings; None where there is one setting only."""
     if len(results.settings) < 2 or found.overall.empty:
         return None
-    rows = {(row["arm"], row["loss"]): row for row in found.overall.to_dict("records")}
-    arms = _arms(results, found.overall)
-    leading = found.overall[found.overall["arm"] == arms[0]].sort_values("mean_rank", kind="stable")
+    rows = {(row["condition"], row["loss"]): row for row in found.overall.to_dict("records")}
+    conditions = _conditions(results, found.overall)
+    leading = found.overall[found.overall["condition"] == conditions[0]].sort_values("mean_rank", kind="stable")
     body = []
     for loss in leading["loss"]:
         cells = []
-        for arm in arms:
-            row = rows.get((arm, loss))
+        for condition in conditions:
+            row = rows.get((condition, loss))
             cells += [NONE] * 3 if row is None else [between(row, "mean_rank", "low", "high", 2), str(row["first_in"])]
             cells += [] if row is None else [str(row["settings"])]
         body.append([loss, *cells])
     seeds = span(found.ranking["n"] + found.ranking["diverged"])
-    caption = f"Mean rank over n settings, 1 is best, and its 95 % interval over {seeds} seeds; and in how many it is the first."
-    head = ["mean rank [interval]", "first in", "n"]
-    return Table(caption, ["loss", *head * len(arms)], body, over=_over(results, arms, 1, len(head)))
+    caption = (
+        f"Mean rank over n settings (1 is best) with its {percent(results.level)} interval over {seeds} seeds, and the number of "
+        "settings in which the loss has the best mean."
+    )
+    head = ["mean rank [interval]", "best in", "n"]
+    return Table(caption, ["loss", *head * len(conditions)], body, over=_over(results, conditions, 1, len(head)))
 
 
 def flips(results: Results, found: Findings) -> dict[str, Table]:
@@ -101,7 +107,9 @@ def flips(results: Results, found: Findings) -> dict[str, Table]:
     tables = {}
     for setting, block in found.flips.groupby("setting", sort=False):
         ordered = block.sort_values("sure", ascending=False, kind="stable")
-        digits = decimals(pd.concat([ordered[f"{arm}_high"] - ordered[f"{arm}_low"] for arm in ("shared", "tuned")]))
+        digits = decimals(
+            pd.concat([ordered[f"{condition}_high"] - ordered[f"{condition}_low"] for condition in ("shared", "tuned")])
+        )
         body = [
             [
                 row["loss"],
@@ -114,8 +122,8 @@ def flips(results: Results, found: Findings) -> dict[str, Table]:
         ]
         n = span(found.ranking.loc[found.ranking["setting"] == setting, "n"])
         caption = (
-            f"Pairs that change their order{_in(results, setting)}: first minus second in test {metric_name(results.metric)}, and its 95 % "
-            f"interval over n = {n} paired seeds. Clear: both intervals exclude zero."
+            f"Pairs whose order the rate reverses{_in(results, setting)}: first minus second in test {metric_name(results.metric)}, with "
+            f"its {percent(results.level)} interval over n = {n} paired seeds. Clear: both intervals exclude zero."
         )
         head = [
             "better at the shared rate",
@@ -129,15 +137,17 @@ def flips(results: Results, found: Findings) -> dict[str, Table]:
 
 
 def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
-    """By panel, an arm each: area, clean-data cost and breakdown level of each loss, the smallest area for the better first."""
+    """By panel, an condition each: area, clean-data cost and breakdown level of each loss, the smallest area for the better first."""
     tables: dict[str, list[Table]] = {}
     table = found.robustness
     if table.empty:
         return tables
     areas, costs = decimals(table["area_high"] - table["area_low"]), decimals(table["cost_high"] - table["cost_low"])
     for panel, block in table.groupby("panel", sort=False):
-        for arm in _arms(results, block):
-            rows = block[block["arm"] == arm].sort_values("area", ascending=results.better == "min", kind="stable")
+        for condition in _conditions(results, block):
+            rows = block[block["condition"] == condition].sort_values(
+                "area", ascending=results.better == "min", kind="stable"
+            )
             body = [
                 [
                     row["loss"],
@@ -146,18 +156,17 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
                     if row["loss"] == results.reference
                     else between(row, "clean_cost", "cost_low", "cost_high", costs),
                     fixed(row["breakdown"], 2),
-                    str(row["words"]),
+                    wording.breakdown(row),
                 ]
                 for row in rows.to_dict("records")
             ]
-            of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
+            of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
-                f"Over {found.axis}{of_arm}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
+                f"Over {found.axis}{of_condition}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
                 f"Area: mean test {metric_name(results.metric)} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
-                "level from which it is no better than the best constant prediction, which is taken from the same corrupted "
-                "training targets."
+                "lowest level at which the loss is no better than the best constant prediction for the same training targets."
             )
             head = ["loss", "area [interval]", "clean-data cost [interval]", "breakdown", "in words"]
             tables.setdefault(str(panel), []).append(Table(caption, head, body, frozenset({0, 4}), frozenset({4})))
@@ -165,11 +174,11 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
 
 
 def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
-    """By setting, an arm each: what every loss differs by from the reference, and what may be said of it."""
+    """By setting, an condition each: what every loss differs by from the reference, and what may be said of it."""
     tables: dict[str, list[Table]] = {}
     for setting, block in found.comparisons.groupby("setting", sort=False):
-        for arm in _arms(results, block):
-            rows = block[block["arm"] == arm]
+        for condition in _conditions(results, block):
+            rows = block[block["condition"] == condition]
             digits = decimals(rows["high"] - rows["low"])
             body = [
                 [
@@ -184,16 +193,16 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
                 ]
                 for row in rows.to_dict("records")
             ]
-            of_arm = f", {ARMS[arm]}" if len(results.arms) > 1 else ""
+            of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             caption = (
-                f"Paired differences to `{results.reference}` in test {metric_name(results.metric)}{_in(results, setting)}{of_arm}: "
-                "mean over n "
-                "seeds and its 95 % interval; p by Holm; wins: share of the seeds on which it is better; detectable: the "
-                "smallest difference that so many seeds would probably show."
+                f"Paired differences to `{results.reference}` in test {metric_name(results.metric)}{_in(results, setting)}{of_condition}: "
+                f"mean over n seeds with its {percent(results.level)} interval. p: Holm-corrected. Wins: share of the seeds on which "
+                "the loss is better. Detectable: the smallest true difference that so many seeds would show with power 0.8."
             )
             head = ["loss", "difference [interval]", "p", "wins", "detectable", "n", "diverged", "verdict"]
-            told = rows[(rows["verdict"] == CANNOT_SAY) | (rows["diverged"] > 0)]
-            below = list(dict.fromkeys(told["words"]))
+            explained = rows[(rows["verdict"] == CANNOT_SAY) | (rows["diverged"] > 0)].to_dict("records")
+            sentences = (wording.comparison(row, row["loss"], results.reference, results.level) for row in explained)
+            below = list(dict.fromkeys(sentences))
             table = Table(caption, head, body, frozenset({0, 7}), below=below)
             tables.setdefault(str(setting), []).append(table)
     return tables
@@ -234,7 +243,7 @@ def choices(results: Results) -> Table | None:
 
 
 def failures(results: Results) -> Table | None:
-    """Every run that did not end well, those alike in one row; None where all did."""
+    """Every run that failed, diverged or was skipped, those alike in one row; None where there is none."""
     if results.failures.empty:
         return None
     body = []
@@ -246,17 +255,22 @@ def failures(results: Results) -> Table | None:
         seeds = ", ".join(map(str, sorted(rows["seed"].unique())))
         said = "; ".join(reasons[:2]) + more
         body.append([str(phase), str(loss), str(setting), str(status), str(len(rows)), seeds, said or NONE])
-    caption = f"All {len(results.failures)} runs that did not end well, n of them in a row."
+    count = len(results.failures)
+    caption = f"{counted(count, 'run')} that failed, diverged or {'was' if count == 1 else 'were'} skipped; n: how many in each row."
     head = ["phase", "loss", "setting", "status", "n", "seeds", "reason"]
     return Table(caption, head, body, frozenset({0, 1, 2, 3, 5, 6}), frozenset({6}))
 
 
-def _arms(results: Results, table: pd.DataFrame) -> list[str]:
-    return [arm for arm in results.arms if arm in set(table["arm"])]
+def _conditions(results: Results, table: pd.DataFrame) -> list[str]:
+    return [condition for condition in results.conditions if condition in set(table["condition"])]
 
 
-def _over(results: Results, arms: Sequence[str], before: int, columns: int) -> list[str]:
-    return [""] * before + [ARMS[arm] for arm in arms for _ in range(columns)] if len(results.arms) > 1 else []
+def _over(results: Results, conditions: Sequence[str], before: int, columns: int) -> list[str]:
+    return (
+        [""] * before + [CONDITIONS[condition] for condition in conditions for _ in range(columns)]
+        if len(results.conditions) > 1
+        else []
+    )
 
 
 def _in(results: Results, setting: object) -> str:

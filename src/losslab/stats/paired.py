@@ -11,8 +11,6 @@ import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from losslab.report.formatting import counted, name, number, p_value, spread
-
 Floats = npt.NDArray[np.float64]
 
 FEWEST = 5  # pairs that a claim needs, whatever the level
@@ -108,35 +106,6 @@ class Pair:
             return NOT_APART
         return BETTER if lead > 0 else WORSE
 
-    def words(self, first: str, second: str, p_holm: float, comparisons: int) -> str:
-        """One sentence."""
-        verdict, one, other = self.verdict(p_holm, comparisons), name(first), name(second)
-        if self.seeds == 0:
-            return f"No seed has a run of both {one} and {other}."
-        if self.same and self.ranked and not len(self.differences):
-            return f"{one} and {other} diverged on all {counted(self.seeds, 'seed')}."
-        if self.same:
-            return f"{one} and {other} are identical on all {counted(self.seeds, 'seed')}."
-        if verdict == CANNOT_SAY:
-            return refusal(self.seeds, comparisons, self.level)
-        won = f"better on {self.share * self.seeds:g} of {counted(self.seeds, 'seed')}"
-        if self.ranked:
-            said = "cannot be told apart from" if verdict == NOT_APART else f"is {verdict} than"
-            return (
-                f"{one} {said} {other} (sign test, {p_value(p_holm)} after Holm; {won}): {one} diverged on "
-                f"{self.first_diverged} and {other} on {self.second_diverged}, so no mean difference is trusted."
-            )
-        mean, low, high = self.interval
-        if verdict == NOT_APART:
-            return (
-                f"{one} cannot be told apart from {other}: difference {spread(mean, low, high, self.level)}, "
-                f"{p_value(p_holm)} after Holm; {counted(self.seeds, 'seed')} would show "
-                f"a true one of {number(self.detectable)} in 4 of 5 studies."
-            )
-        low, high = sorted((abs(low), abs(high)))
-        size = spread(abs(mean), low, high, self.level)
-        return f"{one} is {verdict} than {other} by {size}; {p_value(p_holm)} after Holm; {won}."
-
 
 def compare(first: Floats, second: Floats, sign: int, level: float) -> Pair:
     """Two columns of scores (lower is better, infinite where a run diverged, NaN where there is none) as a pair."""
@@ -194,16 +163,6 @@ def seeds_needed(comparisons: int, level: float) -> int:
     while refused(seeds, comparisons, level):
         seeds += 1
     return seeds
-
-
-def refusal(seeds: int, comparisons: int, level: float) -> str:
-    """Why so few seeds can support no claim, in a sentence."""
-    floor = smallest_p(seeds)
-    after = f", {min(1.0, floor * comparisons):.2g} after Holm over {comparisons} comparisons"
-    return (
-        f"{counted(seeds, 'seed')} cannot support a claim: even if all agreed, the smallest p of a test that assumes no "
-        f"distribution is {floor:.2g}{after if comparisons > 1 else ''}; it takes {seeds_needed(comparisons, level)} seeds."
-    )
 
 
 @lru_cache

@@ -9,12 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from losslab.errors import BadRequest
-from losslab.report.formatting import number
 from losslab.stats.paired import Floats, compare, interval
 from losslab.stats.scores import direction, scores
 
-_COLUMNS = ["panel", "arm", "loss", "area", "area_low", "area_high", "clean_cost", "cost_low", "cost_high"]
-_COLUMNS += ["breakdown", "words"]
+_COLUMNS = ["panel", "condition", "loss", "area", "area_low", "area_high", "clean_cost", "cost_low", "cost_high"]
+_COLUMNS += ["breakdown", "breaks", "why", "highest"]
 
 
 def numeric_axis(settings: pd.DataFrame) -> str | None:
@@ -47,7 +46,7 @@ def robustness(
     level: float = 0.95,
     panel: pd.Series[str] | None = None,
 ) -> pd.DataFrame:
-    """One row per panel, arm and loss; in units of the metric unless said otherwise.
+    """One row per panel, condition and loss; in units of the metric unless said otherwise.
 
     Args:
         runs: as in `Results.runs`.
@@ -57,11 +56,12 @@ def robustness(
         level: of the intervals.
         panel: the panel of each setting, as from `panels`; None: one panel, named "".
 
-    Columns: panel, arm, loss, area (under the metric against level by the trapezoid rule, over the width of the levels: the mean
+    Columns: panel, condition, loss, area (under the metric against level by the trapezoid rule, over the width of the levels: the mean
     metric over the levels; mean over the seeds that have all levels), area_low, area_high (t interval over seeds), clean_cost
     (at the lowest level, how much worse than the reference on the same seeds; below 0: better), cost_low, cost_high, breakdown
     (the lowest level, in units of the axis and linear between levels, from which the mean metric is no better than that of the
-    best constant prediction; NaN where there is none, or the constant is unknown), words (on the breakdown).
+    best constant prediction; NaN where there is none, or the constant is unknown), breaks ("stays": it is no better from there on;
+    "recovers": it is at a higher level; "never"; "unknown"), why ("diverged" at that level, "lowest", the level, or ""), highest.
     With a broken run at some level the area is NaN, and that level counts as broken down.
     Raises BadRequest for two settings of one panel on one level.
     """
@@ -72,14 +72,16 @@ def robustness(
         at = levels[list(pd.unique(part["setting"]))].sort_values(kind="stable")
         if at.duplicated().any():
             raise BadRequest(f"Two settings lie on level {at[at.duplicated()].iloc[0]}; put other axes into panels.")
-        for arm, inner in part.groupby("arm", sort=False):
-            rows += [{"panel": label, "arm": arm, **row} for row in _rows(inner, at, better, reference, level)]
+        for condition, inner in part.groupby("condition", sort=False):
+            rows += [
+                {"panel": label, "condition": condition, **row} for row in _rows(inner, at, better, reference, level)
+            ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def _rows(runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str, level: float) -> list[dict[str, Any]]:
-    """The rows of one panel and arm."""
-    sign, table = direction(better), scores(runs, better).droplevel("arm")
+    """The rows of one panel and condition."""
+    sign, table = direction(better), scores(runs, better).droplevel("condition")
     seed_means = runs.groupby(["setting", "seed"], sort=False)["constant"].mean()
     constant = sign * seed_means.groupby(level="setting").mean().reindex(at.index).to_numpy(dtype=float)
     x: Floats = np.array(at, dtype=np.float64)
@@ -89,13 +91,13 @@ def _rows(runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str,
     for loss, curve in curves.items():
         cost = compare(curve[:, 0], curves[reference][:, 0] if reference in curves else nothing, 1, level)
         broken = np.isinf(curve).any(axis=0)
-        breakdown, words = _breakdown(x, np.where(broken, np.inf, _mean(curve)) - constant, broken)
+        broken_at = _breakdown(x, np.where(broken, np.inf, _mean(curve)) - constant, broken)
         row = [
             loss,
             *_area(x, sign * curve, level),
             *((np.nan,) * 3 if cost.ranked else cost.interval),
-            breakdown,
-            words,
+            *broken_at,
+            float(x[-1]),
         ]
         rows.append(dict(zip(_COLUMNS[2:], row, strict=True)))
     return rows
@@ -116,23 +118,16 @@ def _area(x: Floats, curve: Floats, level: float) -> tuple[float, float, float]:
     return interval(np.trapezoid(whole, x, axis=1) / (x[-1] - x[0]), level)
 
 
-def _breakdown(x: Floats, gap: Floats, broken: npt.NDArray[np.bool_]) -> tuple[float, str]:
-    """The first level at which the gap to the constant (above 0: worse) is not below 0, and a sentence."""
+def _breakdown(x: Floats, gap: Floats, broken: npt.NDArray[np.bool_]) -> tuple[float, str, str]:
+    """The first level at which the gap to the constant (above 0: worse) is not below 0, whether it stays so, and why there."""
     if np.isnan(gap).any():
-        return (
-            np.nan,
-            "It is unknown where it is no better than a constant: a mean or the constant's metric is not known.",
-        )
+        return np.nan, "unknown", ""
     worse = np.flatnonzero(gap >= 0)
     if len(worse) == 0:
-        return np.nan, f"It stays better than a constant up to the highest level tried, {x[-1]:g}."
+        return np.nan, "never", ""
     first = int(worse[0])
-    found, shown = float(x[first]), f"{x[first]:g}"
+    found = float(x[first])
     if first > 0 and not broken[first]:
         found = float(np.interp(0.0, gap[first - 1 : first + 1], x[first - 1 : first + 1]))
-        shown = number(found)
-    stays = (gap[first:] >= 0).all()
-    why = ", where a run diverged or failed" if broken[first] else ", the lowest level" if first == 0 else ""
-    if stays:
-        return found, f"It is no better than a constant from {shown} on{why}."
-    return found, f"It is no better than a constant at {shown}{why}, but better again further on."
+    why = "diverged" if broken[first] else "lowest" if first == 0 else ""
+    return found, "stays" if (gap[first:] >= 0).all() else "recovers", why

@@ -9,12 +9,12 @@ import pandas as pd
 
 from losslab.errors import BadRequest
 
-_KEYS = ["arm", "setting", "seed"]
+_KEYS = ["condition", "setting", "seed"]
 _BROKEN = ("diverged", "failed")
 
 
 def scores(runs: pd.DataFrame, better: str) -> pd.DataFrame:
-    """Index (arm, setting, seed), a column a loss, in the order of the runs.
+    """Index (condition, setting, seed), a column a loss, in the order of the runs.
 
     The metric where the run is done, negated where more is better. Infinite, so worse than all, where it diverged, failed, or
     ended with a metric that is not finite. NaN where there is no such run (missing, skipped): that is no evidence against it.
@@ -24,7 +24,7 @@ def scores(runs: pd.DataFrame, better: str) -> pd.DataFrame:
     broken = runs["status"].isin(_BROKEN) | ((runs["status"] == "done") & ~np.isfinite(metric))
     tidy = runs[[*_KEYS, "loss"]].assign(score=np.where(broken, np.inf, metric))
     if twice := int(tidy.duplicated([*_KEYS, "loss"]).sum()):
-        raise BadRequest(f"{twice} runs stand twice in the table; give each arm, setting, loss and seed once.")
+        raise BadRequest(f"{twice} runs stand twice in the table; give each condition, setting, loss and seed once.")
     return tidy.pivot(index=_KEYS, columns="loss", values="score")[list(pd.unique(tidy["loss"]))]
 
 
@@ -40,9 +40,13 @@ def blocks(runs: pd.DataFrame, better: str) -> Iterator[tuple[str, str, pd.DataF
     if runs.empty:
         return
     table = scores(runs, better)
-    for (arm, setting), asked in runs.groupby(["arm", "setting"], sort=False):
-        here = (table.index.get_level_values(0) == arm) & (table.index.get_level_values(1) == setting)
-        yield str(arm), str(setting), table[here].droplevel(["arm", "setting"])[list(pd.unique(asked["loss"]))]
+    for (condition, setting), asked in runs.groupby(["condition", "setting"], sort=False):
+        here = (table.index.get_level_values(0) == condition) & (table.index.get_level_values(1) == setting)
+        yield (
+            str(condition),
+            str(setting),
+            table[here].droplevel(["condition", "setting"])[list(pd.unique(asked["loss"]))],
+        )
 
 
 def losses(block: pd.DataFrame) -> list[str]:
@@ -50,8 +54,8 @@ def losses(block: pd.DataFrame) -> list[str]:
     return [str(loss) for loss in block]
 
 
-def places(block: pd.DataFrame) -> dict[str, int]:
-    """The place of each loss by its mean: fewer broken runs first, then the better mean; equals share: 1, 1, 3."""
+def ranks_by_mean(block: pd.DataFrame) -> dict[str, int]:
+    """The rank of each loss by its mean: fewer broken runs first, then the better mean; equals share: 1, 1, 3."""
     broken, finite = np.isinf(block).sum(), block.replace(np.inf, np.nan)
     keys = pd.DataFrame({"broken": broken.where(block.notna().any(), np.inf), "mean": finite.mean().fillna(np.inf)})
     order = keys.sort_values(["broken", "mean"], kind="stable")
@@ -61,17 +65,17 @@ def places(block: pd.DataFrame) -> dict[str, int]:
 
 
 def seed_ranks(runs: pd.DataFrame, better: str, over: str = "setting") -> dict[str, pd.DataFrame]:
-    """Of each arm the mean ranks: a row a seed (or a setting, with `over="seed"`), a column a loss; 1 is best.
+    """Of each condition the mean ranks: a row a seed (or a setting, with `over="seed"`), a column a loss; 1 is best.
 
     A loss is ranked within each setting and seed; broken runs share the last ranks. A setting and seed that some loss of the
-    arm has no run of is left out, because ranks among fewer are lower. `attrs["settings"]`: the settings that count.
+    condition has no run of is left out, because ranks among fewer are lower. `attrs["settings"]`: the settings that count.
     """
     made = {}
     by = "seed" if over == "setting" else "setting"
     table = scores(runs, better) if len(runs) else pd.DataFrame()
-    for arm in pd.unique(runs["arm"]):
-        complete = table.loc[[arm]].dropna(axis=1, how="all").dropna()
+    for condition in pd.unique(runs["condition"]):
+        complete = table.loc[[condition]].dropna(axis=1, how="all").dropna()
         ranks = complete.rank(axis=1).groupby(level=by, sort=False).mean()
         ranks.attrs["settings"] = list(pd.unique(complete.index.get_level_values("setting")))
-        made[str(arm)] = ranks
+        made[str(condition)] = ranks
     return made

@@ -22,6 +22,7 @@ from losslab.schema.suggestions import unknown
 from losslab.sweep import value_ranges
 from losslab.sweep.jobs import Job
 
+ONE_SETTING = "one setting"  # the label of the setting of a study without axes
 NAME = "study.yaml"  # the study as it was asked for last, beside its runs
 Setting = dict[str, Any]  # a value for each axis
 _TUNING_SEEDS = 1_000_000  # from here on count the seeds of trials, so that none is one of the comparison
@@ -90,7 +91,7 @@ class Study:
         ends = [key.rsplit(".", 1)[-1] for key in setting]
         named = [key if ends.count(end) > 1 else end for key, end in zip(setting, ends, strict=True)]
         texts = [_written(value) for value in setting.values()]
-        return ", ".join(f"{name}={text}" for name, text in zip(named, texts, strict=True)) or "all equal"
+        return ", ".join(f"{name}={text}" for name, text in zip(named, texts, strict=True)) or ONE_SETTING
 
     def request(
         self, loss: str, setting: Setting, seed: int, lr: float | None = None, params: Mapping[str, Any] | None = None

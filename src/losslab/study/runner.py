@@ -70,12 +70,16 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
     for setting in study.settings():
         for loss in study.losses:
             for seed in study.fresh_seeds:
-                arms: dict[str, tuple[list[str], dict[str, object]]] = {}
-                for arm in study.rates:
-                    own = chosen[loss, study.label(study.tuning_setting(setting))] if arm == "tuned" else (None, None)
+                conditions: dict[str, tuple[list[str], dict[str, object]]] = {}
+                for condition in study.rates:
+                    own = (
+                        chosen[loss, study.label(study.tuning_setting(setting))]
+                        if condition == "tuned"
+                        else (None, None)
+                    )
                     request = study.request(loss, setting, seed, *own)
-                    arms.setdefault(canonical.run_id(request), ([], request))[0].append(arm)
-                for names, request in arms.values():
+                    conditions.setdefault(canonical.run_id(request), ([], request))[0].append(condition)
+                for names, request in conditions.values():
                     part = {"phase": "confirm", "loss": loss, "setting": study.label(setting), "arms": names}
                     jobs.append(study.job(folder, request, len(jobs), **part))
     return jobs

@@ -24,7 +24,7 @@ class Search(Protocol):
     """What says which trials come next."""
 
     def ask(self, seen: pd.DataFrame) -> list[Trial]:
-        """The next trials, for all losses and places; none at the end. `seen`: the rows of `rows` so far."""
+        """The next trials, for all losses and settings; none at the end. `seen`: the rows of `rows` so far."""
 
 
 class Points:
@@ -35,7 +35,7 @@ class Points:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.rates = {study.label(place): rate_range(study, place) for place in study.tuning_settings()}
+        self.rates = {study.label(setting): rate_range(study, setting) for setting in study.tuning_settings()}
         self.used = dict.fromkeys(self.rates, 0)  # points
         self.widened = dict.fromkeys(self.rates, 0)
         self.first = int(study.tuning["trials"])
@@ -58,7 +58,7 @@ class Points:
         return asked
 
     def _beyond(self, at: str, side: str) -> list[Trial]:
-        """Trials beyond one side of the range of a place, which is wider from now on."""
+        """Trials beyond one side of the range of a setting, which is wider from now on."""
         rates = self.rates[at]
         piece = rates.widened("lower" if side == "lowest" else "upper")
         if piece is None:
@@ -67,7 +67,7 @@ class Points:
         return self._trials(at, piece, self.more)
 
     def _trials(self, at: str, rates: search_space.Dimension, count: int) -> list[Trial]:
-        """The next points of a place, for all losses."""
+        """The next points of a setting, for all losses."""
         start = self.used[at]
         self.used[at] += count
         return [
@@ -94,9 +94,9 @@ class Optuna:
         direction: Literal["minimize", "maximize"] = "minimize" if study.better == "min" else "maximize"
         self.searches: dict[tuple[str, str], Any] = {}
         self.spaces: dict[tuple[str, str], list[search_space.Dimension]] = {}
-        for place in study.tuning_settings():
+        for setting in study.tuning_settings():
             for loss in study.losses:
-                key = (loss, study.label(place))
+                key = (loss, study.label(setting))
                 digest = hashlib.sha256(f"{study.base['seed']}/{key}".encode()).digest()
                 sampler = optuna.samplers.TPESampler(
                     seed=int.from_bytes(digest[:4], "big"),
@@ -104,7 +104,7 @@ class Optuna:
                     constant_liar=True,
                 )
                 self.searches[key] = optuna.create_study(direction=direction, sampler=sampler)
-                self.spaces[key] = [rate_range(study, place), *dimensions(loss)]
+                self.spaces[key] = [rate_range(study, setting), *dimensions(loss)]
 
     def ask(self, seen: pd.DataFrame) -> list[Trial]:
         """The next few trials of every search, once it has been told what came of those before."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one loss that is tried; `at` is the label of the place."""
+    """One setting of one loss that is tried; `at` is the label of the setting."""
 
     loss: str
     at: str
@@ -68,9 +68,9 @@ def dimensions(loss: str) -> list[search_space.Dimension]:
     return search_space.of_loss(loss_setting(loss)["name"], fixed(loss))
 
 
-def rate_range(study: Study, place: Setting) -> search_space.Dimension:
-    """The range of learning rates at a place."""
-    return search_space.of_optimizer(study.request(study.losses[0], place, 0)["optimizer"]["name"])
+def rate_range(study: Study, setting: Setting) -> search_space.Dimension:
+    """The range of learning rates at a setting."""
+    return search_space.of_optimizer(study.request(study.losses[0], setting, 0)["optimizer"]["name"])
 
 
 def best_trial(study: Study, trials: pd.DataFrame) -> pd.Series[Any]:

@@ -22,7 +22,7 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
     import pandas as pd
 
     search: Search = Optuna(study) if study.tuning["search"] == "optuna" else Points(study)
-    places = {study.label(place): place for place in study.tuning_settings()}
+    settings = {study.label(setting): setting for setting in study.tuning_settings()}
     seen = pd.DataFrame()
     while trials := search.ask(seen):
         check()
@@ -30,14 +30,14 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
         for trial in trials:
             part = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
             for seed in study.tuning_seeds:
-                request = study.request(trial.loss, places[trial.at], seed, trial.lr, trial.params)
+                request = study.request(trial.loss, settings[trial.at], seed, trial.lr, trial.params)
                 jobs.append(study.job(folder, request, len(jobs), **part))
         seen = pd.concat([seen, rows(list(train(jobs)), study.metric, study.epoch)], ignore_index=True)
     return choose(study, seen)
 
 
 def choose(study: Study, seen: pd.DataFrame, shown: pd.DataFrame | None = None) -> pd.DataFrame:
-    """For each loss and place the trial with the best mean on validation; one whose runs are not all done comes after all others.
+    """For each loss and setting the trial with the best mean on validation; one whose runs are not all done comes after all others.
 
     Columns: loss, at, lr, params, value, trials, diverged (trials with a run that is not done), edge (in words, or "").
     `shown`: the same runs with another metric, of which `value` then is; what is chosen stays.

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from losslab.report.analysis import ARMS, Findings
+from losslab.report import wording
+from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.charts.spec import Chart, Heat, Series, alike, edge, wide
 from losslab.report.formatting import NONE, Row, fixed, metric_name, number
 from losslab.report.results import Results
@@ -17,14 +18,14 @@ from losslab.stats.paired import BETTER, WORSE
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
 _FAR = 3.0  # times the best error of the loss that fares worst: what lies beyond is shown at the edge
-USELESS = 1.5  # times the best constant prediction where it is best: errors beyond need no place in a figure
+USELESS = 1.5  # times the best constant prediction where it is best: errors beyond need no room in a figure
 
 
 def ranking(results: Results, found: Findings) -> Tabs:
-    """Mean and interval of each loss, the best at the top; where there are two arms, the second is hollow."""
+    """Mean and interval of each loss, the best at the top; where there are two conditions, the second is hollow."""
     return {
-        str(setting): [_dots(f"ranking-{place}", _metric(results), results, block)]
-        for place, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False))
+        str(setting): [_dots(f"ranking-{index}", _metric(results), results, block)]
+        for index, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False))
         if block["mean"].notna().any()
     }
 
@@ -33,51 +34,59 @@ def overall(results: Results, found: Findings) -> list[Chart]:
     """Mean rank and interval of each loss over the settings; nothing where there is one setting only."""
     if len(results.settings) < 2 or found.overall.empty:
         return []
-    ranks = found.overall.assign(mean=found.overall["mean_rank"], place=found.overall["mean_rank"], diverged=0, n=0)
+    ranks = found.overall.assign(mean=found.overall["mean_rank"], rank=found.overall["mean_rank"], diverged=0, n=0)
     return [_dots("ranking-overall", "mean rank (1 is best)", results, ranks)]
 
 
 def _dots(key: str, label: str, results: Results, block: pd.DataFrame) -> Chart:
-    arms = [arm for arm in results.arms if arm in set(block["arm"])]
-    order = list(block[block["arm"] == arms[0]].sort_values(["place", "mean_rank"], kind="stable")["loss"])
-    heights = {loss: float(len(order) - 1 - place) for place, loss in enumerate(order)}
+    conditions = [condition for condition in results.conditions if condition in set(block["condition"])]
+    order = list(block[block["condition"] == conditions[0]].sort_values(["rank", "mean_rank"], kind="stable")["loss"])
+    heights = {loss: float(len(order) - 1 - index) for index, loss in enumerate(order)}
     series, remarks = [], {}
     for row in _in_order(results, block):
-        loss, arm = row["loss"], arms.index(row["arm"])
-        height = heights.get(loss, 0.0) + (0.0 if len(arms) == 1 else 0.16 - 0.32 * arm)
+        loss, condition = row["loss"], conditions.index(row["condition"])
+        height = heights.get(loss, 0.0) + (0.0 if len(conditions) == 1 else 0.16 - 0.32 * condition)
         if row["diverged"]:
             remarks[height] = f"{row['diverged']} of {row['n'] + row['diverged']} diverged"
         if np.isfinite(row["mean"]):
-            ends = [row["mean"]], [height], [row["low"]], [row["high"]], [f"{loss}, {ARMS[row['arm']]}: {_told(row)}"]
-            series.append(Series(loss, results.losses.index(loss), "hollow" if arm else "dots", *ends))
+            ends = (
+                [row["mean"]],
+                [height],
+                [row["low"]],
+                [row["high"]],
+                [f"{loss}, {CONDITIONS[row['condition']]}: {_told(row)}"],
+            )
+            series.append(Series(loss, results.losses.index(loss), "hollow" if condition else "dots", *ends))
     log = wide(block["mean"]) and bool((block["low"].dropna() > 0).all())
     ticks = {height: loss for loss, height in heights.items()}
-    rows = len(order) * (len(arms) + 1)
+    rows = len(order) * (len(conditions) + 1)
     return Chart(key, "", label, "", series, log_x=log, y_ticks=ticks, remarks=remarks, rows=rows)
 
 
 def slopes(results: Results, found: Findings) -> Tabs:
-    """The place of each loss at the shared rate, and at its own."""
-    if not {"tuned", "shared"} <= set(results.arms):
+    """The rank of each loss at the shared rate, and at its own."""
+    if not {"tuned", "shared"} <= set(results.conditions):
         return {}
     tabs: Tabs = {}
     ends = {0.0: "shared", 1.0: "own"}
     for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
-        places = {arm: _apart(rows) for arm, rows in block.groupby("arm") if rows["mean"].notna().any()}
-        shared, tuned = places.get("shared", {}), places.get("tuned", {})
+        ranks = {
+            condition: _apart(rows) for condition, rows in block.groupby("condition") if rows["mean"].notna().any()
+        }
+        shared, tuned = ranks.get("shared", {}), ranks.get("tuned", {})
         series = [
             Series(
                 loss,
-                place,
+                index,
                 "points",
                 [0.0, 1.0],
                 [-float(shared[loss]), -float(tuned[loss])],
                 hover=[
-                    f"{loss}: place {shared[loss]} at one shared rate",
-                    f"{loss}: place {tuned[loss]} at its own rate",
+                    f"{loss}: rank {shared[loss]} at one shared rate",
+                    f"{loss}: rank {tuned[loss]} at its own rate",
                 ],
             )
-            for place, loss in enumerate(results.losses)
+            for index, loss in enumerate(results.losses)
             if loss in shared and loss in tuned
         ]
         ticks = {-float(height): str(height) for height in range(1, len(series) + 1)}
@@ -87,27 +96,25 @@ def slopes(results: Results, found: Findings) -> Tabs:
     return tabs
 
 
-def curves(results: Results) -> Tabs:
+def curves(results: Results, found: Findings) -> Tabs:
     """The metric on validation against the epoch: mean and t interval over the runs that did not diverge."""
-    from scipy import stats
-
-    if results.curves.empty:
+    means = found.curves
+    if means.empty:
         return {}
-    names = ["arm", "setting", "loss", "seed"]
-    kept = results.curves.merge(results.runs.loc[results.runs["status"] == "done", names], on=names)
-    means = kept.groupby(["setting", "arm", "loss", "epoch"], sort=False)["val"].agg(["mean", "std", "count"])
-    half = means["std"] * stats.t.ppf(0.975, np.maximum(means["count"] - 1, 1)) / np.sqrt(np.maximum(means["count"], 1))
-    means = means.assign(low=means["mean"] - half, high=means["mean"] + half).dropna(subset="mean").reset_index()
-    blocks = dict(iter(means.groupby(["setting", "arm", "loss"])))
+    blocks = dict(iter(means.groupby(["setting", "condition", "loss"])))
     tabs: Tabs = {}
     for tab, setting in enumerate(results.settings.index):
         made, heights = [], []
-        for arm in results.arms:
-            of_arm = [(place, blocks.get((setting, arm, loss))) for place, loss in enumerate(results.losses)]
-            series = [_line(results.losses[place], place, "epoch", rows) for place, rows in of_arm if rows is not None]
+        for condition in results.conditions:
+            of_condition = [
+                (index, blocks.get((setting, condition, loss))) for index, loss in enumerate(results.losses)
+            ]
+            series = [
+                _line(results.losses[index], index, "epoch", rows) for index, rows in of_condition if rows is not None
+            ]
             label = f"validation {metric_name(results.metric)}"
             if series:
-                made.append(Chart(f"curves-{tab}-{arm}", _arm(results, arm), "epoch", label, series))
+                made.append(Chart(f"curves-{tab}-{condition}", _condition(results, condition), "epoch", label, series))
                 # the first epochs are far from all that follows, and would press it flat
                 heights += [value for one in series for ends in (one.low, one.y) for value in ends[len(ends) // 6 :]]
         if made:
@@ -134,28 +141,36 @@ def robustness(results: Results, found: Findings) -> Tabs:
             heights = [min(height, USELESS * block["constant"].min()) for height in heights]
         beyond = edge(heights, wide(heights), results.better)
         made = []
-        for arm in results.arms:
-            series = _levels(results, found, block[block["arm"] == arm], beyond)
+        for condition in results.conditions:
+            series = _levels(results, found, block[block["condition"] == condition], beyond)
             if series:
-                made.append(Chart(f"robustness-{tab}-{arm}", _arm(results, arm), found.axis, _metric(results), series))
+                made.append(
+                    Chart(
+                        f"robustness-{tab}-{condition}",
+                        _condition(results, condition),
+                        found.axis,
+                        _metric(results),
+                        series,
+                    )
+                )
         tabs[str(panel)] = alike(made, [*heights, beyond] if (block["diverged"] > 0).any() else heights)
     return tabs
 
 
 def _levels(results: Results, found: Findings, block: pd.DataFrame, beyond: float) -> list[Series]:
     series = []
-    for place, loss in enumerate(results.losses):
+    for index, loss in enumerate(results.losses):
         rows = block[block["loss"] == loss]
         fine = rows[rows["mean"].notna()]
         if len(fine):
-            series.append(_line(loss, place, "level", fine))
+            series.append(_line(loss, index, "level", fine))
         broken = rows[rows["diverged"] > 0]
         said = [
             f"{loss}, level {number(row['level'])}: {row['diverged']} of {row['n'] + row['diverged']} diverged"
             for row in broken.to_dict("records")
         ]
         if len(broken):
-            series.append(Series(loss, place, "crosses", list(broken["level"]), [beyond] * len(broken), hover=said))
+            series.append(Series(loss, index, "crosses", list(broken["level"]), [beyond] * len(broken), hover=said))
     known = block.dropna(subset="constant").drop_duplicates("level")
     if len(known):
         said = [f"{CONSTANT}: {number(value)}" for value in known["constant"]]
@@ -186,8 +201,8 @@ def rates(results: Results) -> Tabs:
         beyond = edge(block.loc[fine, "value"], log, results.better)
         series = [
             one
-            for place, loss in enumerate(results.losses)
-            for one in _trials(results, place, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
+            for index, loss in enumerate(results.losses)
+            for one in _trials(results, index, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
         ]
         remarks = {} if fine.all() else {beyond: "diverged or far off"}
         label = f"validation {metric_name(results.metric)}"
@@ -196,8 +211,8 @@ def rates(results: Results) -> Tabs:
     return tabs
 
 
-def _trials(results: Results, place: int, at: str, trials: pd.DataFrame, beyond: float) -> list[Series]:
-    loss = results.losses[place]
+def _trials(results: Results, index: int, at: str, trials: pd.DataFrame, beyond: float) -> list[Series]:
+    loss = results.losses[index]
     fine, bad = trials[trials["shown"]], trials[~trials["shown"]]
     said = [f"{loss}: {number(row['value'])} {_tried(row)}, mean of {row['n']} runs" for row in fine.to_dict("records")]
     lost = [
@@ -208,29 +223,33 @@ def _trials(results: Results, place: int, at: str, trials: pd.DataFrame, beyond:
     ]
     series = []
     if len(fine):
-        series.append(Series(loss, place, "points", list(fine["lr"]), list(fine["value"]), hover=said))
+        series.append(Series(loss, index, "points", list(fine["lr"]), list(fine["value"]), hover=said))
     if len(bad):
-        series.append(Series(loss, place, "crosses", list(bad["lr"]), [beyond] * len(bad), hover=lost))
+        series.append(Series(loss, index, "crosses", list(bad["lr"]), [beyond] * len(bad), hover=lost))
     if len(results.choices):
         chosen = results.choices[(results.choices["loss"] == loss) & (results.choices["at"] == at)]
         mine = fine.merge(chosen[["lr", "params"]], on=["lr", "params"])
         rings = list(mine["lr"]), list(mine["value"])
-        series += [Series(loss, place, "rings", *rings, hover=[f"{loss}: chosen"] * len(mine))] if len(mine) else []
+        series += [Series(loss, index, "rings", *rings, hover=[f"{loss}: chosen"] * len(mine))] if len(mine) else []
     return series
 
 
 def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
-    """Row minus column for all pairs of losses, in each setting and arm; one scale of colour for a setting."""
+    """Row minus column for all pairs of losses, in each setting and condition; one scale of colour for a setting."""
     tabs: dict[str, list[Heat]] = {}
     for tab, setting in enumerate(results.settings.index):
-        of_setting = {arm: found.matrices[arm, setting] for arm in results.arms if (arm, setting) in found.matrices}
+        of_setting = {
+            condition: found.matrices[condition, setting]
+            for condition in results.conditions
+            if (condition, setting) in found.matrices
+        }
         sizes = [
             abs(row["difference"]) for pairs in of_setting.values() for row in pairs.to_dict("records") if _numeric(row)
         ]
         if not any(sizes):
             continue
-        for arm, pairs in of_setting.items():
-            heat = _heat(f"differences-{tab}-{arm}", _arm(results, arm), results, pairs, max(sizes))
+        for condition, pairs in of_setting.items():
+            heat = _heat(f"differences-{tab}-{condition}", _condition(results, condition), results, pairs, max(sizes))
             tabs.setdefault(str(setting), []).append(heat)
     return tabs
 
@@ -246,7 +265,7 @@ def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: fl
         names,
         [[float(cell["difference"]) if _numeric(cell) else np.nan for cell in row] for row in cells],
         [[_cell(cell, decimals) for cell in row] for row in cells],
-        [[str(cell.get("words", "")).replace("`", "") for cell in row] for row in cells],
+        [[_sentence(cell, results.level) for cell in row] for row in cells],
         limit,
         1 if results.better == "min" else -1,
     )
@@ -261,15 +280,20 @@ def _cell(cell: Row, decimals: int) -> str:
     return fixed(cell["difference"], decimals) + ("*" if apart else "")
 
 
+def _sentence(cell: Row, level: float) -> str:
+    """What a pair says, without backticks."""
+    return wording.comparison(cell, cell["loss"], cell["other"], level).replace("`", "") if cell else ""
+
+
 def _numeric(cell: Row) -> bool:
     """Whether a pair has a difference to be trusted: no run of it diverged."""
     return bool(cell) and not cell["diverged"] and np.isfinite(cell["difference"])
 
 
-def _line(loss: str, place: int, along: str, rows: pd.DataFrame) -> Series:
+def _line(loss: str, index: int, along: str, rows: pd.DataFrame) -> Series:
     said = [f"{loss}, {along} {number(row[along])}: {_told(row)}" for row in rows.to_dict("records")]
     x = [float(value) for value in rows[along]]
-    return Series(loss, place, "line", x, list(rows["mean"]), list(rows["low"]), list(rows["high"]), said)
+    return Series(loss, index, "line", x, list(rows["mean"]), list(rows["low"]), list(rows["high"]), said)
 
 
 def _in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]]:
@@ -277,17 +301,17 @@ def _in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]
 
 
 def _apart(rows: pd.DataFrame) -> dict[str, int]:
-    """A place for each loss, ties in the order of their mean ranks, so that no two have one place."""
-    order = rows.sort_values(["place", "mean_rank"], kind="stable")["loss"]
-    return {loss: place for place, loss in enumerate(order, start=1)}
+    """A rank for each loss, ties in the order of their mean ranks, so that no two share one."""
+    order = rows.sort_values(["rank", "mean_rank"], kind="stable")["loss"]
+    return {loss: rank for rank, loss in enumerate(order, start=1)}
 
 
 def _metric(results: Results) -> str:
     return f"test {metric_name(results.metric)} ({'lower' if results.better == 'min' else 'higher'} is better)"
 
 
-def _arm(results: Results, arm: str) -> str:
-    return ARMS[arm] if len(results.arms) > 1 else ""
+def _condition(results: Results, condition: str) -> str:
+    return CONDITIONS[condition] if len(results.conditions) > 1 else ""
 
 
 def _told(row: Row) -> str:

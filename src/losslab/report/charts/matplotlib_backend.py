@@ -128,8 +128,8 @@ def _slope(axes: Axes, chart: Chart) -> None:
     axes.spines["bottom"].set_visible(False)
     for series in chart.series:
         for side, (offset, where) in enumerate(((-0.08, "right"), (0.08, "left"))):
-            place = str(round(-series.y[side]))
-            text = f"{place}  {_plain(short(series.name))}" if side else f"{_plain(short(series.name))}  {place}"
+            rank = str(round(-series.y[side]))
+            text = f"{rank}  {_plain(short(series.name))}" if side else f"{_plain(short(series.name))}  {rank}"
             axes.text(series.x[side] + offset, series.y[side], text, ha=where, va="center", fontsize=7.5, color=INK)
 
 
@@ -137,10 +137,10 @@ def _handles(charts: Sequence[Chart]) -> dict[str, Line2D]:
     """A line for the legend for every name, in the order of the losses."""
     named = {series.name: series.look for chart in charts for series in chart.series}
     handles = {}
-    for name, place in sorted(named.items(), key=lambda item: math.inf if item[1] < 0 else item[1]):
-        seen = look(place)
-        marker = seen.marker[1] if place >= 0 else ""
-        style: Any = seen.dash[1] if place >= 0 else (0, (3, 3))
+    for name, index in sorted(named.items(), key=lambda item: math.inf if item[1] < 0 else item[1]):
+        seen = look(index)
+        marker = seen.marker[1] if index >= 0 else ""
+        style: Any = seen.dash[1] if index >= 0 else (0, (3, 3))
         handles[name] = Line2D([], [], color=seen.colour, marker=marker, markersize=4, linewidth=1.4, linestyle=style)
     return handles
 

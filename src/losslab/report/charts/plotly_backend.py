@@ -14,7 +14,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 
 
 def figure(chart: Chart | Heat) -> dict[str, Any]:
-    """`data` and `layout` for Plotly.newPlot. The `meta` of a trace is the place of its loss, by which a page can hide it."""
+    """`data` and `layout` for Plotly.newPlot. The `meta` of a trace is the index of its loss, by which a page can hide it."""
     return _heat(chart) if isinstance(chart, Heat) else _axes(chart)
 
 
@@ -63,8 +63,8 @@ def _axes(chart: Chart) -> dict[str, Any]:
 
 
 def _end(series: Series, side: int) -> dict[str, Any]:
-    place = str(round(-series.y[side]))
-    text = f"{place}  {plain(short(series.name))}" if side else f"{plain(short(series.name))}  {place}"
+    rank = str(round(-series.y[side]))
+    text = f"{rank}  {plain(short(series.name))}" if side else f"{plain(short(series.name))}  {rank}"
     return {"x": series.x[side], "y": series.y[side], "text": text, "showarrow": False, "font": {"size": 12}} | {
         "xanchor": "left" if side else "right",
         "xshift": 10 if side else -10,

@@ -16,7 +16,7 @@ class Series:
 
     Attributes:
         name: as plain text.
-        look: place of the loss in the study, which decides how it looks; -1: not a loss.
+        look: index of the loss in the study, which decides how it looks; -1: not a loss.
         form: dots (whiskers along x), hollow (the same, not filled), line (with a band, if any), points (a thin line through them),
             rings (around points), crosses, dashed (a line without points).
         x, y: the points.
@@ -44,7 +44,7 @@ class Chart:
         x_label, y_label: of the axes.
         series: in the order of the losses.
         log_x, log_y: logarithmic axes.
-        x_ticks, y_ticks: names of places on an axis; empty: numbers.
+        x_ticks, y_ticks: names of points on an axis; empty: numbers.
         y_range: lowest and highest; None: what the series need.
         remarks: text at a height.
         aside: where along x they stand, 0 (left end) or 1 (right end).

@@ -1,4 +1,4 @@
-"""How a loss looks in every figure of a report: a colour, a marker and a dash, by its place in the study."""
+"""How a loss looks in every figure of a report: a colour, a marker and a dash, by its index in the study."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Look:
     dash: tuple[str, str | tuple[float, tuple[float, ...]]]
 
 
-def look(place: int) -> Look:
-    """The look of the loss at this place, from 0; -1: what is no loss, grey.
+def look(index: int) -> Look:
+    """The look of the loss of this index, from 0; -1: what is no loss, grey.
 
     No two of the first 72 look the same, and neighbours differ in all three.
     """
-    if place < 0:
+    if index < 0:
         return Look(GREY, MARKERS[0], DASHES[1])
-    turn = place // len(COLOURS)
-    return Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], DASHES[(place + turn) % len(DASHES)])
+    turn = index // len(COLOURS)
+    return Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], DASHES[(index + turn) % len(DASHES)])
