@@ -128,7 +128,7 @@ def test_a_ranking_that_flips_is_told() -> None:
         for part, condition in ((ONE, "tuned"), (shared, "shared"))
     ]
     said = flipped(results(*few))
-    assert "in none of them do both intervals exclude zero. 4 seeds cannot support a claim" in said
+    assert "in none of them do both intervals exclude zero. So few seeds support no claim about this." in said
 
 
 def test_a_winner_that_stays_leaves_the_loss_that_moves_most() -> None:

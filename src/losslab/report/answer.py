@@ -69,7 +69,8 @@ def flip_sentence(results: Results, found: Findings) -> str:
     )
     if len(found.flips) == 1:
         sure = "both intervals exclude zero" if clear else "the intervals do not both exclude zero"
-    return _joined(_moved(results, found), won, f"{pairs}; {sure}.", _too_few(results.runs, results.level))
+    few = "So few seeds support no claim about this." if _too_few(results.runs, results.level) else ""
+    return _joined(_moved(results, found), won, f"{pairs}; {sure}.", few)
 
 
 def _winners_that_differ(other: int, count: int) -> str:
