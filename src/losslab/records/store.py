@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import codecs
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from losslab.records import files
 from losslab.records.record import NAME, Record
-from losslab.records.validation import check_shape
 from losslab.schema.canonical import WHERE_AND_HOW, run_id
 from losslab.schema.check import of_user
 
@@ -20,18 +18,15 @@ def read_record(folder: Path) -> Record | None:
     path = Path(folder) / NAME
     try:
         text = path.read_bytes()
-        content = json.loads(text)
-        if b"\\u" in text:  # it may be half a surrogate pair, which no file can hold as text
-            json.dumps(content, ensure_ascii=False).encode()
-        later = {"curves", "study"} - content.keys()  # earlier versions did not write them
-        whole = {key: content[key] for key in (f.name for f in fields(Record)) if key not in later}
-        check_shape(whole)
-        return Record(**whole)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    from losslab.records.validation import record_content  # pydantic takes some milliseconds
+
+    try:
+        return Record(**record_content(text.removeprefix(codecs.BOM_UTF8)))
+    except ValueError as error:
         raise ValueError(
-            f"{path} is corrupt; the same request, run again, sets it aside and trains its run anew."
+            f"{path} is corrupt ({error}); the same request, run again, moves it aside and trains its run anew."
         ) from error
 
 

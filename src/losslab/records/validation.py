@@ -1,86 +1,193 @@
-"""Whether the content of a file has the shape of what it is read as."""
+"""What record.json and study.yaml must hold, as types, and the one validator that reads both strictly.
+
+pydantic imports in some milliseconds, and only where a file is read.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired
 
-from losslab.records.record import HASHES, Record
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
-
-def misshapen(values: Mapping[str, Any], kind: type) -> str:
-    """The first of some values that is not of the type that a dataclass states for it; "" where all are."""
-    hints = _hints(kind)
-    return next((key for key, value in values.items() if not matches(value, hints.get(key, NoneType))), "")
-
-
-_hints = cache(get_type_hints)  # thousands of records have one type
+_OPEN = ConfigDict(strict=True, extra="allow")  # settings hold more than reports read of them
+_CLOSED = ConfigDict(strict=True, extra="ignore")
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Empty = Annotated[dict[str, Any], Field(max_length=0)]  # nothing was trained
 
 
-def matches(value: Any, hint: Any) -> bool:
-    """Whether a plain value is of a type: of str, int (of 64 bits), float (finite), None, Any, dict, list, and unions of them."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin is UnionType:
-        return any(matches(value, one) for one in inner)
-    if origin is dict:
-        return isinstance(value, dict) and all(
-            matches(key, inner[0]) and matches(held, inner[1]) for key, held in value.items()
-        )
-    if origin is list:
-        return isinstance(value, list) and all(matches(held, inner[0]) for held in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+class Named(TypedDict):
+    """The settings of a component."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    name: str
 
 
-# what reports read inside the settings of a record: what is there wherever the setting is not empty, and what may be there
-_INNER: dict[str, dict[str, Any]] = {
-    "data": {"name": str},
-    "model": {"name": str},
-    "optimizer": {"name": str, "lr": float},
-    "corruption": {"name": str},
-    "selection": {"metric": str, "better": str, "validation": str},
-    "pairing": dict.fromkeys(HASHES, str),
-    "study": {"study": dict[str, Any], "phase": str, "loss": str},
-    "config": {"data": dict[str, Any]},
-}
+class DataSettings(Named):
+    """Those of data, and how many rows each split has."""
 
-_INNER_AT_TIMES: dict[str, dict[str, Any]] = {
-    "data": {"rows_in": dict[str, int]},
-    "model": {"parameters": int},
-    "corruption": {"rows_hit": dict[str, int], "splits": list[str]},
-}
-
-_IN_PHASE: dict[str, dict[str, Any]] = {
-    "tune": {"at": str, "trial": int},
-    "confirm": {"setting": str, "arms": list[str]},
-}
-
-_MAY_BE_EMPTY = ("selection", "pairing", "study")  # nothing was trained; outside a study
+    rows_in: NotRequired[dict[str, Whole]]
 
 
-def check_shape(content: Mapping[str, Any]) -> None:
-    """Raises TypeError where a value is not of its type, and KeyError where it is not there."""
-    if wrong := misshapen(content, Record):
-        raise TypeError(f"{wrong} is not of its type")
-    for group, inner in _INNER.items():
-        if content.get(group) or group not in _MAY_BE_EMPTY:
-            _check_inner(content[group], inner)
-    for group, inner in _INNER_AT_TIMES.items():
-        _check_inner(content[group], {key: hint for key, hint in inner.items() if key in content[group]})
-    if part := content.get("study"):
-        _check_inner(part, _IN_PHASE[part["phase"]])
-        _check_inner(part["study"], {"name": str})
+class ModelSettings(Named):
+    """Those of a model, and its size."""
+
+    parameters: NotRequired[Whole]
 
 
-def _check_inner(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
-    for key, hint in hints.items():
-        if not matches(values[key], hint):
-            raise TypeError(f"{key} is not of its type")
+class OptimizerSettings(Named):
+    """Those of an optimizer."""
+
+    lr: Number
+
+
+class CorruptionSettings(Named):
+    """Those of a corruption, and how many rows it changed."""
+
+    rows_hit: NotRequired[dict[str, Whole]]
+    splits: NotRequired[list[str]]
+
+
+class Selection(TypedDict):
+    """What chose the best epoch."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    metric: str
+    better: str
+    validation: str
+
+
+class Pairing(TypedDict):
+    """The hashes by which runs prove that they saw the same."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+    data: str
+    split: str
+    corruption: str
+    init: str
+    order: str
+
+
+class Request(TypedDict):
+    """The request of a run, as far as reports read it."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    data: dict[str, Any]
+
+
+class OfStudy(TypedDict):
+    """The study that a run is part of."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    name: str
+
+
+class TrialPart(TypedDict):
+    """A run of a trial."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    study: OfStudy
+    phase: Literal["tune"]
+    loss: str
+    at: str
+    trial: Whole
+
+
+class ComparisonPart(TypedDict):
+    """A run of the comparison."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    study: OfStudy
+    phase: Literal["confirm"]
+    loss: str
+    setting: str
+    arms: list[str]
+
+
+class RecordContent(TypedDict):
+    """What record.json holds; see `losslab.records.record.Record`."""
+
+    __pydantic_config__ = _CLOSED  # type: ignore[misc]
+    status: str
+    reason: str | None
+    task: str
+    loss: str
+    loss_params: dict[str, Any]
+    data: DataSettings
+    model: ModelSettings
+    optimizer: OptimizerSettings
+    corruption: CorruptionSettings
+    seed: Whole
+    config: Request
+    selection: Selection | Empty
+    epochs: Whole
+    best_epoch: Whole | None
+    metrics: dict[str, Number | None]
+    pairing: Pairing | Empty
+    fused: Whole
+    seconds: dict[str, Number]
+    device: str
+    traceback: str | None
+    versions: dict[str, str]
+    commit: str | None
+    curves: NotRequired[dict[str, list[Number | None]]]  # earlier versions did not write it
+    study: NotRequired[TrialPart | ComparisonPart | Empty | None]  # nor this
+
+
+class BaseRequest(TypedDict):
+    """The request of which every run of a study is a change, as far as reports read it."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    task: Named
+    optimizer: OptimizerSettings
+    seed: Whole
+
+
+class StudyContent(TypedDict):
+    """What study.yaml and the records of a study hold; see `losslab.study.recipe.Study`."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+    name: str
+    question: str
+    losses: list[str]
+    reference: str
+    metric: str
+    epoch: str
+    axes: dict[str, list[Any]]
+    seeds: Whole
+    rates: list[str]
+    tuning: dict[str, Any]
+    base: BaseRequest
+    command: NotRequired[str]
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def record_content(text: bytes) -> dict[str, Any]:
+    """The content of a record.json. Raises ValueError, which names a key, for what is none."""
+    try:
+        content: dict[str, Any] = _adapter(RecordContent).validate_json(text)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from error
+    return content
+
+
+def study_content(content: Any) -> dict[str, Any]:
+    """The content of a study.yaml, or of the study in a record. Raises ValueError, which names a key, for what is none."""
+    try:
+        checked: dict[str, Any] = _adapter(StudyContent).validate_python(content)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from error
+    return checked
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, in a few words."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in found["loc"] if not str(part)[:1].isupper()) or "all of it"
+    return f"'{where}': {found['msg']}"

@@ -7,14 +7,13 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from losslab.errors import BadRequest, nearest
-from losslab.records.validation import matches, misshapen
 from losslab.schema import canonical, cards, check, loss_terms
 from losslab.schema.canonical import set_value
 from losslab.schema.ranges import typed
@@ -130,16 +129,12 @@ def _is_number(value: Any) -> bool:
 
 def from_mark(mark: Any) -> Study:
     """The study that a file holds. Raises BadRequest for what describes none."""
-    wrong = misshapen(mark, Study) if isinstance(mark, dict) else "all of it"
-    if wrong or not {field.name for field in fields(Study)} - {"command"} <= mark.keys():
-        raise BadRequest(f"What was read does not describe a study: {wrong or 'a part of it'} is not as it should be.")
-    study = Study(**mark)
-    base = study.base  # what reports read of it; the rest may be of an earlier version
-    groups = matches(base.get("task"), dict[str, Any]) and matches(base.get("optimizer"), dict[str, Any])
-    if not groups or not matches(base["task"].get("name"), str) or not matches(base["optimizer"].get("lr"), float):
-        raise BadRequest("What was read does not describe a study: its base is not as it should be.")
-    if not matches(base.get("seed"), int):
-        raise BadRequest("What was read does not describe a study: its seed is not as it should be.")
+    from losslab.records.validation import study_content  # pydantic takes some milliseconds
+
+    try:
+        study = Study(**study_content(mark))
+    except ValueError as error:
+        raise BadRequest(f"What was read does not describe a study: {error}.") from error
     card = cards.card("study", "fair")
     words = ("epoch", "seeds", "rates", "tuning")
     try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from losslab.errors import BadRequest
 from losslab.records.record import Record
-from losslab.records.validation import matches
 from losslab.schema import search_space
 from losslab.study.recipe import Setting, Study, fixed, loss_setting
 
@@ -40,7 +39,7 @@ def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
         part = record.study or {}
         params = {dimension.key: record.loss_params.get(dimension.key) for dimension in dimensions(part["loss"])}
         for key, tuned in params.items():
-            if not matches(tuned, float | str):
+            if isinstance(tuned, bool) or not isinstance(tuned, int | float | str):
                 raise BadRequest(
                     f"The record of a trial of {part['loss']} holds {tuned!r} for '{key}', which cannot be."
                 )
