@@ -15,7 +15,7 @@ from losslab.cli import train as cli_train
 from losslab.losses import lookup
 from losslab.losses.base import STATES
 from losslab.schema import canonical, cards
-from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
+from losslab.schema.space_words import BY_CLASS, YES_OR_NO
 from losslab.training.prepare import prepare
 from support.examples import made, sample
 

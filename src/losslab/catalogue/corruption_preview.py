@@ -17,7 +17,7 @@ from torch import Tensor
 from losslab import corruption, data
 from losslab.catalogue.listing import shown
 from losslab.schema import cards
-from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
+from losslab.schema.space_words import OF_CLASSES
 
 # Okabe and Ito (2008): told apart by colour-blind readers too
 CLEAN, KEPT, CORRUPTED, TRUE = "#888888", "#0072B2", "#D55E00", "#009E73"
@@ -84,7 +84,7 @@ def draw(seen: Seen, into: Path | IO[bytes], form: str = "png") -> None:
         _boxes(figure, seen)
     elif torch.equal(seen.of(seen.rows.targets), seen.of(seen.clean.targets)) and seen.rows.moved:
         (_pictures if pictures else _moved_inputs)(figure, seen)
-    elif not {*BY_CLASS, *YES_OR_NO} & set(spaces):
+    elif not set(OF_CLASSES) & set(spaces):
         _numbers(figure, seen)
     else:
         _labels(figure, seen)

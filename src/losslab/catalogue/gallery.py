@@ -22,7 +22,8 @@ from losslab.catalogue.listing import Entry, blocks, entry, shown
 from losslab.catalogue.loss_curves import Portrait, portrait
 from losslab.catalogue.plot import draw
 from losslab.schema import cards
-from losslab.schema.loss_facts import FACTS, SPACES
+from losslab.schema.loss_facts import FACTS
+from losslab.schema.space_words import WORDS
 
 TEMPLATE = Path(__file__).with_name("gallery.html.j2")
 
@@ -44,7 +45,7 @@ def render(entries: Sequence[Entry], rows: Sequence[timing.Row]) -> str:
         tasks={task: [loss for loss in entries if task in loss.tasks] for task in cards.names("task")},
         pictures={loss.name: pictures(loss.name) for loss in entries},
         facts=FACTS,
-        spaces=SPACES,
+        spaces={space.name: space.words for space in WORDS.values()},
         rows=rows,
         measured={"rows": timing.ROWS, "outputs": timing.OUTPUTS},
         versions={name: version(name) for name in ("losslab", "torch", "torchvision", "matplotlib")},

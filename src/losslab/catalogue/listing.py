@@ -21,8 +21,9 @@ from rich.text import Text
 
 from losslab import errors
 from losslab.schema import cards, compatibility, identities, loss_terms, user_code
-from losslab.schema.loss_facts import COMMON, FACTS, SPACES
+from losslab.schema.loss_facts import COMMON, FACTS
 from losslab.schema.search_space import of_loss
+from losslab.schema.space_words import WORDS
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def print_card(loss: Entry, console: Console) -> None:
     tuned = [f"tuned over: {loss.tuned}"] if loss.tuned else []
     for title, items in (
         ("Serves", [_served(loss.tasks)]),
-        ("Reads", [f"{space}: {SPACES.get(space, 'a space without a description')}" for space in loss.reads]),
+        ("Reads", [f"{space}: {WORDS[space].words}" for space in loss.reads]),
         ("Hyperparameters", [setting.described for setting in loss.settings] + tuned),
         ("The same loss", list(loss.identities)),
         ("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts]),

@@ -17,6 +17,7 @@ from torch import Tensor
 from losslab import losses
 from losslab.losses import Loss
 from losslab.schema import cards
+from losslab.spaces import SPACES
 
 ROWS = 1024
 OUTPUTS = 10  # classes, or numbers a sample
@@ -97,7 +98,8 @@ def both_ways(name: str) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
     other = COUNTERPARTS[name]
     loss = losses.get(name, space=other.space)
     assert isinstance(loss, Loss)
-    pred, target = batch(loss.space)
+    pred, target = SPACES[loss.space].example(ROWS, OUTPUTS, torch.Generator().manual_seed(0))
+    pred.requires_grad_()
     given = {key: cards.card("loss", name).values[key] for key in other.takes}
     return lambda: loss(pred, target), lambda: other.function(pred, target, **given)
 
@@ -114,24 +116,3 @@ def _measure(name: str, rounds: int) -> Row:
                 one().backward()
             found.append((time.perf_counter() - started) / 10 * 1e6)
     return Row(name, COUNTERPARTS[name].says, median(times[0]), median(times[1]))
-
-
-def batch(space: str) -> tuple[Any, Any]:
-    """A prediction that asks for a gradient, and a target, at random."""
-    draw = torch.Generator().manual_seed(0)
-    one, many = torch.rand(2, ROWS, generator=draw), torch.rand(2, ROWS, OUTPUTS, generator=draw)
-    corners = torch.rand(2, ROWS, 2, generator=draw)
-    boxes = torch.cat([corners, corners + 0.1 + torch.rand(2, ROWS, 2, generator=draw)], -1)
-    made = {
-        "class_logits": (many[0], torch.randint(OUTPUTS, (ROWS,), generator=draw)),
-        "class_probs": (many[0].softmax(-1), many[1].softmax(-1)),
-        "binary_logit": (4 * one[0] - 2, one[1].round()),
-        "binary_prob": (0.05 + 0.9 * one[0], one[1].round()),
-        "values": (many[0], many[1]),
-        "values_and_scale": (torch.stack([many[0], many[1]], -1), many[1]),
-        "log_rate": (many[0], (6 * many[1]).floor()),
-        "rate": (0.1 + many[0], (6 * many[1]).floor()),
-        "boxes": (boxes[0], boxes[1]),
-    }
-    pred, target = made[space]
-    return pred.requires_grad_(), target

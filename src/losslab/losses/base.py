@@ -16,7 +16,7 @@ from losslab.losses.unit import Shares
 from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.registry import Registry
 from losslab.schema import cards, compatibility
-from losslab.schema.compatibility import BY_CLASS, YES_OR_NO
+from losslab.schema.space_words import BY_CLASS, YES_OR_NO
 
 LossFunction = Callable[..., Tensor]
 # the value under which an option does nothing, beside None

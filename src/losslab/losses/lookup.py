@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from losslab import errors, spaces
+from losslab import errors
 from losslab.losses.base import Loss, Sum
 from losslab.losses.weighting import REDUCTIONS
-from losslab.schema import canonical, cards, compatibility
+from losslab.schema import canonical, cards, compatibility, space_words
 
 
 def get(
@@ -69,7 +69,7 @@ def get(
     }
     options = {key: value for key, value in options.items() if value is not None}
     for key in options:
-        if space not in (compatibility.YES_OR_NO if key == "pos_weight" else spaces.OF_CLASSES):
+        if space not in (space_words.YES_OR_NO if key == "pos_weight" else space_words.OF_CLASSES):
             raise errors.BadRequest(
                 f"{key} is for targets that are {'yes or no' if key == 'pos_weight' else 'classes'}, and '{name}' reads '{space}' here."
             )

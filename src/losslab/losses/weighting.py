@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from losslab.losses.class_targets import distribution
-from losslab.schema.compatibility import YES_OR_NO
+from losslab.schema.space_words import YES_OR_NO
 from losslab.spaces import Meeting
 
 REDUCTIONS = ("mean", "sum", "none")

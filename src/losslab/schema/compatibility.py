@@ -11,13 +11,9 @@ from losslab.errors import nearest as nearest
 from losslab.schema import loss_terms
 from losslab.schema.canonical import check_hyperparameters
 from losslab.schema.cards import card, names, options
+from losslab.schema.space_words import OF_CLASSES
 
 _LEAST_EPS_OF_HALF = 1e-4  # a gradient whose square is 0 in float16 is below 2.4e-4
-
-BY_CLASS, YES_OR_NO = (
-    ("class_logits", "class_probs"),
-    ("binary_logit", "binary_prob"),
-)  # spaces whose targets are classes
 
 
 def space(task: str, loss: str) -> str | None:
@@ -111,16 +107,12 @@ def _check_class_options(task: str, request: Mapping[str, Any]) -> None:
     """Raises Incompatible for weights and smoothing of classes where there are none, and BadRequest for those of a whole sum."""
     for _, term in terms(request["loss"]):
         for key in options("loss"):
-            if (
-                key in term
-                and space(task, term["name"]) not in (*BY_CLASS, *YES_OR_NO)
-                and term[key] != options("loss")[key]
-            ):
+            if key in term and space(task, term["name"]) not in OF_CLASSES and term[key] != options("loss")[key]:
                 raise Incompatible(f"loss.{key} is for targets that are classes, and task '{task}' has none.")
             if "terms" in request["loss"] and key in request["loss"]:
                 raise BadRequest(
                     f"A sum has no loss.{key} of its own; write it into its terms, as in 'cross_entropy({key}=...)'."
                 )
     offered = card("task", task).about["spaces"]
-    if request["data"].get("weight") == "balanced" and not set(offered) & {*BY_CLASS, *YES_OR_NO}:
+    if request["data"].get("weight") == "balanced" and not set(offered) & set(OF_CLASSES):
         raise Incompatible(f"data.weight=balanced makes classes count the same, and task '{task}' has none.")

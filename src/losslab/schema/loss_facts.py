@@ -17,15 +17,3 @@ FACTS = {
     "stateful": "it learns or keeps numbers of its own while it trains",
 }
 COMMON = ("nonnegative", "zero_at_target")  # hold of nearly all, so that a short list leaves them out
-
-SPACES = {
-    "class_logits": "a logit for each of K classes, before the softmax [N, K]",
-    "class_probs": "a probability for each of K classes [N, K]",
-    "binary_logit": "the logit of yes, before the sigmoid [N]",
-    "binary_prob": "the probability of yes [N]",
-    "values": "numbers [N, D]; tasks give them in spreads of the training targets",
-    "values_and_scale": "a number and the log of its scale [N, D, 2]",
-    "log_rate": "the log of the rate of a count [N, D]",
-    "rate": "the rate of a count [N, D]",
-    "boxes": "corners x1 y1 x2 y2 [N, 4]",
-}
