@@ -52,6 +52,10 @@ def shifted(inputs, targets, generator, *, fraction):
 
 def rms(params, lr, weight_decay):
     return torch.optim.RMSprop(params, lr=lr, weight_decay=weight_decay)
+
+
+def p90(pred, target):
+    return (pred - target).abs().quantile(0.9)
 """
 CARDS = {
     "loss/andrews": """
@@ -337,3 +341,53 @@ def test_the_example_of_the_decorators_runs() -> None:
     found = doctest.testmod(register)
     assert found.attempted > 0
     assert found.failed == 0
+
+
+P90 = "about: {function: 'mine.py:p90', tasks: [regression], better: min, unit: units of the target}\n"
+
+
+def test_a_metric_of_a_folder_judges_runs_alone_and_in_stacks(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "-m data=waves loss=mse,l1 seed=0,1 trainer=cpu trainer.max_epochs=2 hydra.sweep.dir=all"
+    assert typed(line) == 0
+    (there / "conf" / "metric").mkdir()
+    (there / "conf" / "metric" / "p90.yaml").write_text(P90)
+    assert typed(line) == 0, "the same runs are trained again, as they lack it"
+    records = read_records(there / "all")
+    assert {record.fused for record in records} == {4}
+    assert all("source/metric/p90" in record.pairing for record in records)
+    for record in records:
+        assert record.metrics["last/test/p90"] >= record.metrics["last/test/median_ae"]
+        assert len(record.curves["val/p90"]) == 2
+    assert typed("data=waves loss=mse seed=0 trainer=cpu trainer.max_epochs=2 hydra.run.dir=alone") == 0
+    alone, stacked = read_records(there / "alone")[0], next(r for r in records if (r.loss, r.seed) == ("mse", 0))
+    assert alone.metrics["last/test/p90"] == pytest.approx(stacked.metrics["last/test/p90"], rel=1e-5)
+    capsys.readouterr()
+    assert main(["report", "all", "--metric", "p90"]) == 0
+    assert "Test p90" in capsys.readouterr().out
+
+
+def test_a_metric_that_is_no_number_or_has_no_direction_is_refused(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (there / "conf" / "metric").mkdir()
+    card = there / "conf" / "metric" / "p90.yaml"
+    for wrong, said in (("better: lower", "must be min or max"), ("beter: min", "did you mean 'better'")):
+        card.write_text(P90.replace("better: min", wrong))
+        assert typed("data=waves trainer=cpu hydra.run.dir=one") == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_decorated_metric_can_be_studied(tmp_path: Path) -> None:
+    @register.metric(tasks="regression", better="min", unit="units")
+    def worst(pred: Tensor, target: Tensor) -> float:
+        return (pred - target).abs().max().item()
+
+    try:
+        request = compose("data.rows=200", "trainer=cpu", "trainer.max_epochs=1", "loss=l1")
+        record = run(request, tmp_path / "one", bar=False)
+        assert record.metrics["best/test/worst"] > record.metrics["best/test/mae"]
+        assert cards.metrics("regression")["worst"] == "min"
+        assert "worst" not in cards.metrics("counts")
+    finally:
+        register.forget("metric", "worst")
+    assert "worst" not in cards.metrics("regression")

@@ -1,4 +1,4 @@
-"""Decorators that make losses, models, data sets, corruptions and optimizers from functions of yours.
+"""Decorators that make losses, models, data sets, corruptions, optimizers and metrics from functions of yours.
 
 What is registered is like losslab's own: `compose("loss=andrews")`, sweeps, studies and `losslab.losses.get` take its name, which is
 that of the function in small letters. Settings are the keywords of the function, with their defaults. It lasts as long as the
@@ -23,6 +23,7 @@ from losslab.corruption import CORRUPTIONS
 from losslab.data import SOURCES
 from losslab.errors import BadRequest
 from losslab.losses import LOSSES
+from losslab.metrics import METRICS
 from losslab.models import MODELS
 from losslab.registry import Registry
 from losslab.training.optimizers import OPTIMIZERS
@@ -30,7 +31,7 @@ from losslab.training.optimizers import OPTIMIZERS
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 _REGISTRIES: dict[str, Registry[Any]] = {
-    registry.group: registry for registry in (LOSSES, MODELS, SOURCES, CORRUPTIONS, OPTIMIZERS)
+    registry.group: registry for registry in (LOSSES, MODELS, SOURCES, CORRUPTIONS, OPTIMIZERS, METRICS)
 }
 
 
@@ -108,8 +109,20 @@ def _decorator(registry: Registry[Any], **about: Any) -> Decorator[F]:
     return registry.register(**about)
 
 
+def metric(*, tasks: str | Sequence[str], better: str, unit: str = "") -> Decorator[F]:
+    """A metric: a function of the predictions and the targets of one run that gives a number. Runs of the tasks then have it.
+
+    Args:
+        tasks: the tasks that it judges. It decides what predictions are: probabilities of the classes [n, K] for "multiclass",
+            of yes [n] for "binary", numbers in units of the target [n, D] for "regression" and "counts", corners [n, 4] for "bbox".
+        better: "min" or "max".
+        unit: for tables, such as "euro".
+    """
+    return _decorator(METRICS, tasks=_listed(tasks), better=better, unit=unit)
+
+
 def forget(group: str, name: str) -> None:
-    """Takes a registered component away. `group`: loss, model, data, corruption or optimizer."""
+    """Takes a registered component away. `group`: loss, model, data, corruption, optimizer or metric."""
     if group not in _REGISTRIES:
         raise BadRequest(f"There is no group '{group}'. Valid: {', '.join(_REGISTRIES)}.")
     _REGISTRIES[group].forget(name)

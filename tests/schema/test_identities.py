@@ -156,8 +156,8 @@ def test_reports_say_which_losses_are_one(
     printed = " ".join(capsys.readouterr().out.split())
     for text in (printed, (tmp_path / "out/report.md").read_text(), (tmp_path / "out/report.html").read_text()):
         plain = re.sub(r"<[^>]+>|`", "", text)
-        assert "huber and smoothl1 are the same loss; what differs between their runs is rounding." in plain
-        assert "mse are the same loss up to a factor, which acts like another learning rate" in plain
+        assert "huber and smoothl1 are the same loss; their runs differ by rounding only." in plain
+        assert "mse are the same loss up to a factor, which has the effect of another learning rate" in plain
         assert plain.count("the same loss") == 2, "l1 is another"
 
 

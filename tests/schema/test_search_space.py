@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from losslab import BadRequest, losses, tasks
+from losslab import BadRequest, losses
 from losslab.catalogue import gallery, listing
 from losslab.schema import cards as schema_cards
 from losslab.schema.search_space import Dimension, of_loss, of_optimizer, parse
@@ -316,11 +316,6 @@ def test_an_optimizer_that_states_no_rates_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(schema_cards, "card", lambda group, name: bare)
     with pytest.raises(BadRequest, match="The optimizer 'sgd' states no learning rates"):
         of_optimizer("sgd")
-
-
-@pytest.mark.parametrize("name", schema_cards.names("task"))
-def test_a_task_and_its_card_have_the_same_metrics_in_the_same_order(name: str) -> None:
-    assert list(schema_cards.metrics(name).items()) == list(tasks.TASKS[name].metrics.items())
 
 
 # ---- points

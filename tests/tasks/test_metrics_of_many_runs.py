@@ -7,9 +7,7 @@ from torch.nn.functional import one_hot
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from losslab import compose
-from losslab.metrics.balance import balanced
-from losslab.metrics.calibration import calibration_error
-from losslab.tasks.binary import rankings
+from losslab.metrics.classification import balanced, calibration_error, rankings
 from losslab.training.prepare import prepare
 
 

@@ -1,1 +1,8 @@
-"""Neutral metrics: how well predictions match clean targets, whatever loss was trained."""
+"""Neutral metrics: how well predictions match clean targets, whatever loss was trained. All are of R runs at once."""
+
+from losslab.metrics import boxes as boxes
+from losslab.metrics import classification as classification
+from losslab.metrics import regression as regression
+from losslab.metrics.base import METRICS as METRICS
+from losslab.metrics.base import Predictions as Predictions
+from losslab.metrics.base import register as register

@@ -14,7 +14,7 @@ from losslab.errors import raise_if_ended
 @cache
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that decide a result."""
-    packages = ("losslab", "torch", "pytorch-lightning", "torchmetrics", "hydra-core")
+    packages = ("losslab", "torch", "pytorch-lightning", "hydra-core")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 

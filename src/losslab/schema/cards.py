@@ -18,6 +18,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from losslab.errors import BadRequest, nearest
+from losslab.schema.metric_facts import METRICS
 from losslab.schema.suggestions import unknown, word
 
 _HERE = Path(__file__).resolve().parents[1]  # the package
@@ -26,7 +27,8 @@ _HERE = Path(__file__).resolve().parents[1]  # the package
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
 FOLDERS = "LOSSLAB_CARDS"  # environment variable with folders of the user's cards, so that processes that are started know them
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
-OPEN = ("task", "data", "corruption", "loss", "model", "optimizer")  # groups that take cards from outside
+CHOSEN = ("task", "data", "corruption", "loss", "model", "optimizer")  # groups of which a request names components
+OPEN = (*CHOSEN, "metric")  # groups that take cards from outside
 
 _ADDED: dict[tuple[str, str], Card] = {}  # those of decorated functions
 
@@ -74,6 +76,8 @@ def names(group: str) -> tuple[str, ...]:
 def add(group: str, made: Card) -> None:
     """Enters the card of a decorated function, in the place of an earlier one. Raises BadRequest for a name that is taken."""
     name = made.values["name"]
+    if group == "metric" and name in METRICS:
+        raise BadRequest(f"There is already a metric '{name}' of losslab's own; choose another name.")
     if name in _files(group, CONF, folders()):
         raise BadRequest(
             f"There is already a {word(group)} '{name}' ({_card(group, name, CONF, folders()).path}); choose another name."
@@ -229,6 +233,7 @@ _FACTS: dict[str, tuple[set[str], set[str]]] = {
     "corruption": ({"tasks"}, set()),
     "model": (set(), {"kinds", "per_row", "quick", "target"}),
     "optimizer": (set(), {"search", "stacked"}),
+    "metric": ({"tasks", "better"}, {"unit"}),
 }
 
 
@@ -241,6 +246,8 @@ def check_facts(group: str, where: str, about: Mapping[str, Any]) -> None:
             raise BadRequest(
                 f"{where} states '{key}', which means nothing{nearest(key, known)}. Known: {', '.join(sorted(known))}."
             )
+    if about.get("better", "min") not in ("min", "max"):
+        raise BadRequest(f"{where} states better: {about['better']}, which must be min or max.")
     for key in sorted(needed - set(about)):
         raise BadRequest(f"{where} must state '{key}' under 'about:'; {_WHY[key]}.")
 
@@ -248,14 +255,23 @@ def check_facts(group: str, where: str, about: Mapping[str, Any]) -> None:
 _WHY = {
     "reads": "such as reads: [values], the spaces that the loss reads (docs/shapes.md)",
     "tasks": "such as tasks: [regression], the tasks that it fits",
+    "better": "min or max, the direction that is better",
     "spaces": "the spaces that it offers, with how many numbers each takes",
     "metrics": "the metrics, the one that selects the best epoch first",
 }
 
 
 def metrics(task: str) -> dict[str, str]:
-    """The metrics of a task, each with its better direction, "min" or "max"; the first selects the best epoch."""
-    return dict(card("task", task).about["metrics"])
+    """The metrics of a task, each with its better direction, "min" or "max"; the first selects the best epoch.
+
+    They are those that its card lists, and those from outside whose cards name the task.
+    """
+    listed = card("task", task).about["metrics"]
+    more = [name for name in names("metric") if task in card("metric", name).about["tasks"] and name not in listed]
+    return {
+        name: METRICS[name].better if name in METRICS else card("metric", name).about["better"]
+        for name in [*listed, *more]
+    }
 
 
 def options(group: str) -> dict[str, Any]:

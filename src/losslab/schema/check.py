@@ -12,8 +12,9 @@ from losslab.errors import BadRequest as BadRequest
 from losslab.errors import nearest as nearest
 from losslab.schema import memory, requirements, source_hashes, user_code
 from losslab.schema.canonical import canonical
-from losslab.schema.cards import OPEN, Card, card
+from losslab.schema.cards import CHOSEN, Card, card, metrics
 from losslab.schema.compatibility import check_fit, terms
+from losslab.schema.metric_facts import METRICS
 
 NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings of data that change no row
 
@@ -30,7 +31,7 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     requirements.check(request["data"], card("data", request["data"]["name"]).about)
     if card("model", request["model"]["name"]).about.get("target"):
         user_code.check("model.target", request["model"]["target"])
-    for group in OPEN:
+    for group in CHOSEN:
         names = [term["name"] for _, term in terms(request["loss"])] if group == "loss" else [request[group]["name"]]
         for of in (card(group, name) for name in names):
             if of.function:
@@ -51,8 +52,9 @@ def of_user(request: Mapping[str, Any]) -> dict[str, str]:
     found = {f"source/{what}": source_hashes.of_file(path) for what, path in files.items()}
     if card("model", request["model"]["name"]).about.get("target"):
         found["source/model"] = user_code.source(request["model"]["target"])
-    components = [(group, request[group]["name"]) for group in OPEN if group != "loss"]
+    components = [(group, request[group]["name"]) for group in CHOSEN if group != "loss"]
     components += [("loss", term["name"]) for _, term in terms(request["loss"])]
+    components += [("metric", name) for name in metrics(request["task"]["name"]) if name not in METRICS]
     return found | {
         f"source/{group}/{name}": code for group, name in components if (code := source_of(card(group, name)))
     }

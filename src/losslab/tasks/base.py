@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from losslab.data import Data, Split
+from losslab.metrics import METRICS, Predictions
 from losslab.registry import Registry
+from losslab.schema import cards
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -31,11 +33,12 @@ class Snapshot:
 class Task(nn.Module):
     """Base of the tasks. A task owns buffers at most, so it moves and checkpoints with the model, and never asks which loss is used."""
 
-    metrics: ClassVar[dict[str, str]]  # name -> the better direction, "max" or "min"; the first selects the best epoch
+    metrics: Mapping[str, str]  # name -> the better direction, "max" or "min"; the first selects the best epoch
 
     def __init__(self, data: Data) -> None:
         super().__init__()
         self.target_names = data.target_names
+        self.metrics = cards.metrics(type(self).__name__.lower())
 
     @property
     def selector(self) -> str:
@@ -81,13 +84,14 @@ class Task(nn.Module):
     def evaluate_all(self, raw: Tensor, targets: Tensor) -> list[dict[str, float]]:
         """The same for each of R runs, [R, n, ...]; the task's buffers hold those of all runs, or one for all."""
         finite = torch.isfinite(raw).flatten(1).all(1)
-        measured = self.measure(raw.where(finite[:, None, None], 0.0), targets)
+        seen = self.predictions(raw.where(finite[:, None, None], 0.0), targets)
+        measured = {name: METRICS.of(name)(seen) for name in self.metrics}
         values = torch.stack([measured[name].to(raw.dtype).where(finite, float("nan")) for name in self.metrics], 1)
         rows = values.cpu().double().tolist()  # one wait for the device, not one a metric
         return [dict(zip(self.metrics, row, strict=True)) for row in rows]
 
-    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """The metrics of R runs, each [R], for finite raw outputs [R, n, outputs] and targets [R, n, ...]."""
+    def predictions(self, raw: Tensor, targets: Tensor) -> Predictions:
+        """What metrics are given, of R runs: finite raw outputs [R, n, outputs] as predictions, and targets [R, n, ...]."""
         raise NotImplementedError
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
@@ -100,4 +104,6 @@ register = TASKS.register
 
 def build(task: Mapping[str, Any], data: Data) -> Task:
     """The task of a config, for a data set."""
-    return TASKS.of(task["name"])(data, **{key: value for key, value in task.items() if key != "name"})
+    made = TASKS.of(task["name"])(data, **{key: value for key, value in task.items() if key != "name"})
+    made.metrics = cards.metrics(task["name"])
+    return made

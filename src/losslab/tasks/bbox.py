@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
-from losslab.box_geometry import overlap
 from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
+from losslab.metrics.boxes import BoxPredictions
 from losslab.spaces import check_target
 from losslab.tasks.base import Snapshot, Task, register
 
@@ -32,18 +32,8 @@ class Bbox(Task):
     of the training corners, so that a `beta` means what it means in regression; corners, as they are; deltas, shifts from the
     median training box in its widths and heights, and logs of the size in units of its own, times 10, 10, 5, 5, which makes
     them about one (Girshick, 2015; Faster R-CNN then takes smoothl1 with a beta of 1/9).
-    Metrics: mean_iou; iou50, iou75, iou90, share of pictures with IoU above .5, .75, .9; centre_error, distance of the
-    centres, and size_error, mean error of width and height, both in shares of the picture.
     """
 
-    metrics = {
-        "mean_iou": "max",
-        "iou50": "max",
-        "iou75": "max",
-        "iou90": "max",
-        "centre_error": "min",
-        "size_error": "min",
-    }
     centre: Tensor
     spread: Tensor
 
@@ -89,18 +79,9 @@ class Bbox(Task):
             (_centre_and_log_size(targets) if self.coordinates == "deltas" else targets) - self.centre
         ) / self.spread
 
-    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """See the class."""
-        pred = corners(raw)
-        iou = overlap(pred.flatten(0, 1), targets.flatten(0, 1)).iou.unflatten(0, pred.shape[:2])
-        centres = [(boxes[..., :2] + boxes[..., 2:]) / 2 for boxes in (pred, targets)]
-        sizes = [boxes[..., 2:] - boxes[..., :2] for boxes in (pred, targets)]
-        return {
-            "mean_iou": iou.mean(1),
-            **{f"iou{percent}": (iou > percent / 100).to(iou).mean(1) for percent in (50, 75, 90)},
-            "centre_error": (centres[0] - centres[1]).norm(dim=-1).mean(1),
-            "size_error": (sizes[0] - sizes[1]).abs().flatten(1).mean(1),
-        }
+    def predictions(self, raw: Tensor, targets: Tensor) -> BoxPredictions:
+        """As corners."""
+        return BoxPredictions(corners(raw), targets)
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
         """A grid of pictures of the validation split, black where the data have none: the true box green, the predicted one orange."""

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losslab.metrics.balance import balanced
-from losslab.metrics.calibration import calibration_error
+from losslab.metrics.classification import ClassPredictions
 from losslab.tasks.base import Snapshot, Task, register
 from losslab.tasks.figures import draw_confusion
 
@@ -19,14 +18,7 @@ if TYPE_CHECKING:
 
 @register
 class Multiclass(Task):
-    """Raw outputs are K logits; targets are class indices [n].
-
-    accuracy, share in [0, 1]; balanced_accuracy, its mean over the true classes that occur, each alike;
-    nll, mean -log p of the true class in nats; ece, expected calibration error over 15 bins
-    (Guo et al., 2017), in [0, 1]; brier, sum over the classes of the squared error of p (Brier, 1950), in [0, 2].
-    """
-
-    metrics = {"accuracy": "max", "balanced_accuracy": "max", "nll": "min", "ece": "min", "brier": "min"}
+    """Raw outputs are K logits; targets are class indices [n]."""
 
     @property
     def outputs(self) -> int:
@@ -49,18 +41,9 @@ class Multiclass(Task):
         """class_logits: indices [n]; class_probs: one-hot [n, K]."""
         return targets if space == "class_logits" else self.label_shares(targets)
 
-    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """See the class."""
-        probs = raw.softmax(-1)
-        confidence, guess = probs.max(-1)
-        correct, labels = (guess == targets).to(raw), F.one_hot(targets, self.outputs)
-        return {
-            "accuracy": correct.mean(1),
-            "balanced_accuracy": balanced(correct, labels),
-            "nll": -raw.log_softmax(-1).gather(-1, targets[..., None]).flatten(1).mean(1),
-            "ece": calibration_error(confidence, correct),
-            "brier": (probs - labels).square().sum(-1).mean(1),
-        }
+    def predictions(self, raw: Tensor, targets: Tensor) -> ClassPredictions:
+        """Of the classes."""
+        return ClassPredictions(raw, targets)
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
         """The confusion matrix of the validation split."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
+from losslab.metrics.regression import NumberPredictions
 from losslab.spaces import check_target
 from losslab.tasks.base import Snapshot, Task, register
 
@@ -22,11 +23,9 @@ class Regression(Task):
 
     Where a loss reads a scale beside each value, the model gives its logarithm as D further numbers.
     Losses read both in spreads from the median of the training targets, so a `beta` or `delta` means the same for every
-    data set. Metrics in the target's units: mae, rmse, median_ae (median absolute error). r2: share of variance explained,
-    at most 1, 0 for the mean.
+    data set. Metrics are in the target's own units.
     """
 
-    metrics = {"mae": "min", "rmse": "min", "median_ae": "min", "r2": "max"}
     centre: Tensor
     spread: Tensor
 
@@ -70,20 +69,9 @@ class Regression(Task):
         """In spreads from the median, in both spaces."""
         return (targets - self.centre) / self.spread
 
-    def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """See the class."""
-        error = self.in_units(raw) - targets
-        around = targets - targets.mean(1, keepdim=True)
-        r2 = 1 - error.square().sum(1) / around.square().sum(1)
-        distance, _ = error.abs().flatten(1).sort(1)
-        middle = distance.shape[1] - 1
-        return {  # one line each, for all runs at once: torchmetrics takes them one by one, every epoch of every run
-            "mae": distance.mean(1),
-            "rmse": error.square().flatten(1).mean(1).sqrt(),
-            "median_ae": (distance[:, middle // 2] + distance[:, (middle + 1) // 2]) / 2,
-            # without a variance there is nothing to explain
-            "r2": torch.where((targets == targets[:, :1]).flatten(1).all(1), float("nan"), r2.mean(1)),
-        }
+    def predictions(self, raw: Tensor, targets: Tensor) -> NumberPredictions:
+        """In units of the targets."""
+        return NumberPredictions(self.in_units(raw), targets)
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
         """Residuals of the training split against the targets it was given, rows left clean and corrupted rows apart.

@@ -1,0 +1,40 @@
+"""What is known of losslab's own metrics without computing them: which direction is better, the unit, and what they measure.
+
+Their functions are in losslab.metrics. Nothing here imports torch, as reports and recipes need the directions alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class MetricFacts(NamedTuple):
+    """One metric: "min" or "max" is better, in this unit; and in words."""
+
+    better: str
+    unit: str
+    words: str
+
+
+_SHARE, _UNITS, _PICTURE = "share in [0, 1]", "units of the target", "share of the picture"
+METRICS = {
+    "accuracy": MetricFacts("max", _SHARE, "share of right guesses"),
+    "balanced_accuracy": MetricFacts(
+        "max", _SHARE, "accuracy averaged over the classes that occur (Brodersen et al., 2010)"
+    ),
+    "auroc": MetricFacts("max", _SHARE, "area under the ROC curve; undefined where one class is missing"),
+    "average_precision": MetricFacts("max", _SHARE, "area under the precision-recall curve, in steps"),
+    "nll": MetricFacts("min", "nats", "mean -log p of the true class"),
+    "ece": MetricFacts("min", _SHARE, "expected calibration error over 15 bins (Guo et al., 2017)"),
+    "brier": MetricFacts("min", "squared probability", "mean squared error of the probabilities (Brier, 1950)"),
+    "mae": MetricFacts("min", _UNITS, "mean absolute error"),
+    "rmse": MetricFacts("min", _UNITS, "root of the mean squared error"),
+    "median_ae": MetricFacts("min", _UNITS, "median absolute error"),
+    "r2": MetricFacts("max", "share, at most 1", "share of the variance explained; 0 for the mean"),
+    "mean_iou": MetricFacts("max", _SHARE, "mean intersection over union"),
+    "iou50": MetricFacts("max", _SHARE, "share of pictures with an IoU above 0.5"),
+    "iou75": MetricFacts("max", _SHARE, "share of pictures with an IoU above 0.75"),
+    "iou90": MetricFacts("max", _SHARE, "share of pictures with an IoU above 0.9"),
+    "centre_error": MetricFacts("min", _PICTURE, "mean distance of the centres"),
+    "size_error": MetricFacts("min", _PICTURE, "mean absolute error of width and height"),
+}
