@@ -1,7 +1,7 @@
-"""Losses on how far boxes overlap, and the geometry that the other losses on boxes share. Sources, defaults: conf/loss/<name>.yaml.
+"""Losses on the overlap of boxes, and the geometry that the other losses on boxes share. Sources, defaults: conf/loss/<name>.yaml.
 
-A box is corners x1 y1 x2 y2 [N, 4]. A target has x1 < x2 and y1 < y2; a prediction may be anything. One whose corners are
-swapped in x has no width and lies at its centre, so it is never a match; likewise in y.
+A box is corners x1 y1 x2 y2 [N, 4]. A target has x1 < x2 and y1 < y2; a prediction may be anything. A prediction with corners
+swapped in x counts as a box without width at its centre, so its IoU is 0. The same holds in y.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from losslab.losses.base import register
 
 
 class Overlap:
-    """How N predicted boxes lie to their targets. Areas are [N]; ways and sides are [2, N], x or width first."""
+    """The geometry of N predicted boxes and their targets. Areas are [N]; vectors and sides are [2, N], x or width first."""
 
     def __init__(self, pred: Tensor, target: Tensor) -> None:
         # Coordinates first, as the long axis is then the contiguous one: it halves the time for many boxes.
         self.low, self.high = pred.T.contiguous().chunk(2)
         self.target_low, self.target_high = target.T.contiguous().chunk(2)
-        # Width and height; below 0 where corners are swapped, so that a loss on them knows which way to pull.
+        # Width and height; below 0 where corners are swapped, so that the gradient of a loss on them has the right sign.
         self.sides = self.high - self.low
         self.target_sides = self.target_high - self.target_low
         shared = torch.minimum(self.high, self.target_high) - torch.maximum(self.low, self.target_low)
@@ -33,27 +33,27 @@ class Overlap:
 
     @property
     def between_centres(self) -> Tensor:
-        """The way from the centre of the target to that of the prediction."""
+        """The vector from the centre of the target to that of the prediction."""
         return (self.low - self.target_low + (self.high - self.target_high)) / 2
 
     @property
     def around(self) -> Tensor:
-        """Sides of the smallest box around both. Swapping corners further does not widen it, so a loss may divide by it."""
+        """Sides of the enclosing box, the smallest around both. Corners swapped further do not widen it, so a loss may divide by it."""
         centre = (self.low + self.high) / 2
         low = torch.minimum(torch.minimum(self.low, centre), self.target_low)
         return torch.maximum(torch.maximum(self.high, centre), self.target_high) - low
 
     def opened(self, share: Tensor) -> Tensor:
-        """A share of [0, 1], [N], raised towards 1 as corners are swapped further, so that its gradient opens the box.
+        """A share in [0, 1], [N], raised towards 1 as corners are swapped further, so that its gradient makes the sides grow again.
 
-        share + (1 - share) (1 - product of w* / (w* + |w|) over the sides below 0): boxes in order keep it as it is.
+        share + (1 - share) (1 - product of w* / (w* + |w|) over the sides below 0). It is unchanged for boxes in order.
         """
         kept = (self.target_sides / (self.target_sides - self.sides.clamp(max=0))).prod(0)
         return share + (1 - share) * (1 - kept)
 
 
 def overlap(pred: Tensor, target: Tensor) -> Overlap:
-    """How boxes [N, 4] lie to one another; a box whose corners are swapped counts as one without area."""
+    """The geometry of pairs of boxes [N, 4]; a box with swapped corners counts as one without area."""
     return Overlap(pred, target)
 
 
@@ -64,33 +64,34 @@ def area(sides: Tensor) -> Tensor:
 
 
 def squared_length(ways: Tensor) -> Tensor:
-    """x^2 + y^2, [2, N] -> [N]."""
+    """x^2 + y^2 of vectors, [2, N] -> [N]."""
     x, y = ways.square().unbind()
     return x + y
 
 
 def above_zero(number: Tensor) -> Tensor:
-    """A number of at least 0 that one can divide by or take the logarithm of."""
+    """A number of at least 0, raised to the smallest positive one, so that division and logarithm are defined."""
     return number.clamp(min=torch.finfo(number.dtype).tiny)
 
 
 @register
 def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
-    """Share of the boxes' union that is not common: what detectors are judged by, but blind to boxes that are apart.
+    """IoU loss: 1 - IoU, -log IoU or 1 - IoU^2; has no gradient for disjoint boxes. Detectors are evaluated by the IoU.
 
     l = 1 - IoU (linear), -log IoU (log) or 1 - IoU^2 (square).
 
     Args:
         pred: boxes [N, 4].
         target: boxes [N, 4], with an area.
-        form: linear, log or square. The log pulls with 1 / IoU, so hardest on boxes that hardly overlap.
+        form: linear, log or square. The gradient of the log is proportional to 1 / IoU: largest for boxes that hardly overlap.
 
     Returns:
         [N], 0 for the same box; at most 1 for linear and square. The unit of the corners does not matter.
 
-    Boxes that do not touch, or have swapped corners, have a gradient of 0 in every form: their loss is 1, or for the log,
-    whose IoU is held above the smallest number there is, a constant (87 in float32). `giou`, `diou` and others pull them
-    together. square is alpha_iou(alpha=2). UnitBox, from which this comes, takes the log; most now take linear.
+    Boxes that do not touch, or that have swapped corners, have a gradient of 0 in every form. Their loss is 1 for linear and
+    square. For log it is a constant (87 in float32), as the IoU is held at or above the smallest positive number.
+    `giou`, `diou` and others have a gradient for such boxes. The form square is alpha_iou(alpha=2). UnitBox, the source of
+    this loss, takes the log; most now take linear.
     """
     found = overlap(pred, target).iou
     if form == "log":
@@ -100,9 +101,9 @@ def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
 
 @register
 def giou(pred: Tensor, target: Tensor) -> Tensor:
-    """Share of the boxes' union that is not common, plus how much empty room the box around both has: pulls even when they are apart.
+    """GIoU: 1 - IoU + the empty share of the enclosing box; has a gradient for disjoint boxes.
 
-    l = 1 - IoU + (C - U) / C, with U the area of the union and C that of the smallest box around both.
+    l = 1 - IoU + (C - U) / C, with U the area of the union and C that of the enclosing box, the smallest around both.
 
     Args:
         pred: boxes [N, 4].
@@ -111,10 +112,10 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 2): 0 for the same box, towards 2 for small boxes far apart. The unit of the corners does not matter.
 
-    `iou` alone has no gradient between disjoint boxes. Swapped corners raise the second part towards 1, which opens the box.
-    Written out, as torchvision's own assigns through a mask, which a stack of runs cannot, and misses 0 for the same box by
-    its epsilon.
+    `iou` has no gradient for disjoint boxes. Swapped corners raise the second part towards 1, so that training makes the sides
+    of the box grow again.
     """
+    # Written out: torchvision's own assigns through a mask, which a stack of runs cannot, and misses 0 for the same box by its epsilon.
     found = overlap(pred, target)
     enclosing = area(found.around)
     return 1 - found.iou + found.opened((enclosing - found.union) / above_zero(enclosing))
