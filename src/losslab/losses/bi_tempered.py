@@ -24,11 +24,12 @@ def bi_tempered(
     smoothing: float | Tensor,
     iterations: int,
 ) -> Tensor:
-    """Bi-tempered logistic loss: cross-entropy with a bounded logarithm and a softmax with heavy tails.
+    """Bi-tempered logistic loss: cross-entropy with a bounded logarithm and a softmax with heavy tails. It resists wrong
+    labels, both far from the decision boundary and near it.
 
-    l = sum_k [ t_k (log_t1 t_k - log_t1 p_k) - (t_k^(2 - t1) - p_k^(2 - t1)) / (2 - t1) ], with p_k = exp_t2(z_k - c), where c
-    makes p add up to 1, and t smoothed to (1 - s K / (K - 1)) t + s / (K - 1). The logarithm is log_t(x) = (x^(1 - t) - 1) / (1 - t),
-    and exp_t its inverse. The loss resists wrong labels, both far from the decision boundary and near it.
+    l = sum_k [ t_k (log_t1 t_k - log_t1 p_k) - (t_k^(2 - t1) - p_k^(2 - t1)) / (2 - t1) ], with p_k = exp_t2(z_k - c), where
+    c makes p add up to 1, and t smoothed to (1 - s K / (K - 1)) t + s / (K - 1). The logarithm is log_t(x) = (x^(1 - t) - 1)
+    / (1 - t), and exp_t its inverse.
 
     Args:
         pred: logits z [N, K]; or a binary logit [N], which is the same as the logits (0, z).

@@ -15,9 +15,10 @@ _NO_INDEX = -(2**63)
 
 @register
 def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy (log loss): -log of the softmax probability of the true class, in nats; unbounded for a confident mistake.
+    """Cross-entropy (log loss): -log of the softmax probability of the true class, in nats; unbounded for a confident
+    mistake.
 
-    l = -sum_k t_k log p_k; for an index y it is -log p_y.
+    l = -sum_k t_k log p_k; for an index y it is -log p_y. p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]. The loss applies the softmax. With probabilities as input it is applied twice, and training is slower.
@@ -37,9 +38,10 @@ def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def double_softmax(pred: Tensor, target: Tensor) -> Tensor:
-    """Double softmax: cross-entropy of probabilities taken for logits, a common mistake.
+    """Double softmax: cross-entropy of probabilities taken for logits, a common mistake. No probability comes near 1, so
+    training is slow and the gradient fades.
 
-    l = -log q_y, with q the softmax of p, and p that of the logits. No q comes near 1, so training is slow and the gradient fades.
+    l = -log q_y, with q the softmax of p, and p that of the logits.
 
     Args:
         pred: logits [N, K]; the loss applies the softmax twice.
@@ -55,9 +57,10 @@ def double_softmax(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def poly1(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
-    """Poly-1 loss: cross-entropy plus epsilon (1 - p), which changes the first term of its series in 1 - p.
+    """Poly-1 loss: cross-entropy plus epsilon (1 - p), which changes the first term of its series in 1 - p. An epsilon above
+    0 increases the gradient of samples that are not yet certain.
 
-    l = -log p_y + epsilon (1 - p_y). An epsilon above 0 increases the gradient of samples that are not yet certain.
+    l = -log p_y + epsilon (1 - p_y). p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -74,9 +77,10 @@ def poly1(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
 
 @register
 def taylor_ce(pred: Tensor, target: Tensor, *, order: int) -> Tensor:
-    """Taylor cross-entropy: the first `order` terms of the Taylor series of cross-entropy in 1 - p.
+    """Taylor cross-entropy: the first `order` terms of the Taylor series of cross-entropy in 1 - p. With few terms it resists
+    wrong labels; with many it learns faster.
 
-    l = sum_(i = 1 .. order) (1 - p_y)^i / i. With few terms it resists wrong labels; with many it learns faster.
+    l = sum_(i = 1 .. order) (1 - p_y)^i / i. p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -102,9 +106,10 @@ def taylor_ce(pred: Tensor, target: Tensor, *, order: int) -> Tensor:
 @register
 @two_classes
 def brier(pred: Tensor, target: Tensor) -> Tensor:
-    """Brier score: squared distance between the probabilities and the target; bounded, and a proper scoring rule.
+    """Brier score: squared distance between the probabilities and the target; bounded, and a proper scoring rule. As it is
+    bounded, a wrong label costs little.
 
-    l = sum_k (p_k - t_k)^2. As it is bounded, a wrong label costs little.
+    l = sum_k (p_k - t_k)^2. p is the softmax of the logits, t the target.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -166,9 +171,10 @@ def bce(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def bce_with_logits(pred: Tensor, target: Tensor) -> Tensor:
-    """BCE with logits (logistic loss): binary cross-entropy from the logit, in one numerically stable step.
+    """BCE with logits (logistic loss): binary cross-entropy from the logit, in one numerically stable step. The gradient of a
+    mistake does not fade.
 
-    l = t log(1 + exp(-z)) + (1 - t) log(1 + exp(z)); its derivative is sigmoid(z) - t. So the gradient of a mistake does not fade.
+    l = t log(1 + exp(-z)) + (1 - t) log(1 + exp(z)); its derivative is sigmoid(z) - t.
 
     Args:
         pred: logits z [N].

@@ -12,8 +12,9 @@ from losslab.losses.regression import mean_over_outputs
 @register
 def poisson_nll(pred: Tensor, target: Tensor) -> Tensor:
     """Poisson NLL: negative log-likelihood of a count under a Poisson distribution, up to a constant; estimates the mean.
+    Errors are weighted by the rate.
 
-    l = exp(z) - t z, for the log z of the rate; log t! is left out, so l may be negative. Errors are weighted by the rate.
+    l = exp(z) - t z, for the log z of the rate; log t! is left out, so l may be negative.
 
     Args:
         pred: log of the rate [N, D].
@@ -28,8 +29,9 @@ def poisson_nll(pred: Tensor, target: Tensor) -> Tensor:
 @register
 def msle(pred: Tensor, target: Tensor) -> Tensor:
     """MSLE (squared logarithmic error): squared error of log(1 + count), so that ratios matter and not differences.
+    Predicting too low costs more than predicting too high.
 
-    l = (log(1 + p) - log(1 + t))^2. Predicting too low costs more than predicting too high.
+    l = (log(1 + p) - log(1 + t))^2.
 
     Args:
         pred: rate p [N, D], at least 0.
