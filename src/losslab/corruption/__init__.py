@@ -1,4 +1,4 @@
-"""What goes wrong with data, each a pure function of (inputs, targets, draw). `corrupt` applies the one of a config."""
+"""Corruptions of data, each a pure function of (inputs, targets, draw). `corrupt` applies the one of a config."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""What a corruption is, and how the one of a config is applied to the splits that it names."""
+"""The form of a corruption, and how the one of a config is applied to the splits that it names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Hit(NamedTuple):
     rows: Tensor
 
 
-# inputs that were changed, for as long as some run holds them: runs that changed them alike, as under other losses, share them
+# changed inputs, as long as some run holds them: runs with the same changes, such as those of other losses, share one tensor
 _CHANGED: WeakValueDictionary[str, Tensor] = WeakValueDictionary()
 
 CORRUPTIONS: Registry[Callable[..., Hit]] = Registry()
@@ -33,7 +33,7 @@ register = CORRUPTIONS.register
 
 @dataclass(frozen=True)
 class Corrupted:
-    """All rows of a data set, some corrupted, and which [n], bool. Rows of the test split are never touched."""
+    """All rows of a data set, some of them corrupted, and which [n], bool. Rows of the test split are never changed."""
 
     inputs: Tensor
     targets: Tensor
@@ -46,13 +46,13 @@ class Corrupted:
 
 
 def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, standardise: bool = False) -> Corrupted:
-    """Applies the corruption of a config to each split it names, with draws of its own for each.
+    """Applies the corruption of a config to each split it names, with separate random draws for each.
 
-    standardise: whether inputs that were changed are standardised anew, by their training rows as they are then. In life
-    nobody has the clean rows to do it by. Corruptions of inputs move them in spreads of each, so it does not matter that
-    they were standardised before.
+    standardise: whether changed inputs are standardised anew, by the corrupted training rows. In practice nobody has the clean
+    rows to do it with. Corruptions of inputs move them in spreads of each input, so it does not matter that they were
+    standardised before.
 
-    Raises BadRequest where what it makes is not finite.
+    Raises BadRequest if the result is not finite.
 
     A corruption of labels that takes `classes` gets the number of classes of the data set.
     """
@@ -82,18 +82,18 @@ def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, 
 
 
 def choose_rows(count: int, fraction: float, draw: torch.Generator) -> Tensor:
-    """Exactly round(fraction * count) rows, as a mask. With equal draws a larger fraction holds a smaller one's rows."""
+    """Exactly round(fraction * count) rows, as a mask. With the same draws, a larger fraction includes the rows of a smaller one."""
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[torch.randperm(count, generator=draw)[: round(fraction * count)]] = True
     return chosen
 
 
 def new_targets(inputs: Tensor, before: Tensor, after: Tensor) -> Hit:
-    """What a corruption of targets alone gives: hit is every row whose target is no longer what it was."""
+    """The result of a corruption of targets only: every row with a changed target is hit."""
     return Hit(inputs, after, (after != before).reshape(len(after), -1).any(1))
 
 
 @register
 def none(inputs: Tensor, targets: Tensor, draw: torch.Generator) -> Hit:
-    """Leaves everything as it was measured."""
+    """No corruption: the data stay as they were measured."""
     return Hit(inputs, targets, torch.zeros(len(targets), dtype=torch.bool))

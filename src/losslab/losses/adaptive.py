@@ -18,8 +18,9 @@ _STEP, _NODES = 0.05, 77  # from x = 0 to 1e15; further nodes change nothing in 
 @register
 @keeps(learned={"alpha_logit": 0.0, "log_scale": 0.0})
 def barron_adaptive(pred: Tensor, target: Tensor, *, alpha_logit: Tensor, log_scale: Tensor) -> Tensor:
-    """Adaptive robust loss: `barron` as a negative log-likelihood, with its shape alpha and scale c learned in training. Two
-    further terms make it costly to treat every sample as an outlier.
+    """Adaptive robust loss: `barron` as a negative log-likelihood, with its shape alpha and scale c learned in training.
+
+    Two further terms make it costly to treat every sample as an outlier.
 
     l = rho(e / c, alpha) + log c + log Z(alpha), with rho(x, alpha) = `barron` at c = 1, and Z(alpha) the integral of
     exp(-rho(x, alpha)) over all x; alpha = 2 sigmoid(alpha_logit), c = 1e-5 + exp(log_scale).

@@ -1,4 +1,4 @@
-"""The table of loss functions, and the modules that check, weigh, reduce and add their losses."""
+"""The table of loss functions, and the modules that check, weight, reduce and add their losses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LossFunction = Callable[..., Tensor]
 LOSSES: Registry[LossFunction] = Registry()
 # the value under which an option does nothing, beside None
 _NOTHING = {"class_weights": [1.0], "label_smoothing": 0.0, "pos_weight": 1.0, "ignore_index": None}
-UNCOUNTED = [0.0]  # the value of a hyperparameter `counts` that is to be counted in the training targets
+UNCOUNTED = [0.0]  # the value of `counts` that means: count in the training targets
 
 
 def register(function: LossFunction) -> LossFunction:
@@ -46,7 +46,7 @@ STATES: dict[str, State] = {}
 
 
 def keeps(**parts: Any) -> Callable[[LossFunction], LossFunction]:
-    """Says of a registered loss which numbers it keeps; the parts are those of State. Its card has the fact `stateful`."""
+    """States which numbers a registered loss keeps; the parts are those of State. Its card has the fact `stateful`."""
 
     def note(function: LossFunction) -> LossFunction:
         STATES[function.__name__] = State(**parts)
@@ -56,13 +56,13 @@ def keeps(**parts: Any) -> Callable[[LossFunction], LossFunction]:
 
 
 class Loss(nn.Module):
-    """A loss ready for use: a per-sample function, its hyperparameters, the space it reads, and what any loss takes beside them.
+    """A loss ready for use: a per-sample function, its hyperparameters, the space it reads, and the options of every loss.
 
     Args:
         name: of the loss.
-        space: what pred and target are; `losslab.losses.spaces` tells the shapes that it takes.
-        params: hyperparameters, and of `losslab.losses.weighting.OPTIONS` those that are asked for.
-        reduction: "mean", "sum" or "none", what a call gives.
+        space: what pred and target are; `losslab.losses.spaces` lists the shapes of each space.
+        params: hyperparameters, and those of `losslab.losses.weighting.OPTIONS` that are set.
+        reduction: "mean", "sum" or "none", what a call returns.
     """
 
     def __init__(self, name: str, space: str, params: Mapping[str, Any], reduction: str = "mean") -> None:
@@ -72,7 +72,7 @@ class Loss(nn.Module):
         self.params = dict(params)
         self.reduction = reduction
         self.checks_values = (
-            True  # of predictions and targets, at each call; where they are known to be right it is turned off
+            True  # of predictions and targets, at each call; can be turned off where they are known to be valid
         )
         if name not in LOSSES:
             raise config.BadRequest(
@@ -93,7 +93,7 @@ class Loss(nn.Module):
             self.register_buffer(key, torch.tensor(first))
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The loss of a batch, reduced; in training, once a call, the numbers that the loss keeps move on.
+        """The loss of a batch, reduced. In training, each call also updates the numbers that the loss keeps.
 
         Args:
             pred: see `losslab.losses.spaces` for the shapes of each space.
@@ -105,7 +105,7 @@ class Loss(nn.Module):
 
         Raises:
             ValueError: shapes or types that do not fit (nothing is ever broadcast), or values outside the space. On a GPU
-                these fail on the device, as an index of torch's own does, so that no call waits for it.
+                such values raise on the device, as an invalid index in torch does, so that no call waits for it.
         """
         return self._call(self.reduction, pred, target, weight, self.training)
 
@@ -139,7 +139,7 @@ class Loss(nn.Module):
         return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
 
     def _other_space(self, pred: Tensor) -> str:
-        """What to write where one logit a sample meets a loss that was asked to read a logit for each class."""
+        """What to write instead, where there is one logit per sample and the loss reads a logit for each class."""
         one = pred.ndim == 1 or pred.shape[1:] == (1,)
         others = [space for space in config.reads({"name": self.name}) if space in YES_OR_NO]
         if not (one and others and self.space in BY_CLASS):
@@ -155,14 +155,14 @@ class Loss(nn.Module):
 
     def keywords(self, like: Tensor) -> dict[str, Any]:
         """What the function takes beside pred and target: numbers and words as they are, lists and state as tensors."""
-        if not self._others:  # some microseconds of each step
+        if not self._others:  # saves some microseconds of each step
             return self.plain
         return self.plain | {
             key: self._as(key, like) if key in self._lists else getattr(self, key) for key in self._others
         }
 
     def _as(self, key: str, like: Tensor) -> Tensor:
-        """A list in the precision of the loss and on the device of the prediction, from its own numbers where the buffer has another."""
+        """A list in the precision of the loss and on the device of the prediction; made anew where the buffer differs."""
         kept, dtype = self.get_buffer(key), torch.promote_types(like.dtype, torch.float32)
         if kept.dtype == dtype and kept.device == like.device:
             return kept
@@ -173,7 +173,7 @@ class Loss(nn.Module):
         spaces.check_target(self.space, target, classes)
 
     def calibrate(self, target: Tensor, classes: int) -> None:
-        """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], for a loss that needs it."""
+        """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], if the loss needs it."""
         if self.params.get("counts") == UNCOUNTED:
             labels = target[target != self.params.get("ignore_index")] if not target.is_floating_point() else target
             counts = (
@@ -193,7 +193,7 @@ Given = Tensor | Mapping[str, Tensor]
 class Sum(nn.Module):
     """A weighted sum of losses; a plain loss in the harness is a sum of one.
 
-    pred and target are one tensor each, where all terms read one space, or one tensor for each space that a term reads.
+    pred and target are one tensor each if all terms read one space; otherwise one tensor for each space that a term reads.
     """
 
     def __init__(self, weights: list[float], terms: list[Loss]) -> None:
@@ -203,7 +203,7 @@ class Sum(nn.Module):
         self.spaces = list(dict.fromkeys(term.space for term in terms))  # that the terms read
 
     def each(self) -> list[Loss]:
-        """The terms, as what they are."""
+        """The terms, typed as losses."""
         return cast(list[Loss], list(self.terms))
 
     def forward(self, pred: Given, target: Given, weight: Tensor | None = None) -> Tensor:

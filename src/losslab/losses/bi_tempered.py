@@ -24,8 +24,9 @@ def bi_tempered(
     smoothing: float | Tensor,
     iterations: int,
 ) -> Tensor:
-    """Bi-tempered logistic loss: cross-entropy with a bounded logarithm and a softmax with heavy tails. It resists wrong
-    labels, both far from the decision boundary and near it.
+    """Bi-tempered logistic loss: cross-entropy with a bounded logarithm and a softmax with heavy tails.
+
+    It resists wrong labels, both far from the decision boundary and near it.
 
     l = sum_k [ t_k (log_t1 t_k - log_t1 p_k) - (t_k^(2 - t1) - p_k^(2 - t1)) / (2 - t1) ], with p_k = exp_t2(z_k - c), where
     c makes p add up to 1, and t smoothed to (1 - s K / (K - 1)) t + s / (K - 1). The logarithm is log_t(x) = (x^(1 - t) - 1)

@@ -68,8 +68,9 @@ def box_l1(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def bounded_iou(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
-    """Bounded IoU: `smoothl1` on a bound of the IoU lost in each of x, y, width and height, added. Each of the four numbers
-    has a gradient of its own.
+    """Bounded IoU: `smoothl1` on a bound of the IoU lost in each of x, y, width and height, added.
+
+    Each of the four numbers has a gradient of its own.
 
     l = the sum over x, y, width and height of smoothl1(1 - bound), with the bounds max(0, (w* - 2 |d_x|) / (w* + 2 |d_x|))
     and min(w / w*, w* / w), and d the vector between the centres. So 1 - bound is min(1, 4 |d_x| / (w* + 2 |d_x|)) or |w -

@@ -27,8 +27,9 @@ def distance(found: Overlap) -> Tensor:
 
 @register
 def diou(pred: Tensor, target: Tensor) -> Tensor:
-    """DIoU: 1 - IoU + the squared distance of the centres, over the squared diagonal of the enclosing box. The name is short
-    for Distance IoU. Boxes far from the target move straight towards it.
+    """DIoU: 1 - IoU + the squared distance of the centres, over the squared diagonal of the enclosing box.
+
+    The name is short for Distance IoU. Boxes far from the target move straight towards it.
 
     l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2), with d the vector between the centres and C_w, C_h the sides of the enclosing box.
 
@@ -79,8 +80,9 @@ def _angle(sides: Tensor) -> Tensor:
 
 @register
 def efficient_iou(pred: Tensor, target: Tensor) -> Tensor:
-    """EIoU: `diou` plus the squared errors of width and height, over the squared sides of the enclosing box. All four numbers
-    of a box have a gradient, with overlap and without.
+    """EIoU: `diou` plus the squared errors of width and height, over the squared sides of the enclosing box.
+
+    All four numbers of a box have a gradient, with overlap and without.
 
     l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2) + (w - w*)^2 / C_w^2 + (h - h*)^2 / C_h^2. d, C_w and C_h are as in `diou`.
 
@@ -106,8 +108,9 @@ def misshape(found: Overlap) -> Tensor:
 
 @register
 def siou(pred: Tensor, target: Tensor, *, theta: float | Tensor) -> Tensor:
-    """SIoU: 1 - IoU + bounded terms for the distance of the centres and for the errors of width and height. A shift along an
-    axis costs more than a diagonal shift of the same length.
+    """SIoU: 1 - IoU + bounded terms for the distance of the centres and for the errors of width and height.
+
+    A shift along an axis costs more than a diagonal shift of the same length.
 
     l = 1 - IoU + (D + S) / 2, with D the sum over x and y of 1 - exp(-(2 - A) (d_x / C_w)^2), A = sin(2 angle of d), and S
     the sum over width and height of (1 - exp(-|w - w*| / max(w, w*)))^theta. d and C_w are as in `diou`.

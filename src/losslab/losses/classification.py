@@ -15,8 +15,7 @@ _NO_INDEX = -(2**63)
 
 @register
 def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy (log loss): -log of the softmax probability of the true class, in nats; unbounded for a confident
-    mistake.
+    """Cross-entropy (log loss): -log of the softmax probability of the true class, in nats; unbounded for a confident mistake.
 
     l = -sum_k t_k log p_k; for an index y it is -log p_y. p is the softmax of the logits, y the true class.
 
@@ -38,8 +37,9 @@ def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def double_softmax(pred: Tensor, target: Tensor) -> Tensor:
-    """Double softmax: cross-entropy of probabilities taken for logits, a common mistake. No probability comes near 1, so
-    training is slow and the gradient fades.
+    """Double softmax: cross-entropy of probabilities taken for logits, a common mistake.
+
+    No probability comes near 1, so training is slow and the gradient fades.
 
     l = -log q_y, with q the softmax of p, and p that of the logits.
 
@@ -57,8 +57,9 @@ def double_softmax(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def poly1(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
-    """Poly-1 loss: cross-entropy plus epsilon (1 - p), which changes the first term of its series in 1 - p. An epsilon above
-    0 increases the gradient of samples that are not yet certain.
+    """Poly-1 loss: cross-entropy plus epsilon (1 - p), which changes the first term of its series in 1 - p.
+
+    An epsilon above 0 increases the gradient of samples that are not yet certain.
 
     l = -log p_y + epsilon (1 - p_y). p is the softmax of the logits, y the true class.
 
@@ -77,8 +78,9 @@ def poly1(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
 
 @register
 def taylor_ce(pred: Tensor, target: Tensor, *, order: int) -> Tensor:
-    """Taylor cross-entropy: the first `order` terms of the Taylor series of cross-entropy in 1 - p. With few terms it resists
-    wrong labels; with many it learns faster.
+    """Taylor cross-entropy: the first `order` terms of the Taylor series of cross-entropy in 1 - p.
+
+    With few terms it resists wrong labels; with many it learns faster.
 
     l = sum_(i = 1 .. order) (1 - p_y)^i / i. p is the softmax of the logits, y the true class.
 
@@ -106,8 +108,9 @@ def taylor_ce(pred: Tensor, target: Tensor, *, order: int) -> Tensor:
 @register
 @two_classes
 def brier(pred: Tensor, target: Tensor) -> Tensor:
-    """Brier score: squared distance between the probabilities and the target; bounded, and a proper scoring rule. As it is
-    bounded, a wrong label costs little.
+    """Brier score: squared distance between the probabilities and the target; bounded, and a proper scoring rule.
+
+    As it is bounded, a wrong label costs little.
 
     l = sum_k (p_k - t_k)^2. p is the softmax of the logits, t the target.
 
@@ -171,8 +174,9 @@ def bce(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def bce_with_logits(pred: Tensor, target: Tensor) -> Tensor:
-    """BCE with logits (logistic loss): binary cross-entropy from the logit, in one numerically stable step. The gradient of a
-    mistake does not fade.
+    """BCE with logits (logistic loss): binary cross-entropy from the logit, in one numerically stable step.
+
+    The gradient of a mistake does not fade.
 
     l = t log(1 + exp(-z)) + (1 - t) log(1 + exp(z)); its derivative is sigmoid(z) - t.
 

@@ -12,6 +12,7 @@ from losslab.losses.regression import mean_over_outputs
 @register
 def poisson_nll(pred: Tensor, target: Tensor) -> Tensor:
     """Poisson NLL: negative log-likelihood of a count under a Poisson distribution, up to a constant; estimates the mean.
+
     Errors are weighted by the rate.
 
     l = exp(z) - t z, for the log z of the rate; log t! is left out, so l may be negative.
@@ -29,6 +30,7 @@ def poisson_nll(pred: Tensor, target: Tensor) -> Tensor:
 @register
 def msle(pred: Tensor, target: Tensor) -> Tensor:
     """MSLE (squared logarithmic error): squared error of log(1 + count), so that ratios matter and not differences.
+
     Predicting too low costs more than predicting too high.
 
     l = (log(1 + p) - log(1 + t))^2.

@@ -23,8 +23,9 @@ def focal_cost(log_p: Tensor, gamma: float | Tensor) -> Tensor:
 
 @register
 def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
-    """Focal loss: cross-entropy times (1 - p)^gamma, which gives samples that are already right a small weight. So many easy
-    samples do not outweigh the few hard ones.
+    """Focal loss: cross-entropy times (1 - p)^gamma, which gives samples that are already right a small weight.
+
+    Many easy samples then do not outweigh the few hard ones.
 
     l = -(1 - p_y)^gamma log p_y. p is the softmax of the logits, y the true class.
 
@@ -47,8 +48,7 @@ def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
 def asymmetric_single_label(
     pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, smoothing: float | Tensor
 ) -> Tensor:
-    """Asymmetric loss for a single label: cross-entropy with label smoothing whose terms fade with the other classes'
-    probabilities.
+    """Asymmetric loss for a single label: cross-entropy with label smoothing whose terms fade with the other classes' probabilities.
 
     l = -(1 - s + s/K) (1 - p_y)^gamma_pos log p_y - s/K sum_(k != y) p_k^gamma_neg log p_k. p is the softmax of the logits, y
     the true class.
@@ -78,8 +78,7 @@ def asymmetric_single_label(
 def asymmetric(
     pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, clip: float | Tensor
 ) -> Tensor:
-    """ASL (asymmetric loss): focal loss with a gamma for each class, and no loss for the easiest negatives; for rare
-    positives.
+    """ASL (asymmetric loss): focal loss with a gamma for each class, and no loss for the easiest negatives; for rare positives.
 
     l = -t (1 - p)^gamma_pos log p - (1 - t) q^gamma_neg log(1 - q), with q = max(p - clip, 0). p is the sigmoid of the logit,
     t the target.

@@ -41,8 +41,9 @@ def nwd(pred: Tensor, target: Tensor, *, constant: float | Tensor) -> Tensor:
 
 @register
 def gaussian_kld(pred: Tensor, target: Tensor, *, tau: float | Tensor, direction: str) -> Tensor:
-    """KLD loss: a bounded function of the Kullback-Leibler divergence of two boxes taken as normal distributions. Each error
-    counts relative to the width or height of one of the two boxes.
+    """KLD loss: a bounded function of the Kullback-Leibler divergence of two boxes taken as normal distributions.
+
+    Each error counts relative to the width or height of one of the two boxes.
 
     l = 1 / tau - 1 / (tau + log(1 + D)), with D the sum over x and y of 2 (d / s)^2 + ((r / s)^2 - 1) / 2 - log(r / s), and d
     the vector between the centres. For D = KL(target || pred), s is the predicted side and r the target's. For KL(pred ||

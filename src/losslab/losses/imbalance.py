@@ -24,8 +24,9 @@ def _from_largest(pred: Tensor) -> Tensor:
 
 @register
 def class_balanced(pred: Tensor, target: Tensor, *, counts: Tensor, beta: float | Tensor) -> Tensor:
-    """Class-balanced cross-entropy: weights each class by the inverse of its effective number of samples. Samples of one
-    class partly repeat one another, so the weights differ less than one over the class sizes.
+    """Class-balanced cross-entropy: weights each class by the inverse of its effective number of samples.
+
+    Samples of one class partly repeat one another, so the weights differ less than one over the class sizes.
 
     l = -w_y log p_y, with w_k proportional to (1 - beta) / (1 - beta^n_k), and a mean of 1 over the classes that occur. p is
     the softmax of the logits, y the true class.
@@ -51,8 +52,9 @@ def class_balanced(pred: Tensor, target: Tensor, *, counts: Tensor, beta: float 
 
 @register
 def logit_adjusted(pred: Tensor, target: Tensor, *, counts: Tensor, tau: float | Tensor) -> Tensor:
-    """Logit adjustment: cross-entropy with tau times the log of each class's share added to its logit, in training only. The
-    logits themselves then do not contain the shares of the classes.
+    """Logit adjustment: cross-entropy with tau times the log of each class's share added to its logit, in training only.
+
+    The logits themselves then do not contain the shares of the classes.
 
     l = -log softmax(z + tau log(n / sum n))_y.
 

@@ -15,8 +15,9 @@ from losslab.losses.classes import each_label, select
 @register
 @each_label
 def forward_corrected(pred: Tensor, target: Tensor, *, transition: Tensor) -> Tensor:
-    """Forward correction: cross-entropy of the observed label, under known rates of wrong labels. The model itself then
-    learns the clean classes.
+    """Forward correction: cross-entropy of the observed label, under known rates of wrong labels.
+
+    The model itself then learns the clean classes.
 
     l = -log sum_i p_i T[i, y], with T[i, y] the probability that class i is labelled y. p is the softmax of the logits, y the
     true class.
@@ -51,8 +52,9 @@ def _matrix(transition: Tensor, classes: int) -> Tensor:
 
 @register
 def bootstrapped_soft(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
-    """Soft bootstrapping: cross-entropy with a target that mixes the label and the model's own probabilities. The model can
-    thus disagree with a label.
+    """Soft bootstrapping: cross-entropy with a target that mixes the label and the model's own probabilities.
+
+    The model can thus disagree with a label.
 
     l = -sum_k (beta t_k + (1 - beta) p_k) log p_k. p is the softmax of the logits, t the target.
 

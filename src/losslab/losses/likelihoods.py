@@ -28,8 +28,9 @@ def _over(error: Tensor, log_scale: Tensor) -> Tensor:
 
 @register
 def gaussian_nll(pred: Tensor, target: Tensor) -> Tensor:
-    """Gaussian NLL: negative log-likelihood of a normal distribution with predicted mean and standard deviation. Where the
-    predicted sigma is large, the gradient of the value is small.
+    """Gaussian NLL: negative log-likelihood of a normal distribution with predicted mean and standard deviation.
+
+    Where the predicted sigma is large, the gradient of the value is small.
 
     l = log sigma + z^2 / 2, with z = (value - target) / sigma; log(2 pi) / 2 is left out.
 
@@ -68,8 +69,9 @@ def beta_nll(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
 
 @register
 def laplace_nll(pred: Tensor, target: Tensor) -> Tensor:
-    """Laplace NLL: negative log-likelihood of a Laplace distribution with predicted location and width. It estimates the
-    median, and as b the mean distance from it.
+    """Laplace NLL: negative log-likelihood of a Laplace distribution with predicted location and width.
+
+    It estimates the median, and as b the mean distance from it.
 
     l = log b + |z|, with z = (value - target) / b; log 2 is left out.
 
@@ -86,8 +88,9 @@ def laplace_nll(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def student_t_nll(pred: Tensor, target: Tensor, *, df: float | Tensor) -> Tensor:
-    """Student t NLL: negative log-likelihood of a Student t distribution with predicted location and scale. Its tails are
-    heavy, so the gradient of an outlier fades.
+    """Student t NLL: negative log-likelihood of a Student t distribution with predicted location and scale.
+
+    Its tails are heavy, so the gradient of an outlier fades.
 
     l = log s + (df + 1) / 2 log(1 + z^2 / df), with z = (value - target) / s; what depends on df alone is left out.
 

@@ -175,8 +175,9 @@ def ramp(pred: Tensor, target: Tensor, *, ceiling: float | Tensor) -> Tensor:
 
 @register
 def sigmoid(pred: Tensor, target: Tensor) -> Tensor:
-    """Sigmoid loss: the probability of the other class, a smooth count of mistakes; bounded and symmetric. As it is
-    symmetric, labels that are wrong evenly at random do not move its minimum.
+    """Sigmoid loss: the probability of the other class, a smooth count of mistakes; bounded and symmetric.
+
+    As it is symmetric, labels that are wrong evenly at random do not move its minimum.
 
     l = t phi(z) + (1 - t) phi(-z), with phi(m) = 1 / (1 + exp(m)), the probability that the model gives to the other class.
 
@@ -194,8 +195,9 @@ def sigmoid(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def savage(pred: Tensor, target: Tensor) -> Tensor:
-    """Savage loss: the squared probability of the other class; bounded, and a proper scoring rule. As it is bounded, a far
-    outlier has almost no gradient.
+    """Savage loss: the squared probability of the other class; bounded, and a proper scoring rule.
+
+    As it is bounded, a far outlier has almost no gradient.
 
     l = t phi(z) + (1 - t) phi(-z), with phi(m) = 1 / (1 + exp(m))^2.
 
@@ -213,8 +215,9 @@ def savage(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def unhinged(pred: Tensor, target: Tensor) -> Tensor:
-    """Unhinged loss: 1 - margin, the hinge loss without its corner; convex and symmetric. It is the one convex loss whose
-    minimum is not moved by labels that are wrong evenly at random.
+    """Unhinged loss: 1 - margin, the hinge loss without its corner; convex and symmetric.
+
+    It is the one convex loss whose minimum is not moved by labels that are wrong evenly at random.
 
     l = t phi(z) + (1 - t) phi(-z), with phi(m) = 1 - m.
 

@@ -21,8 +21,9 @@ def _shares(per_class: Tensor) -> Tensor:
 
 @register
 def mae(pred: Tensor, target: Tensor) -> Tensor:
-    """MAE on probabilities: the absolute distance to the one-hot label; symmetric, but learns slowly with many classes. As it
-    is symmetric, it tolerates labels that are wrong evenly at random.
+    """MAE on probabilities: the absolute distance to the one-hot label; symmetric, but learns slowly with many classes.
+
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
 
     l = sum_k |p_k - [k = y]| = 2 (1 - p_y). p is the softmax of the logits, y the true class.
 
@@ -63,8 +64,9 @@ def reverse_ce(pred: Tensor, target: Tensor, *, log_zero: float | Tensor) -> Ten
 def symmetric_ce(
     pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float | Tensor, log_zero: float | Tensor
 ) -> Tensor:
-    """SCE (symmetric cross-entropy): a weighted sum of cross-entropy, to learn, and `reverse_ce`, to resist wrong labels. Its
-    values over all labels do not add up to a constant, so it is not symmetric in the sense of the fact `symmetric`.
+    """SCE (symmetric cross-entropy): a weighted sum of cross-entropy, to learn, and `reverse_ce`, to resist wrong labels.
+
+    Its values over all labels do not add up to a constant, so it is not symmetric in the sense of the fact `symmetric`.
 
     l = -alpha log p_y - beta log_zero (1 - p_y). p is the softmax of the logits, y the true class.
 
@@ -86,6 +88,7 @@ def symmetric_ce(
 @register
 def generalized_ce(pred: Tensor, target: Tensor, *, q: float | Tensor) -> Tensor:
     """GCE (generalized cross-entropy): (1 - p^q) / q, between cross-entropy (q -> 0) and absolute error (q = 1).
+
     Cross-entropy learns fast; absolute error resists wrong labels.
 
     l = (1 - p_y^q) / q. p is the softmax of the logits, y the true class.
@@ -106,8 +109,9 @@ def generalized_ce(pred: Tensor, target: Tensor, *, q: float | Tensor) -> Tensor
 
 @register
 def normalized_ce(pred: Tensor, target: Tensor) -> Tensor:
-    """NCE (normalized cross-entropy): cross-entropy divided by its sum over all labels; bounded and symmetric. As it is
-    symmetric, it tolerates labels that are wrong evenly at random.
+    """NCE (normalized cross-entropy): cross-entropy divided by its sum over all labels; bounded and symmetric.
+
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
 
     l = log p_y / sum_k log p_k. p is the softmax of the logits, y the true class.
 
@@ -125,8 +129,9 @@ def normalized_ce(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
-    """NFL (normalized focal loss): focal loss divided by its sum over all labels; bounded and symmetric. As it is symmetric,
-    it tolerates labels that are wrong evenly at random.
+    """NFL (normalized focal loss): focal loss divided by its sum over all labels; bounded and symmetric.
+
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
 
     l = f_y / sum_k f_k, with f_k = -(1 - p_k)^gamma log p_k. p is the softmax of the logits, y the true class.
 
@@ -147,8 +152,9 @@ def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> 
 def nce_rce(
     pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float | Tensor, log_zero: float | Tensor
 ) -> Tensor:
-    """NCE + RCE: weighted sum of an active loss, `normalized_ce`, and a passive one, `reverse_ce`; symmetric. It tolerates
-    labels that are wrong evenly at random, and still learns.
+    """NCE + RCE: weighted sum of an active loss, `normalized_ce`, and a passive one, `reverse_ce`; symmetric.
+
+    It tolerates labels that are wrong evenly at random, and still learns.
 
     l = alpha log p_y / sum_k log p_k - beta log_zero (1 - p_y). p is the softmax of the logits, y the true class.
 
@@ -170,8 +176,9 @@ def nce_rce(
 
 @register
 def nce_mae(pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float | Tensor) -> Tensor:
-    """NCE + MAE: weighted sum of an active loss, `normalized_ce`, and a passive one, `mae`; symmetric. It tolerates labels
-    that are wrong evenly at random, and still learns.
+    """NCE + MAE: weighted sum of an active loss, `normalized_ce`, and a passive one, `mae`; symmetric.
+
+    It tolerates labels that are wrong evenly at random, and still learns.
 
     l = alpha log p_y / sum_k log p_k + 2 beta (1 - p_y). p is the softmax of the logits, y the true class.
 

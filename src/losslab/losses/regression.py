@@ -122,8 +122,9 @@ def charbonnier(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
 
 @register
 def quantile(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
-    """Quantile (pinball) loss: absolute error with a slope for each side; estimates the quantile `tau`. A share 1 - tau of
-    the targets lies above the quantile.
+    """Quantile (pinball) loss: absolute error with a slope for each side; estimates the quantile `tau`.
+
+    A share 1 - tau of the targets lies above the quantile.
 
     l = max(tau r, (tau - 1) r), with r = target - pred: predicting too low costs tau per unit, too high 1 - tau.
 
@@ -139,8 +140,9 @@ def quantile(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
 
 @register
 def expectile(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
-    """Expectile loss: squared error with a weight for each side; estimates the expectile `tau`. An expectile is a mean that
-    counts the targets above it tau / (1 - tau) times.
+    """Expectile loss: squared error with a weight for each side; estimates the expectile `tau`.
+
+    An expectile is a mean that counts the targets above it tau / (1 - tau) times.
 
     l = |tau - [r < 0]| r^2, with r = target - pred: predicting too low has the weight tau, too high 1 - tau.
 
@@ -197,8 +199,9 @@ def epsilon_insensitive(pred: Tensor, target: Tensor, *, epsilon: float | Tensor
 
 @register
 def squared_epsilon_insensitive(pred: Tensor, target: Tensor, *, epsilon: float | Tensor) -> Tensor:
-    """Squared epsilon-insensitive loss: the square of the error beyond `epsilon`, 0 within it. It is smooth at |e| = epsilon,
-    and sensitive to outliers.
+    """Squared epsilon-insensitive loss: the square of the error beyond `epsilon`, 0 within it.
+
+    It is smooth at |e| = epsilon, and sensitive to outliers.
 
     l = max(0, |e| - epsilon)^2, with gradient 0 for |e| <= epsilon.
 

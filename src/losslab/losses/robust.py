@@ -112,8 +112,9 @@ def hampel(pred: Tensor, target: Tensor, *, a: float | Tensor, b: float | Tensor
 
 @register
 def barron(pred: Tensor, target: Tensor, *, alpha: float | Tensor, c: float | Tensor) -> Tensor:
-    """Barron's general robust loss: a family from the squared error (alpha = 2) to bounded losses (alpha < 0). The smaller
-    alpha, the smaller the gradient of an outlier.
+    """Barron's general robust loss: a family from the squared error (alpha = 2) to bounded losses (alpha < 0).
+
+    The smaller alpha, the smaller the gradient of an outlier.
 
     l = c^2 b / alpha ((1 + (e / c)^2 / b)^(alpha / 2) - 1), with b = |alpha - 2|; for alpha = 0 and 2, its limits there.
 

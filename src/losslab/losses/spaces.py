@@ -1,4 +1,4 @@
-"""The spaces in which predictions and targets meet: the shapes and types that each takes, and what a valid value is.
+"""The spaces of predictions and targets: the shapes and types that each takes, and what a valid value is.
 
 A model gives raw outputs; the task turns them into the space that the loss reads. N samples, K classes, C columns, D outputs.
 
@@ -28,9 +28,9 @@ OF_CLASSES = (*BY_CLASS, *YES_OR_NO)
 
 
 class Meeting(NamedTuple):
-    """A prediction and a target in the form in which a loss function takes them, and the shape of the losses it gives.
+    """A prediction and a target in the form that a loss function takes, and the shape of the losses that it returns.
 
-    Classes come as pred [M, K] and target [M] or [M, K], yes or no as [M] and [M], boxes as [M, 4] twice; the rest as they are.
+    Classes are pred [M, K] and target [M] or [M, K]; yes or no are [M] and [M]; boxes are [M, 4] and [M, 4]; the rest is unchanged.
     """
 
     pred: Tensor
@@ -39,10 +39,10 @@ class Meeting(NamedTuple):
 
 
 def meet(space: str, pred: Tensor, target: Tensor) -> Meeting:
-    """Checks shapes and types, and brings both into the form that loss functions take. Reads no values, so it never waits for the device.
+    """Checks shapes and types, and brings both into the form that loss functions take. It reads no values, so it does not wait for a GPU.
 
     Raises:
-        ValueError: shapes or types that do not fit; the sentence says what would.
+        ValueError: shapes or types that do not fit; the message says which would.
     """
     if not pred.is_floating_point():
         raise ValueError(f"pred is {_type(pred)}, and a loss needs floating point; give pred.float().")
@@ -98,12 +98,12 @@ def _classes(space: str, pred: Tensor, target: Tensor) -> Meeting:
 
 
 def _at_least(pred: Tensor, target: Tensor) -> torch.dtype:
-    """The type in which a target loses no digit that the prediction has."""
+    """A type for the target with at least the precision of the prediction."""
     return torch.promote_types(pred.dtype, target.dtype) if target.is_floating_point() else pred.dtype
 
 
 def _mend(pred: Tensor, target: Tensor) -> str:
-    """What makes two shapes fit, where an axis of length 1 is all that is between them."""
+    """What makes two shapes fit, if they differ only by an axis of length 1."""
     for name, longer, shorter in (("pred", pred, target), ("target", target, pred)):
         if longer.ndim > 1 and longer.shape[-1] == 1 and len(longer) == len(shorter) and shorter.shape[1:2] != (1,):
             return f"; shapes that differ are never broadcast, give {name}.squeeze(-1) if it is meant"
@@ -113,7 +113,7 @@ def _mend(pred: Tensor, target: Tensor) -> str:
 def check_values(space: str, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
     """Raises ValueError for a prediction, a target or a weight outside its space. Does not wait for the device.
 
-    On a GPU the indexing below fails on the device itself, as an index of torch's own does, and names no row.
+    On a GPU the indexing below fails on the device itself, as an invalid index in torch does, and names no row.
     """
     checks = _checks(space, target, pred.shape[-1], pred, weight)
     right = torch.stack([within for check in checks for within in check.at_once()]).all()
@@ -130,13 +130,13 @@ def check_values(space: str, pred: Tensor, target: Tensor, weight: Tensor | None
 
 
 def check_target(space: str, target: Tensor, classes: int | None = None) -> None:
-    """Raises ValueError for the first target that lies outside the space. Reads every value, and so waits for the device."""
+    """Raises ValueError for the first target that lies outside the space. It reads every value, so it waits for the device."""
     for check in _checks(space, target, classes):
         check.refuse()
 
 
 class _Check(NamedTuple):
-    """Values that are to lie in [low, high], and rows of which something else is to hold as well."""
+    """Values that must lie in [low, high], and rows that must meet a further condition."""
 
     word: str
     values: Tensor
@@ -147,7 +147,7 @@ class _Check(NamedTuple):
     why_wrong: str = ""
 
     def at_once(self) -> list[Tensor]:
-        """Whether all is right, as tensors without an axis. A prediction of NaN is: it is to be seen in the loss."""
+        """Whether all values are valid, as tensors without an axis. A prediction of NaN counts as valid: the loss is then NaN."""
         if not self.values.numel():
             return []
         least, most = self.values.aminmax()
@@ -172,7 +172,7 @@ class _Check(NamedTuple):
 def _checks(
     space: str, target: Tensor, classes: int | None, pred: Tensor | None = None, weight: Tensor | None = None
 ) -> list[_Check]:
-    """All that is to hold of the values."""
+    """All conditions on the values."""
     if not target.is_floating_point():
         most = classes - 1 if classes else torch.iinfo(target.dtype).max
         why = (

@@ -16,8 +16,9 @@ from losslab.losses.boxes_apart import efficient_iou
 
 @register
 def alpha_iou(pred: Tensor, target: Tensor, *, alpha: float | Tensor) -> Tensor:
-    """Alpha-IoU: 1 - IoU^alpha; with alpha above 1, boxes that overlap well have the largest gradients. Accurate boxes are
-    favoured, and boxes with bad labels count for less.
+    """Alpha-IoU: 1 - IoU^alpha; with alpha above 1, boxes that overlap well have the largest gradients.
+
+    Accurate boxes are favoured, and boxes with bad labels count for less.
 
     l = 1 - IoU^alpha, with derivative -alpha IoU^(alpha - 1).
 
@@ -40,8 +41,7 @@ def alpha_iou(pred: Tensor, target: Tensor, *, alpha: float | Tensor) -> Tensor:
 
 @register
 def focal_eiou(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
-    """Focal-EIoU: `efficient_iou` times IoU^gamma, so that boxes that hardly overlap count for little. There may be many such
-    boxes.
+    """Focal-EIoU: `efficient_iou` times IoU^gamma, so that boxes that hardly overlap count for little. There may be many such boxes.
 
     l = IoU^gamma efficient_iou, with IoU^gamma held fixed in the gradient.
 
@@ -76,8 +76,9 @@ def wise_iou(
     momentum: float | Tensor,
     mean: Tensor,
 ) -> Tensor:
-    """Wise-IoU: 1 - IoU, times a factor for the distance of the centres and a weight from the running mean of 1 - IoU. Under
-    v3 both very good and very bad boxes get little weight.
+    """Wise-IoU: 1 - IoU, times a factor for the distance of the centres and a weight from the running mean of 1 - IoU.
+
+    Under v3 both very good and very bad boxes get little weight.
 
     l = r exp(|d|^2 / (C_w^2 + C_h^2)) (1 - IoU), with d the vector between the centres, and the sides C of the enclosing box
     held fixed in the gradient. r = 1 (v1), b^gamma (v2) or b / (delta alpha^(b - delta)) (v3), where b = (1 - IoU) / running
