@@ -20,16 +20,16 @@ register = MODELS.register
 
 
 def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: int, rows: int = 0) -> nn.Module:
-    """The model of a config for inputs of `shape` (without the samples' axis); its weights come from the stream `init`.
+    """The model of a config for inputs of `shape` (without the axis of samples); its weights come from the random stream `init`.
 
-    `rows`, how many samples there are, matters to a model that has parameters for each of them.
-    torch's initialisers draw from the global generator, and a user's may draw from NumPy's or Python's, so these are seeded for
-    them and put back.
+    `rows` is the number of samples; only a model with parameters for each sample uses it.
+    torch's initialisers draw from the global generator, and a user's model may draw from NumPy's or Python's. So these are seeded
+    first and restored afterwards.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
     if config.card("model", model["name"]).about.get("per_row"):
         settings["rows"] = rows
-    if model["name"] != "own":  # a user's may need real tensors while it is made
+    if model["name"] != "own":  # a user's model may need real tensors while it is built
         sizes.check_model(model, _parameters(model["name"], shape, outputs, settings))
     with pairing.globals_restored():
         pairing.seed_globals(seed, "init")
@@ -37,7 +37,7 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
 
 
 def _parameters(name: str, shape: Sequence[int], outputs: int, settings: Mapping[str, Any]) -> int:
-    """How many numbers a model would hold, without making them; at most 2 ** 63."""
+    """The number of parameters of a model, counted without allocating them; at most 2 ** 63."""
     try:
         with torch.device("meta"):
             return sum(one.numel() for one in MODELS[name](shape, outputs, **settings).parameters())
@@ -46,10 +46,10 @@ def _parameters(name: str, shape: Sequence[int], outputs: int, settings: Mapping
 
 
 def with_heads(model: nn.Module, heads: int) -> nn.Module:
-    """The model with `heads` numbers for each output, in place: those it gave, then further ones that begin at 0.
+    """The model with `heads` numbers for each output, changed in place: its former outputs, then further ones that begin at 0.
 
-    So a loss that reads a scale beside each value starts from the same function as all others, with a scale of 1. The rows
-    are added to the last linear layer.
+    So with a loss that reads a scale beside each value, the model starts from the same function as with any other loss, with a
+    scale of 1. The rows are added to the last linear layer.
     """
     if heads == 1:
         return model
@@ -78,7 +78,7 @@ def linear(shape: Sequence[int], outputs: int) -> nn.Module:
 
 @register
 def mlp(shape: Sequence[int], outputs: int, *, hidden: Sequence[int]) -> nn.Module:
-    """Fully connected layers of the widths `hidden`, ReLU between; 4,929 parameters for 10 inputs, [64, 64] and one output."""
+    """MLP: fully connected layers of the widths `hidden`, with ReLU; 4,929 parameters for 10 inputs, [64, 64] and one output."""
     widths = [math.prod(shape), *hidden]
     layers: list[nn.Module] = [nn.Flatten()]
     for narrow, wide in itertools.pairwise(widths):
@@ -88,7 +88,7 @@ def mlp(shape: Sequence[int], outputs: int, *, hidden: Sequence[int]) -> nn.Modu
 
 @register
 def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
-    """A model of the user's own, from `target`, 'module:name', called as here. Raises BadRequest where it gives something else."""
+    """The user's own model, from `target`, 'module:name', called with shape and outputs. Raises BadRequest if the result does not fit."""
     model = own_code.load("model.target", target)(tuple(shape), outputs)
     if not isinstance(model, nn.Module):
         raise BadRequest(f"model.target='{target}' gave a {type(model).__name__}; it must give a torch.nn.Module.")
@@ -105,9 +105,10 @@ def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
 
 @register
 def cnn(shape: Sequence[int], outputs: int, *, channels: Sequence[int], hidden: int) -> nn.Module:
-    """3 x 3 convolutions of stride 2, flattened (where things are must survive), one hidden layer; pictures [1, height, width].
+    """CNN: 3 x 3 convolutions of stride 2, flattened, then one hidden layer; for pictures [1, height, width].
 
-    285,764 parameters for 64 x 64 pictures, [16, 32, 64], 64 and four outputs.
+    It flattens and does not pool, so that the place of an object is kept. 285,764 parameters for 64 x 64 pictures, [16, 32, 64],
+    64 and four outputs.
     """
     depth, height, width = shape
     layers: list[nn.Module] = []
@@ -120,16 +121,16 @@ def cnn(shape: Sequence[int], outputs: int, *, channels: Sequence[int], hidden: 
 
 @register
 def boxes(shape: Sequence[int], outputs: int, *, unit: float, rows: int) -> nn.Module:
-    """A free box for each row of data=anchors, at its anchor at first: 4 parameters a row."""
+    """A box with 4 free parameters for each row of data=anchors; it begins at its anchor."""
     return _Boxes(rows, unit)
 
 
 class _Boxes(nn.Module):
     """How far each row's box has moved from its anchor: centre x, centre y, width, height, in `unit` of the picture.
 
-    Raw outputs are the logits of the box, as the task takes their sigmoid: so the parameters are the box itself. Its sides lie
-    in (0, 1) of the picture; a parameter beyond that has no gradient. A batch of n rows takes the mean of their losses; the
-    gradient of each row is multiplied by n, so that SGD moves each box by its own loss, however many there are.
+    Raw outputs are the logits of the box, and the task takes their sigmoid. So the parameters are the box itself. Its sides lie
+    in (0, 1) of the picture; a parameter beyond that has no gradient. The loss of a batch of n rows is the mean of their losses.
+    The gradient of each row is multiplied by n, so that SGD moves each box by its own loss, for any n.
     """
 
     def __init__(self, rows: int, unit: float) -> None:

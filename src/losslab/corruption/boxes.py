@@ -57,7 +57,7 @@ def wrong_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: f
 
 @register
 def loose_boxes(inputs: Tensor, targets: Tensor, draw: Generator, *, fraction: float, factor: float) -> Hit:
-    """Loose or tight boxes: all too large, or all too small, around the same centre (Su, Deng and Fei-Fei, 2012).
+    """Loose or tight boxes: a share of the boxes is too large, or too small, around the same centre (Su, Deng and Fei-Fei, 2012).
 
     w' = factor * w, h' = factor * h around the same centre, then cut to the picture.
 

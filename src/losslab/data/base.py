@@ -1,4 +1,4 @@
-"""What a data set is, and how the seed splits it."""
+"""The form of a data set, and how the seed splits it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Split = dict[str, Tensor]  # "train", "val", "test" -> row numbers, int64
 
 @dataclass(frozen=True)
 class Data:
-    """A data set held whole, as tensors.
+    """A whole data set, as tensors.
 
     inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; float32.
     targets: class indices [n], int64; labels [n] in {0, 1}, numbers [n, D] or boxes [n, 4], float32. Clean.
     target_names: names of the classes, or of the D numbers with their unit.
-    fingerprint: hash of the rows as they came, before any split.
+    fingerprint: hash of the rows as they were read, before any split.
     """
 
     inputs: Tensor
@@ -40,8 +40,8 @@ register = SOURCES.register
 def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
     """The data set of a config, and its split by the seed; tables are standardised by their training rows.
 
-    The rows are the same for every seed: the seed draws only the split. Data that are no sample of anything have none: all
-    their rows are train, val and test at once.
+    The rows are the same for every seed: the seed draws only the split. Data that are not a sample, such as simulations, are not
+    split: all their rows are train, val and test at once.
     """
     settings = {key: value for key, value in data.items() if key not in config.NOT_OF_ROWS}
     about = config.card("data", data["name"]).about
@@ -58,13 +58,13 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
 
 
 def standardised(inputs: Tensor, train: Tensor) -> Tensor:
-    """Inputs [n, features] less the mean of the training rows, over their standard deviation."""
+    """Inputs [n, features] minus the mean of the training rows, divided by their standard deviation."""
     rows = inputs[train]
     return (inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12)
 
 
 def check_finite(what: str, **parts: Tensor) -> None:
-    """Raises BadRequest for the first number among `inputs` or `targets` [n, ...] that is not finite; rows and columns from 0."""
+    """Raises BadRequest for the first number in `inputs` or `targets` [n, ...] that is not finite; rows and columns count from 0."""
     for part, values in parts.items():
         if values.is_floating_point() and not torch.isfinite(values).all():
             row, *place = (~torch.isfinite(values)).nonzero()[0].tolist()
@@ -75,9 +75,9 @@ def check_finite(what: str, **parts: Tensor) -> None:
             )
 
 
-@lru_cache(maxsize=2)  # a sweep asks for the same rows again and again; nobody writes into them
+@lru_cache(maxsize=2)  # a sweep reads the same rows many times; no code writes into them
 def _rows(name: str, files: tuple[str, ...], **settings: Any) -> Data:
-    """`files`: hashes of what the rows are read from, so that other content is read anew."""
+    """`files`: hashes of the files that hold the rows, so that changed content is read anew."""
     made = SOURCES[name](**settings)
     file = f", files below {settings['root']}" if "root" in settings else ""
     check_finite(f"data={name}{file}", inputs=made.inputs, targets=made.targets)
@@ -85,7 +85,7 @@ def _rows(name: str, files: tuple[str, ...], **settings: Any) -> Data:
 
 
 def split(sizes: Mapping[str, int], seed: int) -> Split:
-    """Row numbers of each part, without overlap, drawn from the seed's stream `split`."""
+    """Row numbers of each part, without overlap, drawn from the seed's random stream `split`."""
     order = torch.randperm(sum(sizes.values()), generator=pairing.generator(seed, "split"))
     train, val, test = order.split([sizes["train"], sizes["val"], sizes["test"]])
     return {"train": train, "val": val, "test": test}

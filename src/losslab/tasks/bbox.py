@@ -1,4 +1,4 @@
-"""One box a picture, or a row."""
+"""Boxes: one per picture or per row."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _DELTA_WEIGHTS = torch.tensor([10.0, 10.0, 5.0, 5.0])
 class Bbox(Task):
     """Raw outputs are four numbers; targets are corners x1 y1 x2 y2 [n, 4], in shares of the picture.
 
-    The sigmoid of the raw outputs is read as centre and size, so a prediction always has x1 < x2 and y1 < y2. As boxes,
-    losses read its corners. As values they read, by `coordinates`: standardised, the same corners in spreads from the median
-    of the training corners, so that a `beta` means what it means in regression; corners, as they are; deltas, shifts from the
-    median training box in its widths and heights, and logs of the size in units of its own, times 10, 10, 5, 5, which makes
-    them about one (Girshick, 2015; Faster R-CNN then takes smoothl1 with a beta of 1/9).
-    Metrics: mean_iou; iou50, iou75, iou90, share of pictures with IoU above .5, .75, .9; centre_error, distance of the
-    centres, and size_error, mean error of width and height, both in shares of the picture.
+    The sigmoid of the raw outputs is centre and size, so a prediction always has x1 < x2 and y1 < y2. Losses on boxes read its
+    corners. Losses on values read what `coordinates` says. standardised: the corners in spreads from the median of the training
+    corners, so that a `beta` means the same as in regression. corners: the corners as they are. deltas: shifts from the median
+    training box in its widths and heights, and logs of the size over the size of that box. They are multiplied by 10, 10, 5, 5,
+    which makes them about one (Girshick, 2015; Faster R-CNN then takes smoothl1 with a beta of 1/9).
+    Metrics: mean_iou; iou50, iou75, iou90, the share of pictures with IoU above .5, .75, .9; centre_error, the distance of the
+    centres, and size_error, the mean error of width and height, both in shares of the picture.
     """
 
     metrics = {
@@ -59,7 +59,7 @@ class Bbox(Task):
         return 4
 
     def calibrate(self, targets: Tensor) -> None:
-        """Takes median and spread of what losses are to read, over the training boxes."""
+        """Computes median and spread, over the training boxes, of the numbers that losses read."""
         if self.coordinates == "standardised":
             self.centre, self.spread = robust_scale(targets)
         elif self.coordinates == "deltas":
@@ -103,7 +103,7 @@ class Bbox(Task):
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
-        """A grid of pictures of the validation split, black where the data have none: the true box green, the predicted one orange."""
+        """A grid of pictures of the validation split, black if the data have none: the true box green, the predicted one orange."""
         rows = seen.split["val"][:_SHOWN]
         pictures = seen.inputs[rows] if seen.inputs.ndim == 4 else torch.zeros(len(rows), 1, _BLANK, _BLANK)
         pictures = (pictures * 255).byte().repeat(1, 3, 1, 1)

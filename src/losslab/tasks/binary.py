@@ -1,4 +1,4 @@
-"""Yes or no."""
+"""Binary classification: yes or no."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @register
 class Binary(Task):
-    """The raw output is one logit; targets are 0 or 1 [n], float, or between them where annotators disagree.
+    """The raw output is one logit; targets are 0 or 1 [n], float, or between them if annotators disagree.
 
     accuracy at p = 1/2; balanced_accuracy, its mean over the classes that occur;
-    auroc, area under the ROC curve; average_precision (both undefined where only one class is there);
-    ece, expected calibration error of p itself over 15 bins (not, as in `multiclass`, of the confidence in the guess); all
-    in [0, 1]. nll, mean -log p of what was the case, in nats; brier, mean squared error of p (Brier, 1950), in [0, 1].
+    auroc, area under the ROC curve; average_precision (both undefined if only one class occurs);
+    ece, expected calibration error of p itself over 15 bins (in `multiclass` it is that of the largest probability); all
+    in [0, 1]. nll, mean -log of the probability of the true label, in nats; brier, mean squared error of p (Brier, 1950), in [0, 1].
     """
 
     metrics = {
@@ -47,7 +47,7 @@ class Binary(Task):
         return targets.mean()[None].logit(1e-6)
 
     def label_shares(self, targets: Tensor) -> Tensor:
-        """Of no and of yes."""
+        """The shares of no and of yes."""
         return torch.stack([1 - targets, targets], -1)
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:
@@ -60,9 +60,9 @@ class Binary(Task):
         return targets
 
     def measure(self, raw: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """See the class. Rankings are read from the logits, as the sigmoid rounds large ones to ties.
+        """See the class. Rankings use the logits, as the sigmoid rounds large ones to ties.
 
-        A target between 0 and 1 counts as yes above 1/2, where a metric needs a label.
+        If a metric needs a label, a target between 0 and 1 counts as yes above 1/2.
         """
         logit, labels = raw.squeeze(-1), targets > 0.5
         probs = logit.sigmoid()
@@ -85,9 +85,9 @@ class Binary(Task):
 
 
 def rankings(score: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """auroc and average_precision of R runs: scores and labels in {0, 1} [R, n] -> [R] each; NaN where one class is missing.
+    """auroc and average_precision of R runs: scores and labels in {0, 1} [R, n] -> [R] each; NaN if one class is missing.
 
-    Rows of one score stand at one threshold, so they count together, as in torchmetrics and scikit-learn: half a win each
+    Rows with the same score have the same threshold, so they count together, as in torchmetrics and scikit-learn: half a win each
     for the ROC curve, one step of the precision-recall curve.
     """
     ordered, order = score.sort(1, descending=True)

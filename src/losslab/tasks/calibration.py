@@ -1,4 +1,4 @@
-"""How far stated probabilities are from what happens."""
+"""Calibration error: how far predicted probabilities are from observed frequencies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def calibration_error(stated: Tensor, happened: Tensor) -> Tensor:
         happened: [R, n], 0 or 1.
 
     Returns:
-        [R], in [0, 1]. As in torchmetrics, which takes the runs one by one.
+        [R], in [0, 1]. As in torchmetrics, but for all runs at once.
     """
     borders = torch.linspace(0, 1, _BINS + 1, dtype=stated.dtype, device=stated.device)
     bins = (torch.bucketize(stated, borders, right=True) - 1).clamp(0, _BINS - 1)

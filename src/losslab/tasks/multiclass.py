@@ -1,4 +1,4 @@
-"""One of K classes."""
+"""Classification into one of K classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Multiclass(Task):
     """Raw outputs are K logits; targets are class indices [n].
 
-    accuracy, share in [0, 1]; balanced_accuracy, its mean over the true classes that occur, each alike;
+    accuracy, share in [0, 1]; balanced_accuracy, its mean over the true classes that occur, with equal weights;
     nll, mean -log p of the true class in nats; ece, expected calibration error over 15 bins
     (Guo et al., 2017), in [0, 1]; brier, sum over the classes of the squared error of p (Brier, 1950), in [0, 2].
     """

@@ -1,4 +1,4 @@
-"""Numbers, in the data's own units for the metrics and in robust units for the losses."""
+"""Regression: numbers, in the units of the data for the metrics and in robust units (spreads) for the losses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class Regression(Task):
     """Raw outputs are D numbers, standardised; targets are numbers [n, D] in their own units.
 
-    Where a loss reads a scale beside each value, the model gives its logarithm as D further numbers.
-    Losses read both in spreads from the median of the training targets, so a `beta` or `delta` means the same for every
-    data set. Metrics in the target's units: mae, rmse, median_ae (median absolute error). r2: share of variance explained,
-    at most 1, 0 for the mean.
+    If a loss reads a scale beside each value, the model gives its logarithm as D further numbers.
+    Losses read predictions and targets in spreads from the median of the training targets, so a `beta` or `delta` means the same
+    for every data set. Metrics in the target's units: mae, rmse, median_ae (median absolute error). r2: share of variance
+    explained, at most 1, and 0 for predicting the mean.
     """
 
     metrics = {"mae": "min", "rmse": "min", "median_ae": "min", "r2": "max"}
@@ -41,7 +41,7 @@ class Regression(Task):
         return len(self.target_names)
 
     def calibrate(self, targets: Tensor) -> None:
-        """Takes median and spread of the training targets, corrupted as they are."""
+        """Computes median and spread of the training targets, which may be corrupted."""
         self.centre, self.spread = robust_scale(targets)
 
     def check_targets(self, targets: Tensor) -> None:
@@ -49,7 +49,7 @@ class Regression(Task):
         check_target("values", targets)
 
     def constant(self, targets: Tensor) -> Tensor:
-        """The median of the training targets, to which `calibrate` has moved 0."""
+        """The median of the training targets, which is 0 after `calibrate`."""
         return torch.zeros(self.outputs)
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Regression(Task):
         return self.located(raw) * self.spread + self.centre
 
     def located(self, raw: Tensor) -> Tensor:
-        """The values among raw outputs, [n, D]; a model under a loss that reads a scale as well gives 2 D numbers."""
+        """The values among the raw outputs, [n, D]; with a loss that also reads a scale, a model gives 2 D numbers."""
         return raw[..., : self.outputs]
 
     def target(self, space: str, targets: Tensor) -> Tensor:
@@ -77,18 +77,18 @@ class Regression(Task):
         r2 = 1 - error.square().sum(1) / around.square().sum(1)
         distance, _ = error.abs().flatten(1).sort(1)
         middle = distance.shape[1] - 1
-        return {  # one line each, for all runs at once: torchmetrics takes them one by one, every epoch of every run
+        return {  # for all runs at once; torchmetrics would compute them one by one, in every epoch of every run
             "mae": distance.mean(1),
             "rmse": error.square().flatten(1).mean(1).sqrt(),
             "median_ae": (distance[:, middle // 2] + distance[:, (middle + 1) // 2]) / 2,
-            # without a variance there is nothing to explain
+            # NaN if the targets have no variance
             "r2": torch.where((targets == targets[:, :1]).flatten(1).all(1), float("nan"), r2.mean(1)),
         }
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
-        """Residuals of the training split against the targets it was given, rows left clean and rows hit apart.
+        """Residuals of the training split to the targets of the run; clean rows and corrupted rows have separate histograms.
 
-        A robust loss leaves the rows that were hit far from 0; one that learnt them has pulled them in.
+        With a robust loss the residuals of corrupted rows stay far from 0. If the model has learnt these rows, they are near 0.
         """
         rows = seen.split["train"]
         residuals = (self.in_units(seen.raw(rows).to(self.spread)) - seen.targets[rows]).flatten(1).mean(1)
