@@ -44,11 +44,11 @@ register = MODELS.register
 
 
 def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: int, rows: int = 0) -> nn.Module:
-    """The model of a config for inputs of `shape` (without the samples' axis); its weights come from the stream `init`.
+    """The model of a config for inputs of `shape` (without the axis of samples); its weights come from the random stream `init`.
 
-    `rows`, how many samples there are, matters to a model that has parameters for each of them.
-    torch's initialisers draw from the global generator, and a user's may draw from NumPy's or Python's, so these are seeded for
-    them and put back.
+    `rows` is the number of samples; only a model with parameters for each sample uses it.
+    torch's initialisers draw from the global generator, and a user's model may draw from NumPy's or Python's. So these are seeded
+    first and restored afterwards.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
     card, function = cards.card("model", model["name"]), MODELS.of(model["name"])
@@ -73,10 +73,10 @@ def _parameters(
 
 
 def with_heads(model: nn.Module, heads: int) -> nn.Module:
-    """The model with `heads` numbers for each output, in place: those it gave, then further ones that begin at 0.
+    """The model with `heads` numbers for each output, changed in place: its former outputs, then further ones that begin at 0.
 
-    So a loss that reads a scale beside each value starts from the same function as all others, with a scale of 1. The rows
-    are added to the last linear layer.
+    So with a loss that reads a scale beside each value, the model starts from the same function as with any other loss, with a
+    scale of 1. The rows are added to the last linear layer.
     """
     if heads == 1:
         return model
@@ -105,7 +105,7 @@ def linear(shape: Sequence[int], outputs: int) -> nn.Module:
 
 @register
 def mlp(shape: Sequence[int], outputs: int, *, hidden: Sequence[int]) -> nn.Module:
-    """Fully connected layers of the widths `hidden`, ReLU between; 4,929 parameters for 10 inputs, [64, 64] and one output."""
+    """MLP: fully connected layers of the widths `hidden`, with ReLU; 4,929 parameters for 10 inputs, [64, 64] and one output."""
     widths = [math.prod(shape), *hidden]
     layers: list[nn.Module] = [nn.Flatten()]
     for narrow, wide in itertools.pairwise(widths):
@@ -121,9 +121,10 @@ def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
 
 @register
 def cnn(shape: Sequence[int], outputs: int, *, channels: Sequence[int], hidden: int) -> nn.Module:
-    """3 x 3 convolutions of stride 2, flattened (where things are must survive), one hidden layer; pictures [1, height, width].
+    """CNN: 3 x 3 convolutions of stride 2, flattened, then one hidden layer; for pictures [1, height, width].
 
-    285,764 parameters for 64 x 64 pictures, [16, 32, 64], 64 and four outputs.
+    It flattens and does not pool, so that the place of an object is kept. 285,764 parameters for 64 x 64 pictures, [16, 32, 64],
+    64 and four outputs.
     """
     depth, height, width = shape
     layers: list[nn.Module] = []
@@ -136,16 +137,16 @@ def cnn(shape: Sequence[int], outputs: int, *, channels: Sequence[int], hidden: 
 
 @register
 def boxes(shape: Sequence[int], outputs: int, *, unit: float, rows: int) -> nn.Module:
-    """A free box for each row of data=anchors, at its anchor at first: 4 parameters a row."""
+    """A box with 4 free parameters for each row of data=anchors; it begins at its anchor."""
     return _Boxes(rows, unit)
 
 
 class _Boxes(nn.Module):
     """How far each row's box has moved from its anchor: centre x, centre y, width, height, in `unit` of the picture.
 
-    Raw outputs are the logits of the box, as the task takes their sigmoid: so the parameters are the box itself. Its sides lie
-    in (0, 1) of the picture; a parameter beyond that has no gradient. A batch of n rows takes the mean of their losses; the
-    gradient of each row is multiplied by n, so that SGD moves each box by its own loss, however many there are.
+    Raw outputs are the logits of the box, and the task takes their sigmoid. So the parameters are the box itself. Its sides lie
+    in (0, 1) of the picture; a parameter beyond that has no gradient. The loss of a batch of n rows is the mean of their losses.
+    The gradient of each row is multiplied by n, so that SGD moves each box by its own loss, for any n.
     """
 
     def __init__(self, rows: int, unit: float) -> None:

@@ -1,4 +1,4 @@
-"""What a corruption is, and how the one of a config is applied to the splits that it names."""
+"""The form of a corruption, and how the one of a config is applied to the splits that it names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Changed(NamedTuple):
     rows: Tensor
 
 
-# inputs that were changed, for as long as some run holds them: runs that changed them alike, as under other losses, share them
+# changed inputs, as long as some run holds them: runs with the same changes, such as those of other losses, share one tensor
 _CHANGED: WeakValueDictionary[str, Tensor] = WeakValueDictionary()
 
 CORRUPTIONS: Registry[Callable[..., Changed]] = Registry("corruption", {"splits": ["train"]})
@@ -33,7 +33,7 @@ register = CORRUPTIONS.register
 
 @dataclass(frozen=True)
 class Corrupted:
-    """All rows of a data set, some corrupted, and which [n], bool. Rows of the test split are never touched."""
+    """All rows of a data set, some of them corrupted, and which [n], bool. Rows of the test split are never changed."""
 
     inputs: Tensor
     targets: Tensor
@@ -46,13 +46,13 @@ class Corrupted:
 
 
 def corrupt(corruption: Mapping[str, Any], data: Data, split: Split, seed: int, standardise: bool = False) -> Corrupted:
-    """Applies the corruption of a config to each split it names, with draws of its own for each.
+    """Applies the corruption of a config to each split it names, with separate random draws for each.
 
-    standardise: whether inputs that were changed are standardised anew, by their training rows as they are then. In life
-    nobody has the clean rows to do it by. Corruptions of inputs move them in spreads of each, so it does not matter that
-    they were standardised before.
+    standardise: whether changed inputs are standardised anew, by the corrupted training rows. In practice nobody has the clean
+    rows to do it with. Corruptions of inputs move them in spreads of each input, so it does not matter that they were
+    standardised before.
 
-    Raises BadRequest where what it makes is not finite.
+    Raises BadRequest if the result is not finite.
 
     A corruption of labels that takes `classes` gets the number of classes of the data set.
     """

@@ -1,7 +1,8 @@
-"""What goes wrong with boxes. Defaults: conf/corruption/<name>.yaml.
+"""Corruptions of boxes. Defaults: conf/corruption/<name>.yaml.
 
-Targets: corners x1 y1 x2 y2 [n, 4], in shares of the picture. Pictures stay. Every box that is given back lies in [0, 1] and has
-sides of 0.01 or more: where a corruption would make it smaller, the row keeps its clean box. Changed are the rows whose box changed.
+Targets: corners x1 y1 x2 y2 [n, 4], in shares of the picture. Pictures do not change. Every returned box lies in [0, 1] and has
+sides of 0.01 or more. If a corruption would make a box smaller, the row keeps its clean box. The corrupted
+rows are those whose box changed.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ LEAST = 0.01  # width and height of the smallest box, in shares of the picture: 
 
 @register
 def jitter(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, noise: float) -> Changed:
-    """An unsteady hand: centre and size are off by a random share of the size (Liu et al., 2022, OA-MIL).
+    """Jitter: centre and size of a box get a random error, in proportion to its size (Liu et al., 2022, OA-MIL).
 
-    cx' = cx + w u1, cy' = cy + h u2, w' = w (1 + u3), h' = h (1 + u4), each u even in [-noise, noise]; then cut to the picture.
+    cx' = cx + w u1, cy' = cy + h u2, w' = w (1 + u3), h' = h (1 + u4), each u uniform in [-noise, noise]; then cut to the picture.
 
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        generator: where the rows and u come from; a larger noise moves each corner the same way, farther.
-        fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one.
+        generator: random generator for the rows and u; with a larger noise each corner moves in the same direction, but farther.
+        fraction: share of the rows, in [0, 1]; a larger one includes the rows of a smaller one.
         noise: in [0, 1), in widths and heights of the box; OA-MIL takes 0.1 to 0.4.
     """
     chosen = choose_rows(len(targets), fraction, generator)
@@ -35,15 +36,15 @@ def jitter(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: f
 
 @register
 def wrong_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, kind: str) -> Changed:
-    """Gross errors: a share of the pictures have a box that has nothing to do with them (Chadwick and Newman, 2019).
+    """Wrong boxes: a share of the pictures gets a box unrelated to the object (Chadwick and Newman, 2019).
 
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        generator: where the rows and the boxes come from.
-        fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one, with the same boxes.
-        kind: `random` (width and height even in [0.01, 1], then the place even among those inside the picture) or `other`
-            (the clean box of another picture, drawn evenly).
+        generator: random generator for the rows and the boxes.
+        fraction: share of the rows, in [0, 1]; a larger one includes the rows of a smaller one, with the same boxes.
+        kind: `random` (width and height uniform in [0.01, 1], then the place uniform inside the picture) or `other` (the clean box
+            of another picture, each equally likely).
     """
     chosen = choose_rows(len(targets), fraction, generator)
     place, sizes = torch.rand(2, len(targets), 2, generator=generator).to(targets)
@@ -57,15 +58,15 @@ def wrong_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fracti
 
 @register
 def loose_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, factor: float) -> Changed:
-    """A bias of size: boxes drawn too loosely, or too tightly, around the object (Su, Deng and Fei-Fei, 2012).
+    """Loose or tight boxes: a share of the boxes is too large, or too small, around the same centre (Su, Deng and Fei-Fei, 2012).
 
     w' = factor * w, h' = factor * h around the same centre, then cut to the picture.
 
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        generator: where the rows come from.
-        fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one.
+        generator: random generator for the rows.
+        fraction: share of the rows, in [0, 1]; a larger one includes the rows of a smaller one.
         factor: above 1: loose; below 1: tight.
     """
     chosen = choose_rows(len(targets), fraction, generator)
@@ -75,15 +76,15 @@ def loose_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fracti
 
 @register
 def truncated_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float, cut: float) -> Changed:
-    """Boxes that end at a border running through the object, as at the edge of a crop (Everingham et al., 2010, "truncated").
+    """Truncated boxes: one side is cut off, as at the edge of a crop (Everingham et al., 2010, "truncated").
 
-    At one of the four sides, drawn evenly, the box loses a share `cut` of its width or height.
+    At one of the four sides, each equally likely, the box loses a share `cut` of its width or height.
 
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        generator: where the rows and the sides come from.
-        fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one, cut at the same sides.
+        generator: random generator for the rows and the sides.
+        fraction: share of the rows, in [0, 1]; a larger one includes the rows of a smaller one, cut at the same sides.
         cut: in [0, 1).
     """
     chosen = choose_rows(len(targets), fraction, generator)
@@ -96,16 +97,16 @@ def truncated_boxes(inputs: Tensor, targets: Tensor, generator: Generator, *, fr
 
 @register
 def swapped_corners(inputs: Tensor, targets: Tensor, generator: Generator, *, fraction: float) -> Changed:
-    """Records mixed up in part: one corner is the picture's own, the opposite one belongs to the box of another picture.
+    """Swapped corners: one corner of a box is right, and the opposite one comes from the box of another picture.
 
-    (x1, y1) of the own box and (x2, y2) of the box of a picture drawn evenly from the others, put in order on each axis so that
-    x1 < x2 and y1 < y2. No source: a slip of data handling, as when two columns of a table were sorted by themselves.
+    (x1, y1) of the own box and (x2, y2) of the box of another picture, each equally likely, put in order on each axis so that
+    x1 < x2 and y1 < y2. There is no source: it is a mistake of data handling, such as sorting two columns of a table separately.
 
     Args:
         inputs: [n, ...], returned as they are.
         targets: corners [n, 4], clean.
-        generator: where the rows and the other boxes come from.
-        fraction: share of the rows, in [0, 1]; a larger one holds the rows of a smaller one, with the same boxes.
+        generator: random generator for the rows and the other boxes.
+        fraction: share of the rows, in [0, 1]; a larger one includes the rows of a smaller one, with the same boxes.
     """
     chosen = choose_rows(len(targets), fraction, generator)
     first, second = targets[:, :2], _others(targets, generator)[:, 2:]
@@ -113,7 +114,7 @@ def swapped_corners(inputs: Tensor, targets: Tensor, generator: Generator, *, fr
 
 
 def _given(inputs: Tensor, targets: Tensor, chosen: Tensor, boxes: Tensor) -> Changed:
-    """New boxes for the chosen rows, cut to the picture; where one would be smaller than the smallest, the clean one."""
+    """New boxes for the chosen rows, cut to the picture; the clean one where the new one would be too small."""
     boxes = boxes.clamp(0, 1)
     usable = (boxes[:, 2:] - boxes[:, :2] >= LEAST * (1 - 1e-3)).all(1)
     return new_targets(inputs, targets, torch.where((chosen & usable)[:, None], boxes, targets))
@@ -131,7 +132,7 @@ def _boxes(centre: Tensor, size: Tensor) -> Tensor:
 
 
 def _others(boxes: Tensor, generator: Generator) -> Tensor:
-    """For each row the box of another row, drawn evenly; its own where there is no other."""
+    """For each row the box of another row, each equally likely; its own if there is no other."""
     count = len(boxes)
     steps = torch.randint(1, max(2, count), (count,), generator=generator)
     return boxes[(torch.arange(count) + steps) % count]

@@ -1,4 +1,4 @@
-"""Data sets, one function each. `load` gives the one of a config, split by the seed."""
+"""Data sets, one function each. `load` returns the one of a config, split by the seed."""
 
 from losslab.data import anchors as anchors
 from losslab.data import images as images

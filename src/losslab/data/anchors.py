@@ -1,7 +1,7 @@
 """Box regression without pictures: cases of an anchor box and a target box, after Zheng et al. (2020), Distance-IoU loss.
 
-Seven targets of area 1 lie in the middle of a picture that is 10 units a side. Points lie evenly spread in a circle of
-radius 3 round them, and at each point anchors of seven areas and seven aspect ratios: 343 cases a point.
+Seven targets of area 1 lie in the middle of a picture of 10 x 10 units. Points are spread evenly in a circle of radius 3 around
+them. Each point has anchors of seven areas and seven aspect ratios: with seven targets, 343 cases per point.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from torch import Tensor
 from losslab.box_geometry import overlap
 from losslab.data.base import Data, register
 
-SIDE = 10.0  # of the picture, in units; so that boxes stay inside it on their way
+SIDE = 10.0  # of the picture, in units; large enough that boxes stay inside it while they move
 RADIUS = 3.0
 RATIOS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0)  # width to height, of targets and anchors
 AREAS = (0.5, 0.67, 0.75, 1.0, 1.33, 1.5, 2.0)  # of anchors
-REGIMES = ("disjoint", "overlapping", "nested")  # how an anchor lies to its target at the start
+REGIMES = ("disjoint", "overlapping", "nested")  # relation of an anchor and its target at the start
 
 
 @register
 def anchors(points: int) -> Data:
     """343 cases for each of `points` points, in the order of target, anchor's area, anchor's ratio, point.
 
-    Inputs [n, 5]: the number of the row, and the anchor's centre x, centre y, width and height. Targets [n, 4]: corners. Both in
-    shares of the picture: a unit of the paper is a tenth. The points lie like the seeds of a sunflower (Vogel, 1979), each in the
-    middle of an equal area, where the paper draws them at random: nothing here depends on the seed.
+    Inputs [n, 5]: the number of the row, and the anchor's centre x, centre y, width and height. Targets [n, 4]: corners. Both are
+    in shares of the picture: a unit of the paper is a tenth. The paper draws the points at random. Here they lie on a sunflower
+    spiral (Vogel, 1979), each in the middle of an equal area, so nothing depends on the seed.
     """
     number = torch.arange(points, dtype=torch.float64)
     radius = RADIUS * ((number + 0.5) / points).sqrt()
@@ -44,7 +44,7 @@ def anchors(points: int) -> Data:
 
 
 def regimes(data: Data) -> Tensor:
-    """How each anchor lies to its target at the start: numbers into REGIMES [n]. Nested: one lies inside the other."""
+    """The relation of each anchor and its target at the start: indices into REGIMES [n]. Nested: one lies inside the other."""
     centre, size = data.inputs[:, 1:].chunk(2, 1)
     found = overlap(torch.cat([centre - size / 2, centre + size / 2], 1), data.targets)
     nested = found.intersection >= (1 - 1e-5) * torch.minimum(size.prod(1), found.target_sides.prod(0))

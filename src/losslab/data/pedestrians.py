@@ -1,4 +1,4 @@
-"""People in two films: the box that a tracker gave, and the box that a person drew. Size and licence: conf/data/pedestrians.yaml."""
+"""People in two films: boxes of a tracker, and boxes drawn by hand. Size and licence: conf/data/pedestrians.yaml."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FRAME = torch.tensor([640.0, 480.0, 640.0, 480.0])  # pixels, of both films
 def pedestrians() -> Data:
     """A true box [4] for each box of a tracker [4], both corners x1 y1 x2 y2 in shares of the frame [0, 1].
 
-    Boxes are matched frame by frame, so that the sum of IoUs is largest; pairs without overlap are left out, poor ones are
-    not. What lies outside the frame is cut off, as no picture shows it. Frames follow one another closely, so a random split
-    puts the same walk into all its parts: it measures refinement in these films, not in others.
+    Boxes are matched in each frame, so that the sum of IoUs is largest. Pairs without overlap are left out; pairs with little
+    overlap stay. Parts outside the frame are cut off, as no picture shows them. Frames follow one another closely, so a random
+    split puts the same walk into all its parts. The results therefore hold for refinement in these films, not in others.
     """
     films = [inside_package("motmetrics", "data", film) for film in FILMS]
     pairs = [match(read(film / "gt.txt"), read(film / "test.txt")) for film in films]
@@ -32,7 +32,7 @@ def pedestrians() -> Data:
 def read(file: Path) -> tuple[Tensor, Tensor]:
     """Frame numbers [n] and boxes [n, 4] of a file as the MOT Challenge has them (Leal-Taixe et al., 2015).
 
-    A line is frame, track, left, top, width, height, and four columns that do not matter here; in pixels, the first being 1.
+    A line is frame, track, left, top, width, height, and four columns that are not used here. Pixels count from 1.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Small sets that the literature on robust regression argues about, each with its real outliers, and a large one of counts.
+"""Small data sets known from the literature on robust regression, with real outliers, and a large one of counts.
 
 Columns are inputs, then the target. Sizes and licences: conf/data/<name>.yaml.
 """
@@ -18,37 +18,37 @@ _HERE = Path(__file__).resolve().parent / "csv"
 
 @register
 def stackloss() -> Data:
-    """How much ammonia escapes from a plant? 21 days (Brownlee, 1965); days 1, 3, 4 and 21 are outliers to most who looked."""
+    """Stack loss: ammonia that escapes from a plant on 21 days (Brownlee, 1965); most analyses call days 1, 3, 4 and 21 outliers."""
     return _read(_statsmodels("stackloss"), ["AIRFLOW", "WATERTEMP", "ACIDCONC"], "STACKLOSS", "stack loss, 0.1 %")
 
 
 @register
 def hbk() -> Data:
-    """75 rows made to mislead (Hawkins, Bradu and Kass, 1984): 1 to 10 bad leverage points, 11 to 14 good ones, which get the blame."""
+    """HBK: 75 artificial rows (Hawkins, Bradu and Kass, 1984). 1 to 10 are bad leverage points; 11 to 14 are good ones, often blamed."""
     return _read(_HERE / "hbk.csv", ["x1", "x2", "x3"], "y", "y")
 
 
 @register
 def stars() -> Data:
-    """How bright is a star of this temperature? 47 in the cluster CYG OB1 (Rousseeuw and Leroy, 1987); 11, 20, 30 and 34 are giants."""
+    """Light of a star by temperature: 47 in the cluster CYG OB1 (Rousseeuw and Leroy, 1987); 11, 20, 30 and 34 are giants."""
     return _read(_HERE / "stars.csv", ["log_temperature"], "log_light", "log10 light intensity")
 
 
 @register
 def phones() -> Data:
-    """Belgium's international calls in 24 years (Rousseeuw and Leroy, 1987); from 1964 to 1969 minutes were counted in their place."""
+    """International calls from Belgium in 24 years (Rousseeuw and Leroy, 1987); from 1964 to 1969 minutes were counted, not calls."""
     return _read(_HERE / "phones.csv", ["year"], "calls", "calls, tens of millions")
 
 
 @register
 def engel() -> Data:
-    """What do 235 households spend on food? (Engel, 1857; Koenker and Bassett, 1982); the spread grows with the income."""
+    """Engel: what 235 households spend on food (Engel, 1857; Koenker and Bassett, 1982); the spread grows with the income."""
     return _read(_statsmodels("engel"), ["income"], "foodexp", "food expenditure, Belgian francs")
 
 
 @register
 def randhie() -> Data:
-    """How often does one see a doctor in a year? 20,190 person-years of the RAND Health Insurance Experiment, 9 inputs."""
+    """Visits to a doctor in a year: 20,190 person-years of the RAND Health Insurance Experiment, 9 inputs."""
     inputs = ["lncoins", "idp", "lpi", "fmde", "physlm", "disea", "hlthg", "hlthf", "hlthp"]
     return _read(_statsmodels("randhie"), inputs, "mdvis", "visits")
 

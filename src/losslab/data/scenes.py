@@ -1,4 +1,4 @@
-"""Pictures with one object each and its exact box: real digits pasted at random, among pieces of other digits."""
+"""Pictures with one object each and its exact box: real digits at random places, among pieces of other digits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _INK = 0.2  # a pixel brighter than this belongs to the digit
 def scenes(rows: int, clutter: int, noise: float) -> Data:
     """Each picture [1, 64, 64] shows one whole digit, 14 to 44 pixels high, `clutter` small pieces of other digits, and noise.
 
-    The target is the digit's box, corners x1 y1 x2 y2 in shares of the canvas [0, 1]: exactly where the digit's own
-    outermost ink was put. Digit, place, size and clutter are drawn once for all seeds.
+    The target is the digit's box, corners x1 y1 x2 y2 in shares of the canvas [0, 1]. It fits the outermost pixels of the digit
+    exactly. Digit, place, size and clutter are drawn once for all seeds.
     """
     generator = torch.Generator().manual_seed(20260101)
     digits = mnist5k().inputs
@@ -40,7 +40,7 @@ def scenes(rows: int, clutter: int, noise: float) -> Data:
 
 
 def scatter_pieces(digits: Tensor, rows: int, clutter: int, generator: torch.Generator) -> Tensor:
-    """Canvases [rows, 1, 64, 64], each with `clutter` pieces of 8 x 8 pixels cut from the middle of a digit: never a whole one."""
+    """Canvases [rows, 1, 64, 64], each with `clutter` pieces of 8 x 8 pixels from the middle of digits, never a whole digit."""
     counts = (rows, clutter)
     which = torch.randint(len(digits), counts, generator=generator)
     cut = torch.randint(6, digits.shape[-1] - 6 - _PIECE, (*counts, 2), generator=generator)

@@ -1,4 +1,4 @@
-"""Data sets of rows: one row of numbers in, one label or number out. Sizes and licences: conf/data/<name>.yaml."""
+"""Data sets in tables: the input is a row of numbers, the target a label or a number. Sizes and licences: conf/data/<name>.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MIDDLE = 14.4  # median of Friedman's first function, and its mean
 
 @register
 def breast_cancer() -> Data:
-    """Is a tumour benign? 569 rows, 30 measurements of cell nuclei (Wolberg et al., 1995)."""
+    """Breast cancer: whether a tumour is benign; 569 rows, 30 measurements of cell nuclei (Wolberg et al., 1995)."""
     from sklearn.datasets import load_breast_cancer  # here, as scikit-learn takes a quarter of a second to import
 
     bunch = load_breast_cancer()
@@ -20,7 +20,7 @@ def breast_cancer() -> Data:
 
 @register
 def diabetes() -> Data:
-    """How far has the disease gone after a year? 442 rows, 10 measurements (Efron et al., 2004)."""
+    """Diabetes: disease progression after a year; 442 rows, 10 measurements (Efron et al., 2004)."""
     from sklearn.datasets import load_diabetes
 
     bunch = load_diabetes(scaled=False)
@@ -29,7 +29,7 @@ def diabetes() -> Data:
 
 @register
 def friedman(rows: int, noise: float) -> Data:
-    """Friedman's first function (1991): five of ten inputs matter, in a product, a square and two lines."""
+    """Friedman's first function (1991): five of ten inputs matter, two in a product, one in a square, two in linear terms."""
     generator = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=generator)
     y = _friedman(x) + noise * torch.randn(rows, generator=generator)
@@ -46,7 +46,7 @@ def friedman_counts(rows: int) -> Data:
 
 @register
 def friedman_binary(rows: int, softness: float) -> Data:
-    """Yes or no, at odds that Friedman's first function gives: what the best rule gets right is known."""
+    """Yes or no, with a probability from Friedman's first function, so that the accuracy of the best rule is known."""
     generator = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=generator)
     chance = ((_friedman(x) - _MIDDLE) / softness).sigmoid()

@@ -1,4 +1,4 @@
-"""Labelled pictures that torchvision fetches, or finds where they were put. Sizes and licences: conf/data/<name>.yaml."""
+"""Labelled pictures that torchvision downloads, or reads from a given folder. Sizes and licences: conf/data/<name>.yaml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fashion_mnist(rows: int, root: str, download: bool) -> Data:
 
 
 def _read(kind: type[datasets.MNIST], rows: int, root: str, download: bool, names: tuple[str, ...]) -> Data:
-    """The first rows of training and test files together, as the harness draws its own splits."""
+    """The first rows of the training and test files together, as this program draws its own splits."""
     try:
         Path(root).mkdir(parents=True, exist_ok=True)
         parts = [kind(root, train=train, download=download) for train in (True, False)]

@@ -13,12 +13,12 @@ from losslab.errors import BadRequest
 
 
 def row_weights(weight: str, labels: Tensor | None, train: Tensor, rows: int) -> Tensor | None:
-    """The weight of each row, [n], float32; None where all count the same.
+    """The weight of each row, [n], float32; None if all count the same.
 
     Args:
-        weight: none; balanced, which makes the training rows of every class add up to the same (King and Zeng, 2001); or a file
-            with one number a row.
-        labels: shares of the classes in each row's target [n, K], as the run sees them; None where targets are no classes.
+        weight: none; balanced, so that the training rows of every class have the same sum of weights (King and Zeng, 2001); or a
+            file with one number per row.
+        labels: shares of the classes in each row's target [n, K], as the run sees them; None if targets are not classes.
         train: numbers of the training rows.
         rows: n.
 
@@ -50,7 +50,7 @@ def row_weights(weight: str, labels: Tensor | None, train: Tensor, rows: int) ->
 
 
 def _read(path: Path) -> NDArray[np.float64]:
-    """The numbers of a file as float64 [n]; a first line that is text is taken for a heading."""
+    """The numbers of a file as float64 [n]; a first line of text counts as a heading."""
     try:
         if path.suffix == ".npy":
             found = np.load(path, allow_pickle=False)

@@ -11,14 +11,16 @@ from losslab.losses.base import keeps, register
 from losslab.losses.regression import mean_over_outputs
 from losslab.losses.robust import general
 
-_LEAST_SCALE = 1e-5  # as in the paper: a model that fits every target would shrink the scale for ever
-_STEP, _NODES = 0.05, 77  # from x = 0 to 1e15, where float64 has no more to add
+_LEAST_SCALE = 1e-5  # as in the paper: with a model that fits every target, the scale would shrink without end
+_STEP, _NODES = 0.05, 77  # from x = 0 to 1e15; further nodes change nothing in float64
 
 
 @register
 @keeps(learned={"alpha_logit": 0.0, "log_scale": 0.0})
 def barron_adaptive(pred: Tensor, target: Tensor, *, alpha_logit: Tensor, log_scale: Tensor) -> Tensor:
-    """`barron` that learns from the errors how robust to be: a likelihood, so that giving up on samples has its price.
+    """Adaptive robust loss: `barron` as a negative log-likelihood, with its shape alpha and scale c learned in training.
+
+    Two further terms make it costly to treat every sample as an outlier.
 
     l = rho(e / c, alpha) + log c + log Z(alpha), with rho(x, alpha) = `barron` at c = 1, and Z(alpha) the integral of
     exp(-rho(x, alpha)) over all x; alpha = 2 sigmoid(alpha_logit), c = 1e-5 + exp(log_scale).
@@ -30,7 +32,7 @@ def barron_adaptive(pred: Tensor, target: Tensor, *, alpha_logit: Tensor, log_sc
         log_scale: learned, one for all outputs; c begins at 1.
 
     Returns:
-        [N]; may be negative. alpha = 2 is the normal distribution with deviation c, alpha -> 0 Cauchy's with sqrt(2) c.
+        [N]; may be negative. alpha = 2 is the normal distribution with standard deviation c, alpha -> 0 Cauchy's with scale sqrt(2) c.
     """
     alpha = 2 * alpha_logit.to(pred.dtype).sigmoid()
     scale = _LEAST_SCALE + log_scale.to(pred.dtype).exp()
@@ -41,8 +43,8 @@ def barron_adaptive(pred: Tensor, target: Tensor, *, alpha_logit: Tensor, log_sc
 def log_partition(alpha: Tensor) -> Tensor:
     """The log of the integral of exp(-rho(x, alpha)) over all x, for alpha in [0, 2].
 
-    Done at each call, and so is its derivative (six digits for alpha in [0.001, 1.999]), by the trapezoid rule after
-    x = sinh(pi / 2 sinh t), which serves tails as heavy as 1 / x^2 and as light as a normal one's with the same few nodes.
+    Computed at each call, and so is its derivative (six digits for alpha in [0.001, 1.999]): by the trapezoid rule, after the
+    substitution x = sinh(pi / 2 sinh t). The same few nodes then serve tails as heavy as 1 / x^2 and as light as a normal one's.
     """
     t = _STEP * torch.arange(_NODES, dtype=alpha.dtype, device=alpha.device)
     inner = math.pi / 2 * t.sinh()

@@ -1,4 +1,4 @@
-"""The table of loss functions, and the modules that check, weigh, reduce and add their losses."""
+"""The table of loss functions, and the modules that check, weight, reduce and add their losses."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ STATES: dict[str, State] = {}
 
 
 def keeps(**parts: Any) -> Callable[[LossFunction], LossFunction]:
-    """Says of a registered loss which numbers it keeps; the parts are those of State. Its card has the fact `stateful`."""
+    """States which numbers a registered loss keeps; the parts are those of State. Its card has the fact `stateful`."""
 
     def note(function: LossFunction) -> LossFunction:
         STATES[function.__name__] = State(**parts)
@@ -74,7 +74,7 @@ def keeps(**parts: Any) -> Callable[[LossFunction], LossFunction]:
 
 
 class Loss(nn.Module):
-    """A loss ready for use: a per-sample function, its hyperparameters, the space it reads, and what any loss takes beside them.
+    """A loss ready for use: a per-sample function, its hyperparameters, the space it reads, and the options of every loss.
 
     Args:
         name: of the loss.
@@ -90,7 +90,7 @@ class Loss(nn.Module):
         self.params = dict(params)
         self.reduction = reduction
         self.checks_values = (
-            True  # of predictions and targets, at each call; where they are known to be right it is turned off
+            True  # of predictions and targets, at each call; can be turned off where they are known to be valid
         )
         self._function = LOSSES.of(name)
         self.counted = cards.card("loss", name).about.get(
@@ -110,7 +110,7 @@ class Loss(nn.Module):
             self.register_buffer(key, torch.tensor(first))
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The loss of a batch, reduced; in training, once a call, the numbers that the loss keeps move on.
+        """The loss of a batch, reduced. In training, each call also updates the numbers that the loss keeps.
 
         Args:
             pred: see `losslab.spaces` for the shapes of each space.
@@ -122,7 +122,7 @@ class Loss(nn.Module):
 
         Raises:
             ValueError: shapes or types that do not fit (nothing is ever broadcast), or values outside the space. On a GPU
-                these fail on the device, as an index of torch's own does, so that no call waits for it.
+                such values raise on the device, as an invalid index in torch does, so that no call waits for it.
         """
         return self._call(self.reduction, pred, target, weight, self.training)
 
@@ -156,7 +156,7 @@ class Loss(nn.Module):
         return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
 
     def _other_space(self, pred: Tensor) -> str:
-        """What to write where one logit a sample meets a loss that was asked to read a logit for each class."""
+        """What to write instead, where there is one logit per sample and the loss reads a logit for each class."""
         one = pred.ndim == 1 or pred.shape[1:] == (1,)
         others = [space for space in compatibility.reads({"name": self.name}) if space in YES_OR_NO]
         if not (one and others and self.space in BY_CLASS):
@@ -172,14 +172,14 @@ class Loss(nn.Module):
 
     def keywords(self, like: Tensor) -> dict[str, Any]:
         """What the function takes beside pred and target: numbers and words as they are, lists and state as tensors."""
-        if not self._others:  # some microseconds of each step
+        if not self._others:  # saves some microseconds of each step
             return self.plain
         return self.plain | {
             key: self._as(key, like) if key in self._lists else getattr(self, key) for key in self._others
         }
 
     def _as(self, key: str, like: Tensor) -> Tensor:
-        """A list in the precision of the loss and on the device of the prediction, from its own numbers where the buffer has another."""
+        """A list in the precision of the loss and on the device of the prediction; made anew where the buffer differs."""
         kept, dtype = self.get_buffer(key), torch.promote_types(like.dtype, torch.float32)
         if kept.dtype == dtype and kept.device == like.device:
             return kept
@@ -210,7 +210,7 @@ Given = Tensor | Mapping[str, Tensor]
 class Sum(nn.Module):
     """A weighted sum of losses; a plain loss in the harness is a sum of one.
 
-    pred and target are one tensor each, where all terms read one space, or one tensor for each space that a term reads.
+    pred and target are one tensor each if all terms read one space; otherwise one tensor for each space that a term reads.
     """
 
     def __init__(self, weights: list[float], terms: list[Loss]) -> None:
@@ -220,7 +220,7 @@ class Sum(nn.Module):
         self.spaces = list(dict.fromkeys(term.space for term in terms))  # that the terms read
 
     def each(self) -> list[Loss]:
-        """The terms, as what they are."""
+        """The terms, typed as losses."""
         return cast(list[Loss], list(self.terms))
 
     def forward(self, pred: Given, target: Given, weight: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Losses made for boxes that look at each coordinate by itself. Sources and defaults: conf/loss/<name>.yaml."""
+"""Losses made for boxes that use each coordinate separately. Sources and defaults: conf/loss/<name>.yaml."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from losslab.losses.regression import mean_over_outputs, smoothl1
 def balanced_l1(
     pred: Tensor, target: Tensor, *, alpha: float | Tensor, gamma: float | Tensor, beta: float | Tensor
 ) -> Tensor:
-    """As `smoothl1`, linear beyond `beta`, but with a gradient that rises steeply from 0: small errors pull more beside outliers.
+    """Balanced L1: like `smoothl1`, linear beyond `beta`, but with larger gradients for small errors.
 
-    With e = |pred - target| and b = exp(gamma / alpha) - 1, so that the slopes meet at beta:
+    With e = |pred - target| and b = exp(gamma / alpha) - 1, so that the slopes agree at beta:
     l = alpha / b (b e + beta) log(b e / beta + 1) - alpha e if e < beta, else gamma e + beta (gamma / b - alpha).
 
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
-        alpha: > 0; the smaller, the more small errors pull. gamma / alpha must lie between 0.001 and 88, or b is no float32.
-        gamma: > 0; the pull of every error beyond beta.
+        alpha: > 0; the smaller, the larger the gradient of small errors. gamma / alpha must lie between 0.001 and 88, so that b
+            fits float32.
+        gamma: > 0; the gradient of every error beyond beta.
         beta: > 0, in the unit of the target.
 
     Returns:
         [N], at least 0: the mean over the outputs.
 
-    alpha -> 0 gives gamma `l1`, alpha -> inf gamma `smoothl1`. It is beta times the loss of e / beta with beta = 1, the
-    only beta of the paper; mmdetection leaves beta out of one factor, which makes the loss negative for a beta above 1.
+    alpha -> 0 gives gamma `l1`, alpha -> inf gives gamma `smoothl1`. The gradient rises steeply from 0, so that small errors
+    count for more beside outliers. The loss is beta times the loss of e / beta with beta = 1, the only beta of the paper.
+    mmdetection leaves beta out of one factor, which makes the loss negative for a beta above 1.
     """
     error = (pred - target).abs()
     inner = error.clamp(max=beta)
@@ -47,7 +49,7 @@ def balanced_l1(
 
 @register
 def box_l1(pred: Tensor, target: Tensor) -> Tensor:
-    """The absolute errors of centre and size, added: what DETR trains boxes with, beside `giou`.
+    """Box L1: the absolute errors of centre x, centre y, width and height, added. DETR trains boxes with it, beside `giou`.
 
     l = |x - x*| + |y - y*| + |w - w*| + |h - h*|, with x, y the centres.
 
@@ -58,7 +60,7 @@ def box_l1(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], at least 0, in the unit of the corners: here, as in DETR, shares of the picture.
 
-    `l1` on boxes is another loss: the mean error of the four corners.
+    `l1` on boxes is another loss: the mean absolute error of the four corner coordinates.
     """
     found = overlap(pred, target)
     return (found.between_centres.abs() + (found.sides - found.target_sides).abs()).sum(0)
@@ -66,21 +68,25 @@ def box_l1(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def bounded_iou(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
-    """`smoothl1` on what each of x, y, width and height by itself costs in IoU: an IoU loss that pulls the four one by one.
+    """Bounded IoU: `smoothl1` on a bound of the IoU lost in each of x, y, width and height, added.
 
-    l = the sum over x, y, width and height of smoothl1(1 - bound), with the bounds max(0, (w* - 2 |d_x|) / (w* + 2 |d_x|)) and
-    min(w / w*, w* / w), d the way between the centres; so 1 - bound is min(1, 4 |d_x| / (w* + 2 |d_x|)) and |w - w*| / max(w, w*).
+    Each of the four numbers has a gradient of its own.
+
+    l = the sum over x, y, width and height of smoothl1(1 - bound), with the bounds max(0, (w* - 2 |d_x|) / (w* + 2 |d_x|))
+    and min(w / w*, w* / w), and d the vector between the centres. So 1 - bound is min(1, 4 |d_x| / (w* + 2 |d_x|)) or |w -
+    w*| / max(w, w*).
 
     Args:
         pred: boxes [N, 4].
         target: boxes [N, 4], with an area.
-        beta: > 0; the 1 - bound at which quadratic turns linear.
+        beta: > 0; the value of 1 - bound at which the loss changes from quadratic to linear.
 
     Returns:
         [N], at least 0; below 4 where corners are in order. The unit of the corners does not matter.
 
-    In width and height the bound is the IoU of a box that errs there alone; in x and y that of a shift twice as long, as in
-    the paper. A centre further than half the target's width from its own is not pulled along x: it is for boxes that begin near.
+    In width and height the bound is the IoU of a box that is wrong there alone. In x and y it is the IoU of a shift twice as
+    long, as in the paper. If the centre is further off in x than half the target's width, there is no gradient in x (likewise
+    in y with the height). So this loss is for boxes that begin near their target.
     """
     found = overlap(pred, target)
     apart = found.between_centres.abs()

@@ -11,7 +11,9 @@ from losslab.losses.regression import mean_over_outputs
 
 @register
 def poisson_nll(pred: Tensor, target: Tensor) -> Tensor:
-    """How surprised a Poisson model is by a count, up to a constant: aims at the mean, and weighs errors by the rate.
+    """Poisson NLL: negative log-likelihood of a count under a Poisson distribution, up to a constant; estimates the mean.
+
+    Errors are weighted by the rate.
 
     l = exp(z) - t z, for the log z of the rate; log t! is left out, so l may be negative.
 
@@ -20,14 +22,16 @@ def poisson_nll(pred: Tensor, target: Tensor) -> Tensor:
         target: counts [N, D], at least 0.
 
     Returns:
-        [N], least, at t - t log t, where the rate is t.
+        [N]; its minimum is t - t log t, where the rate equals t.
     """
     return mean_over_outputs(F.poisson_nll_loss(pred, target, log_input=True, full=False, reduction="none"))
 
 
 @register
 def msle(pred: Tensor, target: Tensor) -> Tensor:
-    """Squared error of log(1 + count): ratios count, not differences, and predicting too low costs more than too high.
+    """MSLE (squared logarithmic error): squared error of log(1 + count), so that ratios matter and not differences.
+
+    Predicting too low costs more than predicting too high.
 
     l = (log(1 + p) - log(1 + t))^2.
 
@@ -36,6 +40,6 @@ def msle(pred: Tensor, target: Tensor) -> Tensor:
         target: counts t [N, D], at least 0.
 
     Returns:
-        [N], at least 0. It aims at exp(mean of log(1 + t)) - 1, which lies below the mean.
+        [N], at least 0. It estimates exp(mean of log(1 + t)) - 1, which lies below the mean.
     """
     return mean_over_outputs((pred.log1p() - target.log1p()).square())

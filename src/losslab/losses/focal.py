@@ -1,4 +1,4 @@
-"""Losses that turn down what is already right, focal and its kin. p is softmax or sigmoid. Sources, defaults: conf/loss/<name>.yaml."""
+"""Focal loss and related losses, which down-weight easy samples. p is softmax or sigmoid. Sources, defaults: conf/loss/<name>.yaml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from losslab.losses.regression import mean_over_outputs
 
 
 def power(base: Tensor, exponent: float | Tensor) -> Tensor:
-    """base^exponent for base >= 0, with the gradient 0 at 0, where an exponent below 1 would make it infinite and then NaN."""
+    """base^exponent for base >= 0, with the gradient 0 at 0. There, an exponent below 1 would make it infinite and then NaN."""
     return base.clamp(min=torch.finfo(base.dtype).tiny) ** exponent
 
 
@@ -23,9 +23,11 @@ def focal_cost(log_p: Tensor, gamma: float | Tensor) -> Tensor:
 
 @register
 def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
-    """Cross-entropy that turns down samples which are already right, so that a mass of easy ones does not drown the few hard ones.
+    """Focal loss: cross-entropy times (1 - p)^gamma, which gives samples that are already right a small weight.
 
-    l = -(1 - p_y)^gamma log p_y.
+    Many easy samples then do not outweigh the few hard ones.
+
+    l = -(1 - p_y)^gamma log p_y. p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -36,8 +38,8 @@ def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
         [N], at least 0.
 
     gamma = 0 gives `cross_entropy`, for a binary logit `bce_with_logits`. The binary alpha of the paper and of most libraries
-    weighs the positive class: alpha = 0.25 is class_weights = [0.75, 0.25]. Here no class is weighted unless asked for.
-    A wrong label is among the hard samples: not for noisy labels.
+    is the weight of the positive class: alpha = 0.25 is class_weights = [0.75, 0.25]. Here the default has no class weights.
+    Do not use it with noisy labels: wrong labels are among the hard samples.
     """
     return of_true_class(lambda log_p: focal_cost(log_p, gamma), pred, target)
 
@@ -46,15 +48,16 @@ def focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
 def asymmetric_single_label(
     pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, smoothing: float | Tensor
 ) -> Tensor:
-    """Smoothed cross-entropy in which the smoothed share of the other classes fades as their probability does.
+    """Asymmetric loss for a single label: cross-entropy with label smoothing whose terms fade with the other classes' probabilities.
 
-    l = -(1 - s + s/K) (1 - p_y)^gamma_pos log p_y - s/K sum_(k != y) p_k^gamma_neg log p_k.
+    l = -(1 - s + s/K) (1 - p_y)^gamma_pos log p_y - s/K sum_(k != y) p_k^gamma_neg log p_k. p is the softmax of the logits, y
+    the true class.
 
     Args:
         pred: logits [N, K].
         target: indices [N] or distributions [N, K].
         gamma_pos: at least 0, focusing for the true class.
-        gamma_neg: at least 0, focusing for the others; it acts only where s > 0.
+        gamma_neg: at least 0, focusing for the others; it has an effect only if s > 0.
         smoothing: s in [0, 1].
 
     Returns:
@@ -75,23 +78,24 @@ def asymmetric_single_label(
 def asymmetric(
     pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, clip: float | Tensor
 ) -> Tensor:
-    """Focal loss that turns down easy negatives more than easy positives, and the easiest altogether: for rare positives.
+    """ASL (asymmetric loss): focal loss with a gamma for each class, and no loss for the easiest negatives; for rare positives.
 
-    l = -t (1 - p)^gamma_pos log p - (1 - t) q^gamma_neg log(1 - q), with q = max(p - clip, 0).
+    l = -t (1 - p)^gamma_pos log p - (1 - t) q^gamma_neg log(1 - q), with q = max(p - clip, 0). p is the sigmoid of the logit,
+    t the target.
 
     Args:
         pred: logits [N].
         target: [N], in [0, 1].
         gamma_pos: at least 0.
-        gamma_neg: at least 0.
-        clip: in [0, 1); negatives with p below it cost nothing and pull at nothing.
+        gamma_neg: at least 0. Above gamma_pos, easy negatives get a smaller weight than easy positives.
+        clip: in [0, 1); negatives with p below it have loss 0 and gradient 0.
 
     Returns:
         [N] (the mean over further axes), at least 0.
 
-    Both gammas g and clip 0 give `focal` with gamma = g. A negative costs at most -log clip. The authors' code holds the
-    factor before the log fixed in the gradient unless told otherwise, and adds the losses up; here the gradient is the whole one.
-    It has 1 for gamma_pos as its default, as here, and trains with 0.
+    If both gammas are g and clip is 0, it equals `focal` with gamma = g. A negative costs at most -log clip. The authors' code by
+    default holds the factor before the log fixed in the gradient, and sums the losses. Here the gradient is complete. Their
+    default for gamma_pos is 1, as here; they train with 0.
     """
     log_p, log_not_p = F.logsigmoid(pred), F.logsigmoid(-pred)
     log_not_q = torch.logaddexp(log_not_p, torch.as_tensor(clip, dtype=pred.dtype, device=pred.device).log()).clamp(

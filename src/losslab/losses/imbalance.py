@@ -1,6 +1,6 @@
-"""Cross-entropies for classes of unequal size, told by `counts`, the training samples of each. Defaults: conf/loss/<name>.yaml.
+"""Cross-entropies for classes of unequal size, given by `counts`, the training samples of each. Defaults: conf/loss/<name>.yaml.
 
-[0.0] has the counts taken from the training targets. A class without samples takes nothing from the others.
+With [0.0] they are counted in the training targets. A class without samples takes nothing from the others.
 """
 
 from __future__ import annotations
@@ -18,27 +18,30 @@ def _counts(counts: Tensor, pred: Tensor) -> Tensor:
 
 
 def _from_largest(pred: Tensor) -> Tensor:
-    """Logits less their largest: the same to a softmax, and what is added to them keeps its digits beside large ones."""
+    """Logits minus their largest: the softmax is the same, and what is added to them loses no digits beside large logits."""
     return pred - pred.detach().amax(-1, keepdim=True)
 
 
 @register
 def class_balanced(pred: Tensor, target: Tensor, *, counts: Tensor, beta: float | Tensor) -> Tensor:
-    """Cross-entropy weighted against the size of the class, less than in full: samples of one class repeat one another.
+    """Class-balanced cross-entropy: weights each class by the inverse of its effective number of samples.
 
-    l = -w_y log p_y, with w_k in proportion to (1 - beta) / (1 - beta^n_k), with a mean of 1 over the classes that occur.
+    Samples of one class partly repeat one another, so the weights differ less than one over the class sizes.
+
+    l = -w_y log p_y, with w_k proportional to (1 - beta) / (1 - beta^n_k), and a mean of 1 over the classes that occur. p is
+    the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K].
         target: indices [N] or distributions [N, K].
         counts: n, K numbers.
-        beta: in [0, 1); about 1 - 1/n for n samples beyond which a class holds nothing new.
+        beta: in [0, 1); about 1 - 1/n, where further samples of a class beyond n hold nothing new.
 
     Returns:
         [N], at least 0.
 
-    beta = 0, or equal counts, give `cross_entropy`; beta -> 1 weighs by 1 / n_k. A class without samples has the weight 0. The
-    authors let the weights add up to K.
+    beta = 0, or equal counts, give `cross_entropy`; beta -> 1 gives weights proportional to 1 / n_k. A class without samples has
+    the weight 0. The authors' weights add up to K.
     """
     occurs = _counts(counts, pred) > 0
     effective = 1 - beta ** counts.double()  # in float32 a rare class would lose digits
@@ -49,7 +52,9 @@ def class_balanced(pred: Tensor, target: Tensor, *, counts: Tensor, beta: float 
 
 @register
 def logit_adjusted(pred: Tensor, target: Tensor, *, counts: Tensor, tau: float | Tensor) -> Tensor:
-    """Cross-entropy of logits to which the log of the class's share is added in training: what remains is free of it.
+    """Logit adjustment: cross-entropy with tau times the log of each class's share added to its logit, in training only.
+
+    The logits themselves then do not contain the shares of the classes.
 
     l = -log softmax(z + tau log(n / sum n))_y.
 
@@ -57,13 +62,13 @@ def logit_adjusted(pred: Tensor, target: Tensor, *, counts: Tensor, tau: float |
         pred: logits z [N, K].
         target: indices [N] or distributions [N, K].
         counts: n, K numbers.
-        tau: at least 0; 1 aims at the mean of the accuracies of the classes.
+        tau: at least 0; 1 optimises the mean of the accuracies of the classes.
 
     Returns:
         [N], at least 0.
 
-    tau = 0, or equal counts, give `cross_entropy`. Predictions are made from z as it is. A class without samples counts as one
-    with a single sample, as the log of its share has no value.
+    tau = 0, or equal counts, give `cross_entropy`. Predictions use z without the added term. A class without samples counts as
+    one with a single sample, as the log of its share is undefined.
     """
     counts = _counts(counts, pred).clamp(min=1)
     return -select((_from_largest(pred) + tau * (counts / counts.sum()).log()).log_softmax(-1), target)
@@ -72,9 +77,9 @@ def logit_adjusted(pred: Tensor, target: Tensor, *, counts: Tensor, tau: float |
 @register
 @each_label
 def ldam(pred: Tensor, target: Tensor, *, counts: Tensor, max_margin: float | Tensor, scale: float | Tensor) -> Tensor:
-    """Cross-entropy that asks for a wider margin the rarer the true class is.
+    """LDAM: cross-entropy that requires a larger margin for rarer classes (label-distribution-aware margin).
 
-    l = -log softmax(scale (z - m_y [k = y]))_y, with m_k = max_margin (min n / n_k)^(1/4), the least n of a class that occurs.
+    l = -log softmax(scale (z - m_y [k = y]))_y, with m_k = max_margin (min n / n_k)^(1/4), min n over the classes that occur.
 
     Args:
         pred: logits z [N, K].
@@ -86,8 +91,8 @@ def ldam(pred: Tensor, target: Tensor, *, counts: Tensor, max_margin: float | Te
     Returns:
         [N], at least 0.
 
-    max_margin = 0 and scale = 1 give `cross_entropy`. The authors' logits are cosines, in [-1, 1], and their scale is 30; logits
-    without bounds find a scale of their own, so it is 1 here. A class without samples has the margin of the rarest that occurs.
+    max_margin = 0 and scale = 1 give `cross_entropy`. The authors' logits are cosines, in [-1, 1], and their scale is 30. Logits
+    without bounds learn their own scale, so it is 1 here. A class without samples has the margin of the rarest that occurs.
     """
     counts = _counts(counts, pred)
     rarest = counts.where(counts > 0, float("inf")).amin()

@@ -1,9 +1,9 @@
-"""Losses that add to 1 - IoU how far boxes are apart in place and shape, so that they pull where there is no overlap.
+"""Losses that add distances in place and shape to 1 - IoU, so that boxes without overlap have a gradient.
 
 Of boxes [N, 4], corners x1 y1 x2 y2, the target with an area; each gives [N], 0 for the same box. Written as
     l = 1 - IoU + ...
-with d the way between the centres, C_w and C_h the sides of the smallest box around both, and w, h the sides of each box.
-A prediction whose corners are swapped is opened again: gradient descent makes its sides grow. Sources and defaults: conf/loss/<name>.yaml.
+with d the vector between the centres, C_w and C_h the sides of the enclosing box, and w, h the sides of each box. A star marks
+the target. Gradient descent makes the sides of a prediction with swapped corners grow again. Sources, defaults: conf/loss/<name>.yaml.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from losslab.losses.base import register
 
 
 def distance(found: Overlap) -> Tensor:
-    """|d|^2 / (C_w^2 + C_h^2): squared way between the centres, in diagonals of the box around both; [N], in [0, 1].
+    """|d|^2 / (C_w^2 + C_h^2): squared distance of the centres over the squared diagonal of the enclosing box; [N], in [0, 1].
 
     Swapped corners raise it towards 1.
     """
@@ -27,9 +27,11 @@ def distance(found: Overlap) -> Tensor:
 
 @register
 def diou(pred: Tensor, target: Tensor) -> Tensor:
-    """Share of the union that is not common, plus the squared distance of the centres: pulls far boxes straight at the target.
+    """DIoU: 1 - IoU + the squared distance of the centres, over the squared diagonal of the enclosing box.
 
-    l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2).
+    The name is short for Distance IoU. Boxes far from the target move straight towards it.
+
+    l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2), with d the vector between the centres and C_w, C_h the sides of the enclosing box.
 
     Args:
         pred: boxes [N, 4].
@@ -38,7 +40,7 @@ def diou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 2]. The unit of the corners does not matter.
 
-    A box inside the target and with its centre gets no more than from `iou`; `ciou` and `efficient_iou` add its shape.
+    For a box inside the target and with the same centre it equals `iou`. `ciou` and `efficient_iou` add terms for the shape.
     """
     found = overlap(pred, target)
     return 1 - found.iou + distance(found)
@@ -46,9 +48,10 @@ def diou(pred: Tensor, target: Tensor) -> Tensor:
 
 @register
 def ciou(pred: Tensor, target: Tensor) -> Tensor:
-    """As `diou`, plus how much the ratio of width to height differs: the loss of many detectors of the YOLO kind.
+    """CIoU: `diou` plus a term for the difference in aspect ratio. Many detectors of the YOLO family use it.
 
-    l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2) + a v, with v = 4 / pi^2 (atan(w*/h*) - atan(w/h))^2, a = v / (1 - IoU + v) held fixed.
+    l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2) + a v, with v = 4 / pi^2 (atan(w*/h*) - atan(w/h))^2, a = v / (1 - IoU + v) held
+    fixed. d, C_w and C_h are as in `diou`.
 
     Args:
         pred: boxes [N, 4].
@@ -57,9 +60,9 @@ def ciou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 3]. The unit of the corners does not matter.
 
-    v says nothing of a box of the right ratio and the wrong size, and its gradient grows as 1 / side: `efficient_iou` mends
-    both. The authors' code leaves out that growth; here, as in torchvision, the gradient of v is its own. A side below
-    a millionth of the target's counts as that, as w/h has no limit at 0/0.
+    The name is short for Complete IoU. v is 0 for a box of the right ratio and the wrong size, and its gradient grows as
+    1 / side; `efficient_iou` has neither problem. The authors' code leaves out that growth. Here, as in torchvision, the
+    gradient of v is exact. A side below a millionth of the target's counts as a millionth, as w/h has no limit at 0/0.
     """
     found = overlap(pred, target)
     shared = found.iou
@@ -77,9 +80,11 @@ def _angle(sides: Tensor) -> Tensor:
 
 @register
 def efficient_iou(pred: Tensor, target: Tensor) -> Tensor:
-    """As `diou`, plus the squared errors of width and of height: all four numbers of a box are pulled, overlap or not.
+    """EIoU: `diou` plus the squared errors of width and height, over the squared sides of the enclosing box.
 
-    l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2) + (w - w*)^2 / C_w^2 + (h - h*)^2 / C_h^2.
+    All four numbers of a box have a gradient, with overlap and without.
+
+    l = 1 - IoU + |d|^2 / (C_w^2 + C_h^2) + (w - w*)^2 / C_w^2 + (h - h*)^2 / C_h^2. d, C_w and C_h are as in `diou`.
 
     Args:
         pred: boxes [N, 4].
@@ -88,8 +93,8 @@ def efficient_iou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 4]. The unit of the corners does not matter.
 
-    The EIoU of Zhang et al.; the one of Peng and Yu (2021), extended IoU, is another loss. The sides C are not held fixed.
-    A side below 0 counts as 0 in the last two terms.
+    This is the Efficient IoU of Zhang et al. The Extended IoU of Peng and Yu (2021), also called EIoU, is another loss. The
+    sides C are not held fixed in the gradient. A side below 0 counts as 0 in the last two terms.
     """
     found = overlap(pred, target)
     missing = found.sides.clamp(min=0) - found.target_sides
@@ -103,22 +108,24 @@ def misshape(found: Overlap) -> Tensor:
 
 @register
 def siou(pred: Tensor, target: Tensor, *, theta: float | Tensor) -> Tensor:
-    """As `diou`, but a way along an axis costs more than one of the same length aslant, and each side's error saturates.
+    """SIoU: 1 - IoU + bounded terms for the distance of the centres and for the errors of width and height.
 
-    l = 1 - IoU + (D + S) / 2, with D the sum over x and y of 1 - exp(-(2 - A) (d_x / C_w)^2), A = sin(2 angle of d), and
-    S that over width and height of (1 - exp(-|w - w*| / max(w, w*)))^theta.
+    A shift along an axis costs more than a diagonal shift of the same length.
+
+    l = 1 - IoU + (D + S) / 2, with D the sum over x and y of 1 - exp(-(2 - A) (d_x / C_w)^2), A = sin(2 angle of d), and S
+    the sum over width and height of (1 - exp(-|w - w*| / max(w, w*)))^theta. d and C_w are as in `diou`.
 
     Args:
         pred: boxes [N, 4].
         target: boxes [N, 4], with an area.
-        theta: >= 1; how late an error of shape begins to count. The paper tried 2 to 6.
+        theta: >= 1; the larger, the less small errors of shape count. The paper tried 2 to 6.
 
     Returns:
         [N], in [0, 3]. The unit of the corners does not matter.
 
-    The exponent is negative, as in the paper: with a positive one, found in one widely used library, far boxes cost less
-    than near ones and are pushed away. A has no value where the centres meet, but what it is multiplied with is 0 there.
-    Swapped corners raise (D + S) / 2 towards 2.
+    The exponent is negative, as in the paper. One widely used library has a positive one: far boxes then cost less than near
+    ones, and are pushed away. A is undefined where the centres meet, but its factor is 0 there. Swapped corners raise
+    (D + S) / 2 towards 2.
     """
     found = overlap(pred, target)
     way = found.between_centres
@@ -130,21 +137,21 @@ def siou(pred: Tensor, target: Tensor, *, theta: float | Tensor) -> Tensor:
 
 @register
 def mpdiou(pred: Tensor, target: Tensor, *, width: float | Tensor, height: float | Tensor) -> Tensor:
-    """Share of the union that is not common, plus the squared distances of both corners: one term for place and size together.
+    """MPDIoU: 1 - IoU + the squared distances of both corners, over the squared diagonal of the picture.
 
     l = 1 - IoU + (|upper left - upper left*|^2 + |lower right - lower right*|^2) / (width^2 + height^2).
 
     Args:
         pred: boxes [N, 4].
         target: boxes [N, 4], with an area.
-        width: > 0; of the picture, in the unit of the corners: 1 where they are shares of it.
-        height: > 0; of the picture.
+        width: > 0; width of the picture, in the unit of the corners: 1 if they are shares of it.
+        height: > 0; height of the picture.
 
     Returns:
         [N], at least 0; at most 3 for boxes within the picture.
 
-    The second part is 4 `mse` of the corners / (width^2 + height^2): for small boxes in a large picture it is near 0, and
-    what is left is `iou`. It is the only loss of this file that depends on the unit, through the picture's size.
+    The second part measures place and size together. It is 4 `mse` of the corners / (width^2 + height^2). For small boxes in a
+    large picture it is near 0, so only `iou` remains. The loss depends on the unit of the corners, through the picture's size.
     """
     corners = (pred - target).square().sum(-1)
     return 1 - overlap(pred, target).iou + corners / (width**2 + height**2)

@@ -1,4 +1,4 @@
-"""Cross-entropies that allow for wrong labels: by a known rate, or by what the model itself believes. Defaults: conf/loss/<name>.yaml.
+"""Cross-entropies that correct for wrong labels: by a known rate, or by the model's own predictions. Defaults: conf/loss/<name>.yaml.
 
 N samples, K classes, p the softmax of the logits.
 """
@@ -15,20 +15,24 @@ from losslab.losses.class_targets import each_label, select
 @register
 @each_label
 def forward_corrected(pred: Tensor, target: Tensor, *, transition: Tensor) -> Tensor:
-    """Cross-entropy of the label as it was seen, given how labels are corrupted: the model itself learns the clean classes.
+    """Forward correction: cross-entropy of the observed label, under known rates of wrong labels.
 
-    l = -log sum_i p_i T[i, y], with T[i, y] the probability that class i is labelled y.
+    The model itself then learns the clean classes.
+
+    l = -log sum_i p_i T[i, y], with T[i, y] the probability that class i is labelled y. p is the softmax of the logits, y the
+    true class.
 
     Args:
         pred: logits [N, K].
-        target: indices [N] or distributions [N, K]; a distribution is over the labels seen.
-        transition: one number, the rate at which a label moves evenly to one of the other classes; or the K * K numbers of T,
-            row by row, each row adding up to 1.
+        target: indices [N] or distributions [N, K]; a distribution is over the observed labels.
+        transition: one number, the rate at which a label changes to one of the other classes, each equally likely; or the K * K
+            numbers of T, row by row, each row adding up to 1.
 
     Returns:
-        [N], at least 0; at most -log of the smallest T[i, y], where none is 0.
+        [N], at least 0; at most -log of the smallest T[i, y], if none is 0.
 
-    A rate of 0 gives `cross_entropy`. The rate must be known or estimated: one that is too high asks for timid predictions.
+    A rate of 0 gives `cross_entropy`. The rate must be known or estimated. With a rate that is too high, the optimal p is too
+    confident.
     """
     log_t = _matrix(transition, pred.shape[-1]).log()
     return -(pred.log_softmax(-1) + log_t.T.index_select(0, target)).logsumexp(-1)
@@ -48,9 +52,11 @@ def _matrix(transition: Tensor, classes: int) -> Tensor:
 
 @register
 def bootstrapped_soft(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
-    """Cross-entropy with a target that is part label, part what the model believes: it may come to doubt a label.
+    """Soft bootstrapping: cross-entropy with a target that mixes the label and the model's own probabilities.
 
-    l = -sum_k (beta t_k + (1 - beta) p_k) log p_k.
+    The model can thus disagree with a label.
+
+    l = -sum_k (beta t_k + (1 - beta) p_k) log p_k. p is the softmax of the logits, t the target.
 
     Args:
         pred: logits [N, K].
@@ -60,7 +66,7 @@ def bootstrapped_soft(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> 
     Returns:
         [N], at least 0.
 
-    beta = 1 gives `cross_entropy`; what is added rewards low entropy. The gradient goes through p_k too; some code holds it fixed.
+    beta = 1 gives `cross_entropy`. The added part rewards low entropy. The gradient includes that of p_k; some code holds it fixed.
     """
     log_p = pred.log_softmax(-1)
     return -beta * select(log_p, target) - (1 - beta) * (log_p.exp() * log_p).sum(-1)
@@ -68,9 +74,9 @@ def bootstrapped_soft(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> 
 
 @register
 def bootstrapped_hard(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
-    """Cross-entropy with a target that is part label, part the class that the model would choose.
+    """Hard bootstrapping: cross-entropy with a target that mixes the label and the class that the model predicts.
 
-    l = -beta sum_k t_k log p_k - (1 - beta) max_k log p_k.
+    l = -beta sum_k t_k log p_k - (1 - beta) max_k log p_k. p is the softmax of the logits, t the target.
 
     Args:
         pred: logits [N, K].

@@ -24,7 +24,7 @@ def get(
     ignore_index: int | None = None,
     **hyperparameters: Any,
 ) -> Loss | Sum:
-    """A loss by name, for the harness or for any training loop of yours.
+    """A loss by name, for this program or for your own training loop.
 
     >>> import torch
     >>> focal = get("focal", space="binary_logit", gamma=2.0, reduction="sum")
@@ -33,17 +33,17 @@ def get(
 
     Args:
         name: one of `names()`.
-        space: what pred and target are, where the loss can read several; by default the first that it reads.
-        reduction: what a call gives: "mean", "sum" or "none".
-        class_weights: one number for each class (binary: of no and of yes), or one for all.
+        space: what pred and target are, if the loss can read several spaces; by default the first that it reads.
+        reduction: what a call returns: "mean", "sum" or "none".
+        class_weights: one number for each class (binary: for no and for yes), or one for all.
         label_smoothing: share of the target that is spread evenly over all classes, in [0, 1].
-        pos_weight: weight of yes: one number, or one for each column [C]; of losses that read `binary_logit` or `binary_prob`.
-        ignore_index: label that leaves a sample out, such as -100.
+        pos_weight: weight of yes: one number, or one for each column [C]; for losses that read `binary_logit` or `binary_prob`.
+        ignore_index: samples with this label, such as -100, are left out.
         hyperparameters: values other than the defaults in conf/loss/<name>.yaml. `get("sum", terms="5*l1 + 2*giou")` adds losses.
 
     The four options from class_weights on are for losses whose targets are classes; see `losslab.losses.weighting`. Weights
-    together with smoothing move the optimum towards labels of large weight, as they do in torch. Values are checked at each call,
-    which costs some tens of microseconds; where they are known to be right, set `checks_values = False` on the loss.
+    together with smoothing move the optimum towards labels with a large weight, as in torch. Values are checked at each call,
+    which takes some tens of microseconds. If they are known to be valid, set `checks_values = False` on the loss.
 
     Raises:
         losslab.errors.BadRequest: a name, hyperparameter or option that does not exist or does not fit, or a value out of range.

@@ -1,7 +1,7 @@
 """Classification losses that resist wrong labels by their shape. p is the softmax. Sources, defaults: conf/loss/<name>.yaml.
 
-A loss is called symmetric where its values over all labels of a sample add up to a constant: labels that are wrong evenly at
-random then leave the minimum of the expected loss where it was. What is bounded or symmetric learns slowly from mistakes.
+A loss is called symmetric if its values over all labels of a sample add up to a constant. Labels that are wrong evenly at random
+then do not move the minimum of the expected loss. Bounded and symmetric losses learn slowly from mistakes.
 All take an index or a distribution; under a distribution the loss is the mean over its labels.
 """
 
@@ -15,15 +15,17 @@ from losslab.losses.focal import focal_cost
 
 
 def _shares(per_class: Tensor) -> Tensor:
-    """Each class's part of the sum over the classes, [N, K]."""
+    """Each class's share of the sum over the classes, [N, K]."""
     return per_class / per_class.sum(-1, keepdim=True)
 
 
 @register
 def mae(pred: Tensor, target: Tensor) -> Tensor:
-    """Absolute distance between probabilities and a one-hot label: tolerates evenly wrong labels, and learns slowly with many classes.
+    """MAE on probabilities: the absolute distance to the one-hot label; symmetric, but learns slowly with many classes.
 
-    l = sum_k |p_k - [k = y]| = 2 (1 - p_y).
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
+
+    l = sum_k |p_k - [k = y]| = 2 (1 - p_y). p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -32,17 +34,18 @@ def mae(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 2]; over all labels they add up to 2 (K - 1).
 
-    For one-hot labels it is K times `l1` on class probabilities; a soft target mixes here, and is a distance there. Some code
-    halves it. The gradient carries a factor p_y: a confident mistake pulls at nothing.
+    For one-hot labels it is K times `l1` on class probabilities. For a soft target this loss is the mean over the labels, and `l1`
+    is the distance to the target. Some code halves it. The gradient has a factor p_y, so a confident mistake has almost none.
     """
     return of_true_class(lambda log_p: -2 * log_p.expm1(), pred, target)
 
 
 @register
 def reverse_ce(pred: Tensor, target: Tensor, *, log_zero: float | Tensor) -> Tensor:
-    """Cross-entropy with prediction and label in each other's place: `mae` in another unit.
+    """RCE (reverse cross-entropy): cross-entropy with prediction and label exchanged; equals `mae` times a constant.
 
-    l = -sum_k p_k log [k = y], with log_zero for log 0: -log_zero (1 - p_y).
+    l = -sum_k p_k log [k = y], with log_zero for log 0, which gives -log_zero (1 - p_y). p is the softmax of the logits, y
+    the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -52,7 +55,7 @@ def reverse_ce(pred: Tensor, target: Tensor, *, log_zero: float | Tensor) -> Ten
     Returns:
         [N], in [0, -log_zero].
 
-    -log_zero / 2 times `mae`, for every sample.
+    It is -log_zero / 2 times `mae`, for every sample.
     """
     return of_true_class(lambda log_p: log_zero * log_p.expm1(), pred, target)
 
@@ -61,30 +64,34 @@ def reverse_ce(pred: Tensor, target: Tensor, *, log_zero: float | Tensor) -> Ten
 def symmetric_ce(
     pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float | Tensor, log_zero: float | Tensor
 ) -> Tensor:
-    """Cross-entropy, to learn, plus the reverse one, to resist wrong labels. Not symmetric in the sense of this file.
+    """SCE (symmetric cross-entropy): a weighted sum of cross-entropy, to learn, and `reverse_ce`, to resist wrong labels.
 
-    l = -alpha log p_y - beta log_zero (1 - p_y).
+    Its values over all labels do not add up to a constant, so it is not symmetric in the sense of the fact `symmetric`.
+
+    l = -alpha log p_y - beta log_zero (1 - p_y). p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
         target: indices [N] or distributions [N, K]; for a binary logit [N], in [0, 1].
-        alpha: at least 0, of `cross_entropy`.
-        beta: at least 0, of `reverse_ce`.
-        log_zero: < 0, what log 0 is taken as.
+        alpha: at least 0, weight of `cross_entropy`.
+        beta: at least 0, weight of `reverse_ce`.
+        log_zero: < 0, the number that stands for log 0.
 
     Returns:
         [N], at least 0.
 
-    alpha times `poly1` with epsilon = -beta log_zero / alpha.
+    It is alpha times `poly1` with epsilon = -beta log_zero / alpha.
     """
     return of_true_class(lambda log_p: beta * log_zero * log_p.expm1() - alpha * log_p, pred, target)
 
 
 @register
 def generalized_ce(pred: Tensor, target: Tensor, *, q: float | Tensor) -> Tensor:
-    """Between cross-entropy, which learns fast, and absolute error, which resists wrong labels.
+    """GCE (generalized cross-entropy): (1 - p^q) / q, between cross-entropy (q -> 0) and absolute error (q = 1).
 
-    l = (1 - p_y^q) / q.
+    Cross-entropy learns fast; absolute error resists wrong labels.
+
+    l = (1 - p_y^q) / q. p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K]; or a binary logit [N], which is the same as the logits (0, z).
@@ -94,17 +101,19 @@ def generalized_ce(pred: Tensor, target: Tensor, *, q: float | Tensor) -> Tensor
     Returns:
         [N], in [0, 1/q].
 
-    q -> 0 gives `cross_entropy`, q = 1 half of `mae`. The paper takes 0.7, as here; keras 0.5. Not truncated. Written in log p,
-    so that neither a tiny p_y nor a tiny q costs digits.
+    q -> 0 gives `cross_entropy`, q = 1 half of `mae`. The paper takes 0.7, as here; keras takes 0.5. The loss is not truncated.
     """
+    # in log p, so that neither a tiny p_y nor a tiny q costs digits
     return of_true_class(lambda log_p: -(q * log_p).expm1() / q, pred, target)
 
 
 @register
 def normalized_ce(pred: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy as a share of what all labels together would cost: bounded, and tolerant to evenly wrong labels.
+    """NCE (normalized cross-entropy): cross-entropy divided by its sum over all labels; bounded and symmetric.
 
-    l = log p_y / sum_k log p_k.
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
+
+    l = log p_y / sum_k log p_k. p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K].
@@ -113,16 +122,18 @@ def normalized_ce(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 1]; over all labels they add up to 1.
 
-    It also falls where the others' cost rises, so alone it learns too little: see `nce_rce` and `nce_mae`.
+    It also falls when the losses of the other labels rise, so alone it learns too little; see `nce_rce` and `nce_mae`.
     """
     return select(_shares(pred.log_softmax(-1)), target)
 
 
 @register
 def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
-    """Focal loss as a share of what all labels together would cost: bounded, and tolerant to evenly wrong labels.
+    """NFL (normalized focal loss): focal loss divided by its sum over all labels; bounded and symmetric.
 
-    l = f_y / sum_k f_k, with f_k = -(1 - p_k)^gamma log p_k.
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
+
+    l = f_y / sum_k f_k, with f_k = -(1 - p_k)^gamma log p_k. p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K].
@@ -132,7 +143,7 @@ def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> 
     Returns:
         [N], in [0, 1]; over all labels they add up to 1.
 
-    gamma = 0 gives `normalized_ce`. The authors' code holds (1 - p)^gamma fixed in the gradient; here the gradient is the whole one.
+    gamma = 0 gives `normalized_ce`. The authors' code holds (1 - p)^gamma fixed in the gradient; here the gradient is complete.
     """
     return select(_shares(focal_cost(pred.log_softmax(-1), gamma)), target)
 
@@ -141,16 +152,18 @@ def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> 
 def nce_rce(
     pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float | Tensor, log_zero: float | Tensor
 ) -> Tensor:
-    """An active loss, `normalized_ce`, plus a passive one, `reverse_ce`: tolerates evenly wrong labels and still learns.
+    """NCE + RCE: weighted sum of an active loss, `normalized_ce`, and a passive one, `reverse_ce`; symmetric.
 
-    l = alpha log p_y / sum_k log p_k - beta log_zero (1 - p_y).
+    It tolerates labels that are wrong evenly at random, and still learns.
+
+    l = alpha log p_y / sum_k log p_k - beta log_zero (1 - p_y). p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K].
         target: indices [N] or distributions [N, K].
-        alpha: at least 0, of the active part.
-        beta: at least 0, of the passive part.
-        log_zero: < 0, what log 0 is taken as.
+        alpha: at least 0, weight of the active part.
+        beta: at least 0, weight of the passive part.
+        log_zero: < 0, the number that stands for log 0.
 
     Returns:
         [N], in [0, alpha - beta log_zero].
@@ -163,15 +176,17 @@ def nce_rce(
 
 @register
 def nce_mae(pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float | Tensor) -> Tensor:
-    """An active loss, `normalized_ce`, plus a passive one, `mae`: tolerates evenly wrong labels and still learns.
+    """NCE + MAE: weighted sum of an active loss, `normalized_ce`, and a passive one, `mae`; symmetric.
 
-    l = alpha log p_y / sum_k log p_k + 2 beta (1 - p_y).
+    It tolerates labels that are wrong evenly at random, and still learns.
+
+    l = alpha log p_y / sum_k log p_k + 2 beta (1 - p_y). p is the softmax of the logits, y the true class.
 
     Args:
         pred: logits [N, K].
         target: indices [N] or distributions [N, K].
-        alpha: at least 0, of the active part.
-        beta: at least 0, of the passive part; the authors' code halves `mae`, so that its beta is twice this one.
+        alpha: at least 0, weight of the active part.
+        beta: at least 0, weight of the passive part; the authors' code halves `mae`, so its beta is twice this one.
 
     Returns:
         [N], in [0, alpha + 2 beta].

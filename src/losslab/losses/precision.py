@@ -1,6 +1,6 @@
 """Half precision: every loss is computed in float32 and rounded once, to the dtype of the prediction.
 
-In float16 the square of 256 is infinite, and the area of a small box is 0. What fits at the end need not fit on the way.
+In float16 the square of 256 is infinite, and the area of a small box is 0. So steps may overflow although the result does not.
 """
 
 from __future__ import annotations

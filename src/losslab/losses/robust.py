@@ -1,7 +1,7 @@
-"""Losses on the error e = pred - target that let go of far samples, averaged over the outputs of a sample.
+"""Losses on the error e = pred - target whose gradient fades for large errors, averaged over the outputs of a sample.
 
-Near zero each is e^2 / 2 whatever its scale (`trimmed`: e^2), so that one learning rate suits all. None is convex (`barron` is for
-alpha >= 1): start from predictions that are not far off, or with a wide scale. Each takes pred and target of one shape,
+Near zero each is e^2 / 2 for every scale (`trimmed`: e^2), so that one learning rate suits all. None is convex, except `barron` for
+alpha >= 1. So start from predictions that are not far off, or with a wide scale. Each takes pred and target of one shape,
 [N] or [N, D], and gives [N], at least 0, 0 where pred = target. Sources and defaults: conf/loss/<name>.yaml.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from losslab.losses.base import register
 from losslab.losses.regression import mean_over_outputs
 
-_FAR = 1e9  # beyond it 1 + x^2 is x^2, to the last digit of float64
+_FAR = 1e9  # beyond it, 1 + x^2 equals x^2 in float64
 
 
 def log1p_square(size: Tensor) -> Tensor:
@@ -23,14 +23,14 @@ def log1p_square(size: Tensor) -> Tensor:
 
 @register
 def cauchy(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
-    """Grows as the logarithm of the error: an outlier's pull fades as 1 / e, but never ends. Also called Lorentzian.
+    """Cauchy (Lorentzian) loss: grows as the logarithm of the error; the gradient of an outlier fades as 1 / e, but never to 0.
 
     l = c^2 / 2 log(1 + (e / c)^2), with derivative e / (1 + (e / c)^2), at most c / 2.
 
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
-        c: > 0, in the units of the target; the error of the largest pull.
+        c: > 0, in the units of the target; the error with the largest gradient.
 
     c -> inf gives `mse` / 2. It is `barron` with alpha = 0 and c / sqrt(2).
     """
@@ -39,14 +39,14 @@ def cauchy(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
 
 @register
 def geman_mcclure(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
-    """Levels off at c^2 / 2: an outlier's pull fades as 1 / e^3.
+    """Geman-McClure loss: bounded by c^2 / 2; the gradient of an outlier fades as 1 / e^3.
 
     l = e^2 / 2 / (1 + (e / c)^2).
 
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
-        c: > 0, in the units of the target; the pull is largest at c / sqrt(3).
+        c: > 0, in the units of the target; the gradient is largest at an error of c / sqrt(3).
 
     c -> inf gives `mse` / 2. It is `barron` with alpha = -2 and c / 2.
     """
@@ -55,14 +55,14 @@ def geman_mcclure(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
 
 @register
 def welsch(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
-    """Levels off at c^2 / 2 as fast as a bell curve falls. Also called Leclerc or correntropy loss.
+    """Welsch (Leclerc, correntropy) loss: bounded by c^2 / 2, which it approaches as fast as a bell curve falls.
 
     l = c^2 / 2 (1 - exp(-(e / c)^2)), with derivative e exp(-(e / c)^2).
 
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
-        c: > 0, in the units of the target; the pull is largest at c / sqrt(2).
+        c: > 0, in the units of the target; the gradient is largest at an error of c / sqrt(2).
 
     c -> inf gives `mse` / 2. It is the limit of `barron` for alpha -> -inf, with c / sqrt(2).
     """
@@ -71,7 +71,7 @@ def welsch(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
 
 @register
 def tukey(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
-    """The biweight: beyond c a sample costs the same wherever it is, and pulls by nothing at all.
+    """Tukey's biweight: constant for errors beyond `c`, so that an outlier has no gradient at all.
 
     l = c^2 / 6 (1 - (1 - (e / c)^2)^3) if |e| <= c, else c^2 / 6; its derivative is e (1 - (e / c)^2)^2, then 0.
 
@@ -88,18 +88,18 @@ def tukey(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
 
 @register
 def hampel(pred: Tensor, target: Tensor, *, a: float | Tensor, b: float | Tensor, c: float | Tensor) -> Tensor:
-    """Three parts: pulls as half the squared error up to a, evenly up to b, then less and less, and not at all beyond c.
+    """Hampel loss: half the squared error up to a, linear up to b, flatter and flatter up to c, constant beyond.
 
-    l = the integral of its derivative, which is e up to a; a up to b; a (c - |e|) / (c - b) up to c; 0 beyond, by |e|.
+    l = the integral of its derivative over |e|. The derivative is |e| up to a; a up to b; a (c - |e|) / (c - b) up to c; 0 beyond.
 
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
         a: > 0, in the units of the target.
         b: >= a; a smaller one counts as a.
-        c: >= b; a smaller one counts as b, where the pull then ends at once.
+        c: >= b; a smaller one counts as b, and the gradient then drops to 0 there.
 
-    b -> inf gives `huber` with delta = a. Beyond c it is a (b + c - a) / 2.
+    b -> inf gives `huber` with delta = a. Beyond c the loss is a (b + c - a) / 2.
     """
     a, b, c = (torch.as_tensor(corner, dtype=pred.dtype, device=pred.device) for corner in (a, b, c))
     b = torch.maximum(a, b)
@@ -112,25 +112,27 @@ def hampel(pred: Tensor, target: Tensor, *, a: float | Tensor, b: float | Tensor
 
 @register
 def barron(pred: Tensor, target: Tensor, *, alpha: float | Tensor, c: float | Tensor) -> Tensor:
-    """One family from the squared error to a bounded loss: the smaller alpha, the less an outlier pulls.
+    """Barron's general robust loss: a family from the squared error (alpha = 2) to bounded losses (alpha < 0).
 
-    l = c^2 b / alpha ((1 + (e / c)^2 / b)^(alpha / 2) - 1), with b = |alpha - 2|; for alpha = 0 and 2 its limits there.
+    The smaller alpha, the smaller the gradient of an outlier.
+
+    l = c^2 b / alpha ((1 + (e / c)^2 / b)^(alpha / 2) - 1), with b = |alpha - 2|; for alpha = 0 and 2, its limits there.
 
     Args:
         pred: [N] or [N, D].
         target: of the same shape.
-        alpha: at most 2. The pull grows without bound above 1, and fades below 1.
+        alpha: at most 2. As the error grows, the gradient grows without bound for alpha above 1, and fades below 1.
         c: > 0, in the units of the target.
 
     alpha = 2: `mse` / 2. 1: `charbonnier`. 0: `cauchy` with sqrt(2) c. -2: `geman_mcclure` with 2 c. -> -inf: `welsch`
-    with sqrt(2) c. The paper has no factor c^2; with it l is e^2 / 2 near zero for every c.
+    with sqrt(2) c. The paper has no factor c^2. With it, l is e^2 / 2 near zero for every c.
     """
     alpha = torch.as_tensor(alpha, dtype=pred.dtype, device=pred.device)
     return mean_over_outputs(c**2 * general((pred - target).abs() / c, alpha))
 
 
 def general(size: Tensor, alpha: Tensor) -> Tensor:
-    """Barron's loss of |e| / c, without branches: each step is right near alpha = 0 and 2, and none overflows before the result."""
+    """Barron's loss of |e| / c, without branches. Each step is exact near alpha = 0 and 2, and none overflows before the result."""
     eps = torch.finfo(size.dtype).eps
     power = torch.where(alpha.abs() < eps**2, eps**2, alpha) / 2
     root = (alpha - 2).abs().clamp(min=eps).sqrt()
@@ -141,7 +143,7 @@ def general(size: Tensor, alpha: Tensor) -> Tensor:
 
 @register
 def trimmed(pred: Tensor, target: Tensor, *, trim: float | Tensor) -> Tensor:
-    """Least trimmed squares: leaves the worst samples of each batch out, and so resists outliers in the inputs as well.
+    """LTS (least trimmed squares): squared error without the worst samples of each batch; also resists outliers in the inputs.
 
     l = N / h e^2 for the h samples of the smallest e^2, and 0 for the others, with h = N - floor(trim N).
 
@@ -150,8 +152,7 @@ def trimmed(pred: Tensor, target: Tensor, *, trim: float | Tensor) -> Tensor:
         target: of the same shape.
         trim: in [0, 1/2], the share left out.
 
-    The mean over the batch is the mean of the h smallest. trim = 0 gives `mse`. Which samples count is decided anew at
-    each step.
+    The mean over the batch is the mean of the h smallest. trim = 0 gives `mse`. Each step chooses its h samples anew.
     """
     squares = mean_over_outputs((pred - target).square())
     count = len(squares)

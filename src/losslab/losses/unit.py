@@ -1,4 +1,4 @@
-"""A warning where boxes are not in the unit that a loss takes them to be in: shares of the picture, so within [0, 1]."""
+"""A warning if boxes are not in the unit that a loss expects: shares of the picture, so within [0, 1]."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from losslab.schema import cards
 
 
 class Shares:
-    """Watches the targets of a loss whose card has the fact `shares`, and warns once. Never waits for the device.
+    """Checks the targets of a loss whose card has the fact `shares`, and warns once. Never waits for the device.
 
-    `shares` lists the hyperparameters that tell the unit; who sets one of them has told it. On a GPU the answer is copied to
-    the CPU beside the work, so that the warning comes with a later call.
+    `shares` lists the hyperparameters that define the unit. If the user sets one of them, there is no warning. On a GPU the result
+    is copied to the CPU in the background, so the warning comes with a later call.
     """
 
     def __init__(self, name: str, params: Mapping[str, Any]) -> None:
@@ -25,10 +25,10 @@ class Shares:
         self.keys: list[str] = card.about.get("shares", [])
         self.quiet = "shares" not in card.about or any(params[key] != card.values[key] for key in self.keys)
         self.outside: Tensor | None = None  # on a GPU: whether any target so far lay outside
-        self.arrived: Tensor | None = None  # the same, as far as it has come to the CPU
+        self.arrived: Tensor | None = None  # the same, as last copied to the CPU
 
     def watch(self, target: Tensor) -> None:
-        """Looks at targets, boxes [N, 4], one or more."""
+        """Checks targets, one or more boxes [N, 4]."""
         if self.quiet or type(target) is not Tensor or target.device.type not in ("cpu", "cuda"):
             return
         outside = (target.amin() < 0) | (target.amax() > 1)
@@ -49,7 +49,7 @@ class Shares:
             )
 
     def _seen(self, outside: Tensor) -> bool:
-        """Whether an earlier call is known to have been outside; this one is noted, and copied beside the work."""
+        """Whether targets of an earlier call are known to lie outside; this call's result is copied in the background."""
         self.outside = outside if self.outside is None else self.outside.to(outside.device) | outside
         if self.arrived is None:
             self.arrived = torch.zeros((), dtype=torch.bool, pin_memory=True)

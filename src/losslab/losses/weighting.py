@@ -1,6 +1,6 @@
-"""What torch's users expect of any loss, done once round the per-sample function: reductions, weights, smoothing, ignored labels.
+"""Reductions, weights, smoothing and ignored labels, added to every per-sample function in one place.
 
-The conventions are those of torch.nn.functional.cross_entropy, for all losses alike.
+The conventions are those of torch.nn.functional.cross_entropy, for all losses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OPTIONS = ("class_weights", "label_smoothing", "pos_weight", "ignore_index")  # 
 
 
 class Weighed(NamedTuple):
-    """Losses [M], class weights multiplied in, and what each counts in a mean, [M]; None where all count the same."""
+    """Losses [M], multiplied by class weights, and the weight of each in a mean, [M]; None if all are the same."""
 
     losses: Tensor
     counts: Tensor | None
@@ -29,7 +29,7 @@ class Weighed(NamedTuple):
 def weighed(
     function: Callable[..., Tensor], space: str, met: Meeting, keywords: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Weighed:
-    """The losses of a function under the options that are given.
+    """The losses of a function with the given options.
 
     Args:
         function: the per-sample function.
@@ -39,13 +39,13 @@ def weighed(
         options: any of OPTIONS. With t_k the share of label k in a target, w_k its weight and s = sum_k w_k t_k:
             label_smoothing: t_k becomes (1 - smoothing) t_k + smoothing / K.
             class_weights, pos_weight: l becomes s times the loss under the target w_k t_k / s. So each label's own loss is
-                multiplied by its weight. `class_weights` are [K], or [2] of no and yes; `pos_weight` is that of yes, for each column.
-            ignore_index: the label that leaves a sample out.
+                multiplied by its weight. `class_weights` are [K], or [2] for no and yes; `pos_weight` is for yes, for each column.
+            ignore_index: samples with this label are left out.
 
-    Smoothing comes before the weights, as in torch, so that together they move the optimum: of `cross_entropy` from t_k to
-    w_k t_k / s of the smoothed shares, which favours labels of large weight even where t is sure.
+    Smoothing comes before the weights, as in torch, so that together they move the optimum. For `cross_entropy` it moves from t_k
+    to w_k t_k / s of the smoothed shares. That favours labels with a large weight, even where t is certain.
 
-    Under class indices a mean divides by the weights of the labels that occur; under distributions by their number.
+    With class indices, a mean divides by the weights of the labels that occur; with distributions, by their number.
     """
     pred, target = met.pred, met.target
     if pred.numel() == 0:
@@ -61,7 +61,7 @@ def weighed(
             )
         kept = target != ignored
         target = target.where(kept, 0)
-        pred = pred.where(kept if binary else kept[:, None], 0.0)  # what is left out may be anything, NaN included
+        pred = pred.where(kept if binary else kept[:, None], 0.0)  # what is left out may be anything, even NaN
         counts = kept.to(pred.dtype)
     weights = _label_weights(met, binary, options)
     if weights is not None and indices:
@@ -80,16 +80,16 @@ def weighed(
 
 
 def reduced(reduction: str, found: Weighed, shape: tuple[int, ...], space: str, weight: Tensor | None = None) -> Tensor:
-    """Losses [M] as one number, or as those of the samples.
+    """Losses [M] as one number, or as one number for each sample.
 
     Args:
         reduction: "mean", weighted by `weight`; "sum"; or "none", which gives the shape that `losslab.spaces` tells.
         found: what `weighed` gives.
-        shape: that of the losses before they were laid in one row.
+        shape: that of the losses before they were flattened.
         space: in YES_OR_NO a sample has one loss, the mean over its columns.
         weight: of the samples [N], or of `shape`; at least 0.
 
-    A mean over nothing, as of an empty batch, of ignored labels alone, or with all weights 0, is 0, and its gradient is 0.
+    A mean over nothing is 0, and so is its gradient: for an empty batch, only ignored labels, or weights that are all 0.
     """
     losses, counts = found
     if weight is not None:
@@ -112,7 +112,7 @@ def reduced(reduction: str, found: Weighed, shape: tuple[int, ...], space: str, 
 def _mean(losses: Tensor, counts: Tensor | None) -> Tensor:
     if counts is None:
         return losses.mean() if losses.numel() else losses.sum()
-    wide = torch.promote_types(losses.dtype, torch.float32)  # float16 counts to 65,504
+    wide = torch.promote_types(losses.dtype, torch.float32)  # the largest float16 is 65,504
     total = counts.sum(dtype=wide)
     return (losses.sum(dtype=wide) / total.where(total != 0, 1.0)).to(losses.dtype)
 
@@ -120,7 +120,7 @@ def _mean(losses: Tensor, counts: Tensor | None) -> Tensor:
 def _label_weights(
     met: Meeting, binary: bool, options: Mapping[str, Any]
 ) -> tuple[Tensor, Tensor] | tuple[Tensor] | None:
-    """What each label weighs: of K classes one tensor [K]; of no and yes two tensors, each one number or [M]; None where all weigh 1."""
+    """The weight of each label: for K classes one tensor [K]; for no and yes two tensors, each one number or [M]; None if all are 1."""
     of_class, of_yes = options.get("class_weights"), options.get("pos_weight")
     if of_class is None and of_yes is None:
         return None
@@ -147,7 +147,7 @@ def _label_weights(
 
 
 def _reweighed(weights: tuple[Tensor, ...], target: Tensor, binary: bool) -> tuple[Tensor, Tensor]:
-    """s and w_k t_k / s, see `weighed`; the target as it is where s is 0."""
+    """s and w_k t_k / s, see `weighed`; the target is unchanged where s is 0."""
     if binary:
         no, yes = weights
         part = yes * target

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 FACTS = {
-    "convex": "one valley, no false minimum (in what the loss reads, not in the weights of a model)",
-    "bounded_gradient": "no sample pulls harder than some number, however large its mistake",
-    "bounded_loss": "no sample costs more than some number",
-    "redescending": "the pull of a sample fades to nothing as its error grows",
-    "symmetric": "the losses of one prediction under every class add up to a constant: evenly wrong labels do not move the minimum",
+    "convex": "convex in the prediction, so every minimum is global (not convex in the weights of a model)",
+    "bounded_gradient": "the gradient of a sample stays below a bound, however large its error",
+    "bounded_loss": "the loss of a sample stays below a bound",
+    "redescending": "the gradient of a sample goes to 0 as its error grows",
+    "symmetric": "the losses of one prediction, summed over all labels, are constant: evenly wrong labels do not move the minimum",
     "scale_equivariant": "another unit of prediction and target multiplies every loss by one factor",
     "nonnegative": "never below 0",
     "zero_at_target": "0 for a perfect prediction",
     "batchwise": "the loss of a sample depends on the others in its batch",
     "detached": "a part of it is held fixed in the gradient, so the gradient is not that of the value",
-    "ignores_swapped": "a predicted box with swapped corners is not opened again: for predictions that always have x1 < x2, y1 < y2",
-    "stateful": "it learns or keeps numbers of its own while it trains",
+    "ignores_swapped": "no gradient corrects a predicted box with swapped corners; for predictions that always have x1 < x2 and y1 < y2",
+    "stateful": "it keeps numbers of its own, which are learned or updated during training",
 }
 COMMON = ("nonnegative", "zero_at_target")  # hold of nearly all, so that a short list leaves them out

@@ -1,4 +1,4 @@
-"""Tasks, one file each. `build` gives the one of a config."""
+"""Tasks, one file each. `build` returns the one of a config."""
 
 from losslab.tasks import bbox as bbox
 from losslab.tasks import binary as binary

@@ -1,4 +1,4 @@
-"""What a task is: how raw outputs and targets look in each space, and the neutral metrics."""
+"""The form of a task: how raw outputs and targets look in each space, and metrics that do not depend on the loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model in training, as a task sees it when it draws: all rows, and what it gives for some. All on the CPU."""
+    """A model in training, for the figures of a task: all rows, and the outputs for some of them. All on the CPU."""
 
     inputs: Tensor
     clean: Tensor  # targets as they were measured
@@ -31,7 +31,7 @@ class Snapshot:
 
 
 class Task(nn.Module):
-    """Base of the tasks. A task owns buffers at most, so it moves and checkpoints with the model, and never asks which loss is used."""
+    """Base of the tasks. A task holds buffers at most, so it moves and checkpoints with the model. It does not know the loss."""
 
     metrics: Mapping[str, str]  # name -> the better direction, "max" or "min"; the first selects the best epoch
 
@@ -47,21 +47,21 @@ class Task(nn.Module):
 
     @property
     def outputs(self) -> int:
-        """How many raw outputs a model must give."""
+        """The number of raw outputs of a model."""
         raise NotImplementedError
 
     def calibrate(self, targets: Tensor) -> None:
-        """Learns scales from the training targets, corrupted as they are. Most tasks have none."""
+        """Estimates scales from the training targets, which may be corrupted. Most tasks have none."""
 
     def check_targets(self, targets: Tensor) -> None:
-        """Raises ValueError for a target that makes no sense, whatever the loss."""
+        """Raises ValueError for a target that is invalid for any loss."""
 
     def constant(self, targets: Tensor) -> Tensor:
-        """The raw outputs [outputs] of a model that looks at no input and does its best, by the training targets [n, ...]."""
+        """The raw outputs [outputs] of the best model without inputs, from the training targets [n, ...]."""
         raise NotImplementedError
 
     def label_shares(self, targets: Tensor) -> Tensor | None:
-        """The share of each class in each target, [n, K]; None where targets are no classes."""
+        """The share of each class in each target, [n, K]; None if targets are not classes."""
         return None
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:
@@ -73,21 +73,21 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def target_as(self, space: str, targets: Tensor, dtype: torch.dtype) -> Tensor:
-        """The same in the precision of the model, where it is no index."""
+        """The same in the precision of the model, unless it is an index."""
         found = self.target(space, targets)
         return found.to(dtype) if found.is_floating_point() else found
 
     def evaluate(self, raw: Tensor, targets: Tensor) -> dict[str, float]:
-        """The neutral metrics of raw outputs [n, outputs] against targets [n, ...]; all NaN where an output is not finite."""
+        """The metrics of raw outputs [n, outputs] against targets [n, ...]; all NaN if an output is not finite."""
         return self.evaluate_all(raw[None], targets[None])[0]
 
     def evaluate_all(self, raw: Tensor, targets: Tensor) -> list[dict[str, float]]:
-        """The same for each of R runs, [R, n, ...]; the task's buffers hold those of all runs, or one for all."""
+        """The same for each of R runs, [R, n, ...]; the task's buffers hold the values of all runs, or one value for all."""
         finite = torch.isfinite(raw).flatten(1).all(1)
         seen = self.predictions(raw.where(finite[:, None, None], 0.0), targets)
         measured = {name: METRICS.of(name)(seen) for name in self.metrics}
         values = torch.stack([measured[name].to(raw.dtype).where(finite, float("nan")) for name in self.metrics], 1)
-        rows = values.cpu().double().tolist()  # one wait for the device, not one a metric
+        rows = values.cpu().double().tolist()  # one wait for the device, not one per metric
         return [dict(zip(self.metrics, row, strict=True)) for row in rows]
 
     def predictions(self, raw: Tensor, targets: Tensor) -> Predictions:

@@ -1,4 +1,4 @@
-"""One box a picture, or a row."""
+"""Boxes: one per picture or per row."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Bbox(Task):
         return 4
 
     def calibrate(self, targets: Tensor) -> None:
-        """Takes median and spread of what losses are to read, over the training boxes."""
+        """Computes median and spread, over the training boxes, of the numbers that losses read."""
         if self.coordinates == "standardised":
             self.centre, self.spread = robust_scale(targets)
         elif self.coordinates == "deltas":
@@ -84,7 +84,7 @@ class Bbox(Task):
         return BoxPredictions(corners(raw), targets)
 
     def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
-        """A grid of pictures of the validation split, black where the data have none: the true box green, the predicted one orange."""
+        """A grid of pictures of the validation split, black if the data have none: the true box green, the predicted one orange."""
         rows = seen.split["val"][:_SHOWN]
         pictures = seen.inputs[rows] if seen.inputs.ndim == 4 else torch.zeros(len(rows), 1, _BLANK, _BLANK)
         pictures = (pictures * 255).byte().repeat(1, 3, 1, 1)

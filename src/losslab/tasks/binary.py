@@ -1,4 +1,4 @@
-"""Yes or no."""
+"""Binary classification: yes or no."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Binary(Task):
         return targets.mean()[None].logit(1e-6)
 
     def label_shares(self, targets: Tensor) -> Tensor:
-        """Of no and of yes."""
+        """The shares of no and of yes."""
         return torch.stack([1 - targets, targets], -1)
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How many: counts, whose logarithm the model gives."""
+"""Counts: the model gives the logarithm of their rate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Counts(Regression):
     """Raw outputs are D numbers, logs of the rate in units of the mean training target; targets are counts [n, D], at least 0.
 
     So a prediction is never negative. Losses read the log of the rate, the rate itself, or values: the rate in spreads from
-    the median, as in regression. Metrics as in regression, of the rate.
+    the median, as in regression. The metrics are those of regression, for the rate.
     """
 
     mean: Tensor
@@ -26,7 +26,7 @@ class Counts(Regression):
         self.register_buffer("mean", torch.ones(self.outputs))
 
     def calibrate(self, targets: Tensor) -> None:
-        """Takes mean, median and spread of the training targets."""
+        """Computes mean, median and spread of the training targets."""
         super().calibrate(targets)
         self.mean = targets.mean(0).clamp(min=1e-6)
 

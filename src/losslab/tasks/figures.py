@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def draw_confusion(writer: SummaryWriter, step: int, counts: Tensor, names: Sequence[str]) -> None:
-    """Adds the figure `confusion`: counts [K, K], true classes down, guesses across; shaded by the share of the true class."""
-    from matplotlib.figure import Figure  # the object itself: pyplot would keep global state and pick a screen
+    """Adds the figure `confusion`: counts [K, K], a row per true class, a column per predicted one; shaded by the share of the row."""
+    from matplotlib.figure import Figure  # the class itself: pyplot would keep global state and choose a display
 
     share = counts / counts.sum(1, keepdim=True).clamp(min=1)
     side = 1.5 + 0.45 * max(len(names), 4)

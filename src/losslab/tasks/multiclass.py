@@ -1,4 +1,4 @@
-"""One of K classes."""
+"""Classification into one of K classes."""
 
 from __future__ import annotations
 

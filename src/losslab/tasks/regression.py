@@ -1,4 +1,4 @@
-"""Numbers, in the data's own units for the metrics and in robust units for the losses."""
+"""Regression: numbers, in the units of the data for the metrics and in robust units (spreads) for the losses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Regression(Task):
         return len(self.target_names)
 
     def calibrate(self, targets: Tensor) -> None:
-        """Takes median and spread of the training targets, corrupted as they are."""
+        """Computes median and spread of the training targets, which may be corrupted."""
         self.centre, self.spread = robust_scale(targets)
 
     def check_targets(self, targets: Tensor) -> None:
@@ -48,7 +48,7 @@ class Regression(Task):
         check_target("values", targets)
 
     def constant(self, targets: Tensor) -> Tensor:
-        """The median of the training targets, to which `calibrate` has moved 0."""
+        """The median of the training targets, which is 0 after `calibrate`."""
         return torch.zeros(self.outputs)
 
     def prediction(self, space: str, raw: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Regression(Task):
         return self.located(raw) * self.spread + self.centre
 
     def located(self, raw: Tensor) -> Tensor:
-        """The values among raw outputs, [n, D]; a model under a loss that reads a scale as well gives 2 D numbers."""
+        """The values among the raw outputs, [n, D]; with a loss that also reads a scale, a model gives 2 D numbers."""
         return raw[..., : self.outputs]
 
     def target(self, space: str, targets: Tensor) -> Tensor:
