@@ -1,4 +1,4 @@
-"""Losses on how far boxes overlap, and the geometry that the other losses on boxes share. Sources, defaults: conf/loss/<name>.yaml.
+"""Losses on the overlap of boxes. Sources and defaults: conf/loss/<name>.yaml.
 
 A box is corners x1 y1 x2 y2 [N, 4]. A target has x1 < x2 and y1 < y2; a prediction may be anything. One whose corners are
 swapped in x has no width and lies at its centre, so it is never a match; likewise in y.
@@ -14,21 +14,22 @@ from losslab.losses.base import register
 
 @register
 def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
-    """Share of the boxes' union that is not common: what detectors are judged by, but blind to boxes that are apart.
+    """IoU loss: 1 - IoU, -log IoU or 1 - IoU^2; has no gradient for disjoint boxes. Detectors are evaluated by the IoU.
 
     l = 1 - IoU (linear), -log IoU (log) or 1 - IoU^2 (square).
 
     Args:
         pred: boxes [N, 4].
         target: boxes [N, 4], with an area.
-        form: linear, log or square. The log pulls with 1 / IoU, so hardest on boxes that hardly overlap.
+        form: linear, log or square. The gradient of the log is proportional to 1 / IoU: largest for boxes that hardly overlap.
 
     Returns:
         [N], 0 for the same box; at most 1 for linear and square. The unit of the corners does not matter.
 
-    Boxes that do not touch, or have swapped corners, have a gradient of 0 in every form: their loss is 1, or for the log,
-    whose IoU is held above the smallest number there is, a constant (87 in float32). `giou`, `diou` and others pull them
-    together. square is alpha_iou(alpha=2). UnitBox, from which this comes, takes the log; most now take linear.
+    Boxes that do not touch, or that have swapped corners, have a gradient of 0 in every form. Their loss is 1 for linear and
+    square. For log it is a constant (87 in float32), as the IoU is held at or above the smallest positive number.
+    `giou`, `diou` and others have a gradient for such boxes. The form square is alpha_iou(alpha=2). UnitBox, the source of
+    this loss, takes the log; most now take linear.
     """
     found = overlap(pred, target).iou
     if form == "log":
@@ -38,9 +39,9 @@ def iou(pred: Tensor, target: Tensor, *, form: str) -> Tensor:
 
 @register
 def giou(pred: Tensor, target: Tensor) -> Tensor:
-    """Share of the boxes' union that is not common, plus how much empty room the box around both has: pulls even when they are apart.
+    """GIoU: 1 - IoU + the empty share of the enclosing box; has a gradient for disjoint boxes.
 
-    l = 1 - IoU + (C - U) / C, with U the area of the union and C that of the smallest box around both.
+    l = 1 - IoU + (C - U) / C, with U the area of the union and C that of the enclosing box, the smallest around both.
 
     Args:
         pred: boxes [N, 4].
@@ -49,10 +50,10 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
     Returns:
         [N], in [0, 2): 0 for the same box, towards 2 for small boxes far apart. The unit of the corners does not matter.
 
-    `iou` alone has no gradient between disjoint boxes. Swapped corners raise the second part towards 1, which opens the box.
-    Written out, as torchvision's own assigns through a mask, which a stack of runs cannot, and misses 0 for the same box by
-    its epsilon.
+    `iou` has no gradient for disjoint boxes. Swapped corners raise the second part towards 1, so that training makes the sides
+    of the box grow again.
     """
+    # Written out: torchvision's own assigns through a mask, which a stack of runs cannot, and misses 0 for the same box by its epsilon.
     found = overlap(pred, target)
     enclosing = area(found.around)
     return 1 - found.iou + found.opened((enclosing - found.union) / above_zero(enclosing))
