@@ -115,7 +115,7 @@ def test_a_ranking_that_flips_is_told() -> None:
     said = flipped(results(runs_of(ONE), runs_of(shared, "shared")))
     assert said == (
         "At the shared rate `mse` ranks 1st, at tuned rates 3rd. Another loss wins at tuned rates than at the shared rate. "
-        "Tuning reverses the order of 2 pairs of losses; in 2 of them both intervals exclude zero."
+        "Tuning reverses the order of 2 pairs of losses; in all of them both intervals exclude zero."
     )
     parts = [
         runs_of(values, condition, setting)

@@ -62,10 +62,9 @@ def flip_sentence(results: Results, found: Findings) -> str:
     won = _winners_that_differ(other, count)
     clear = int(found.flips["sure"].sum())
     pairs = f"Tuning reverses the order of {counted(len(found.flips), 'pair')} of losses"
+    which = "all" if clear == len(found.flips) else str(clear)
     sure = (
-        "in none of them do both intervals exclude zero"
-        if not clear
-        else f"in {clear} of them both intervals exclude zero"
+        f"in {which} of them both intervals exclude zero" if clear else "in none of them do both intervals exclude zero"
     )
     if len(found.flips) == 1:
         sure = "both intervals exclude zero" if clear else "the intervals do not both exclude zero"
