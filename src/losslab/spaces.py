@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from losslab.schema.space_words import WORDS
+from losslab.value_checks import Check, class_index, farthest
 
 
 class Meeting(NamedTuple):
@@ -34,40 +35,6 @@ class Meeting(NamedTuple):
     pred: Tensor
     target: Tensor
     shape: tuple[int, ...]
-
-
-class Check(NamedTuple):
-    """Values that are to lie in [low, high], and rows of which something else is to hold as well."""
-
-    word: str
-    values: Tensor
-    low: float
-    high: float
-    why: str
-    wrong: Tensor | None = None  # rows
-    why_wrong: str = ""
-
-    def at_once(self) -> list[Tensor]:
-        """Whether all is right, as tensors without an axis. A prediction of NaN is: it is to be seen in the loss."""
-        if not self.values.numel():
-            return []
-        least, most = self.values.aminmax()
-        right = (least >= self.low) & (most <= self.high)
-        if self.word == "Prediction":
-            right = right | least.isnan()
-        return [right] if self.wrong is None else [right, ~self.wrong.any()]
-
-    def refuse(self) -> None:
-        """Raises ValueError for the first row that is wrong."""
-        outside = ~((self.values >= self.low) & (self.values <= self.high))
-        if self.word == "Prediction":
-            outside &= ~self.values.isnan()
-        for wrong, why in ((outside, self.why), (self.wrong, self.why_wrong)):
-            if wrong is not None and wrong.any():
-                row = int(wrong.flatten(1).any(1).nonzero()[0]) if wrong.ndim > 1 else int(wrong.nonzero()[0])
-                value = self.values[row].tolist()
-                finite = torch.isfinite(self.values[row]).all() if self.values.is_floating_point() else True
-                raise ValueError(f"{self.word} {row}, {value}, {why if finite else 'is not a finite number'}.")
 
 
 class Space:
@@ -89,7 +56,7 @@ class Space:
         self, target: Tensor, classes: int | None = None, pred: Tensor | None = None, weight: Tensor | None = None
     ) -> list[Check]:
         """All that is to hold of the values."""
-        found = [_index(target, classes) if not target.is_floating_point() else self._of_target(target)]
+        found = [class_index(target, classes) if not target.is_floating_point() else self._of_target(target)]
         if pred is not None:
             found += self._of_pred(pred)
         if weight is not None:
@@ -116,7 +83,7 @@ class Space:
 
     def _of_target(self, target: Tensor) -> Check:
         """What is to hold of a target of floating point."""
-        return Check("Target", target, -_farthest(target), _farthest(target), "")
+        return Check("Target", target, -farthest(target), farthest(target), "")
 
     def _of_pred(self, pred: Tensor) -> list[Check]:
         """What is to hold of a prediction."""
@@ -161,7 +128,7 @@ class Classes(Space):
         unlike = (target.sum(-1) - 1).abs() > max(1e-4, 4 * torch.finfo(target.dtype).eps)
         why = "is no distribution: at least 0, and 1 in sum"
         several = f"{why} (for several labels at once use space='binary_logit' or 'binary_prob')"
-        return Check("Target", target, 0, _farthest(target), why, unlike, several)
+        return Check("Target", target, 0, farthest(target), why, unlike, several)
 
     def _of_pred(self, pred: Tensor) -> list[Check]:
         return self._probabilities(pred) if self.name == "class_probs" else []
@@ -223,7 +190,7 @@ class Counts(Space):
     """The rate of a count, or its log [N, D]."""
 
     def _of_target(self, target: Tensor) -> Check:
-        return Check("Target", target, 0, _farthest(target), "is negative, and counts are not")
+        return Check("Target", target, 0, farthest(target), "is negative, and counts are not")
 
     def _of_pred(self, pred: Tensor) -> list[Check]:
         why = "is negative, and a rate is not: this loss reads the rate, not its log"
@@ -249,7 +216,7 @@ class Boxes(Space):
     def _of_target(self, target: Tensor) -> Check:
         x1, y1, x2, y2 = target.unbind(-1)
         why = "is no box: x1 < x2 and y1 < y2 must hold (corners swapped, or no area)"
-        return Check("Target", target, -_farthest(target), _farthest(target), "", (x2 <= x1) | (y2 <= y1), why)
+        return Check("Target", target, -farthest(target), farthest(target), "", (x2 <= x1) | (y2 <= y1), why)
 
     def example(self, rows: int, outputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """In shares of a picture, sides of 0.1 to 0.5."""
@@ -305,18 +272,6 @@ def check_target(space: str, target: Tensor, classes: int | None = None) -> None
     """Raises ValueError for the first target that lies outside the space. Reads every value, and so waits for the device."""
     for check in SPACES[space].checks(target, classes):
         check.refuse()
-
-
-def _index(target: Tensor, classes: int | None) -> Check:
-    """What is to hold of a target of whole numbers."""
-    most = classes - 1 if classes else torch.iinfo(target.dtype).max
-    below = f"is no class index below {classes}; ignore_index=... leaves such rows out"
-    return Check("Target", target, 0, most, below if classes else "is no class index")
-
-
-def _farthest(target: Tensor) -> float:
-    """The largest number below infinity."""
-    return torch.finfo(target.dtype).max
 
 
 def _at_least(pred: Tensor, target: Tensor) -> torch.dtype:

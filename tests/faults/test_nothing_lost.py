@@ -524,7 +524,7 @@ def test_ctrl_c_stops_a_whole_sweep_with_its_status(
     assert (status, err.count("\n")) == (130, 2)
     assert "Stopped. The same command repeats no finished run and goes on from the last checkpoint" in err
     assert read_records(tmp_path / "all") == []
-    assert signal.getsignal(signal.SIGINT) is before, "who calls losslab.run can be stopped again"
+    assert signal.getsignal(signal.SIGINT) is before, "who calls run can be stopped again"
 
 
 def test_a_loss_that_ends_python_is_a_run_that_failed(

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from losslab.errors import BadRequest, nearest
 from losslab.records.record import Record, flatten
-from losslab.report import checks
-from losslab.report.formatting import listed, metric_name
+from losslab.report import checks, rows
+from losslab.report.formatting import listed
 from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
 from losslab.schema import canonical, cards
 from losslab.study import trials as study_trials
 from losslab.study import tuning
 from losslab.study.recipe import ONE_SETTING, Study, from_mark
-
-_RUNS = ("condition", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,8 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     if old := {id(record) for record in checks.superseded(phases["confirm"], choices, study)}:
         phases["confirm"] = [record for record in phases["confirm"] if id(record) not in old]
         notes.append(f"{len(old)} runs at learning rates that earlier trials had chosen are left out.")
-    rows = [(*where, *_row(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
-    runs = _with_missing(pd.DataFrame(rows, columns=_RUNS), study)
+    found = [(*where, *rows.of_run(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
+    runs = rows.with_missing(pd.DataFrame(found, columns=rows.RUNS), study)
     settings = pd.DataFrame(study.settings(), index=where["confirm"])
     notes += checks.missing(runs)
     notes += checks.unpaired(
@@ -148,10 +145,10 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         conditions=study.rates,
         settings=settings,
         runs=runs,
-        trials=trials.assign(params=trials["params"].map(_words)),
-        choices=choices.assign(params=choices["params"].map(_words)),
-        curves=_curves(_compared(phases["confirm"]), metric),
-        failures=_failures(kept, metric, epoch),
+        trials=trials.assign(params=trials["params"].map(rows.in_words)),
+        choices=choices.assign(params=choices["params"].map(rows.in_words)),
+        curves=rows.curves(_compared(phases["confirm"]), metric),
+        failures=rows.failures(kept, metric, epoch),
         protocol=protocol(study, kept, epoch),
         notes=notes,
         provenance=provenance(kept, study),
@@ -208,8 +205,8 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     _check_reference(reference, labels)
     settings = flat[axes].set_axis(where_run)
     settings = settings[~settings.index.duplicated() & settings.index.isin([setting for _, setting, _ in compared])]
-    rows = [("asked", loss, setting, *_row(record, metric, epoch)) for loss, setting, record in compared]
-    runs = pd.DataFrame(rows, columns=_RUNS)
+    found = [("asked", loss, setting, *rows.of_run(record, metric, epoch)) for loss, setting, record in compared]
+    runs = pd.DataFrame(found, columns=rows.RUNS)
     asked_for = [("asked", *run) for run in compared]
     return Results(
         name="",
@@ -223,8 +220,8 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         conditions=["asked"],
         settings=settings,
         runs=runs,
-        curves=_curves(asked_for, metric),
-        failures=_failures(records, metric, epoch, where_run, losses),
+        curves=rows.curves(asked_for, metric),
+        failures=rows.failures(records, metric, epoch, where_run, losses),
         protocol=selection(trained, epoch),
         notes=[*notes, *checks.uneven(runs), *checks.unpaired(records, where_run), *checks.same(asked_for)],
         provenance=provenance(records, None),
@@ -244,80 +241,3 @@ def _check_reference(reference: str, losses: Sequence[str]) -> None:
         raise BadRequest(
             f"The reference must be one of the losses compared ({', '.join(losses)}), and '{reference}' is not."
         )
-
-
-def _row(record: Record, metric: str, epoch: str) -> tuple[Any, ...]:
-    """What `runs` holds of a record after condition, loss and setting."""
-    found = {which: record.metrics.get(f"{which}/test/{metric}") for which in ("best", "last", "constant")}
-    status, _ = _end(record, metric, epoch)
-    value = found[epoch] if status == "done" else None
-    numbers = [float("nan") if number is None else number for number in (value, *found.values())]
-    return (
-        record.seed,
-        status,
-        *numbers,
-        record.optimizer["lr"],
-        _words(record.loss_params),
-        canonical.run_id(record.config),
-    )
-
-
-def _end(record: Record, metric: str, epoch: str) -> tuple[str, str | None]:
-    """How a run ended, as far as one metric is concerned, and why.
-
-    A run that is done without a finite metric has diverged; but where the constant prediction has none either, the data have no
-    such metric (AUROC of one class), and the run is 'undefined', which is no evidence against its loss.
-    """
-    if record.status != "done" or record.metrics.get(f"{epoch}/test/{metric}") is not None:
-        return record.status, record.reason
-    if record.metrics.get(f"constant/test/{metric}") is None:
-        return "undefined", None
-    return "diverged", f"its test {metric_name(metric)} is not finite"
-
-
-def _words(params: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
-    )
-
-
-def _with_missing(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """A row for each run that is to be compared and has no record."""
-    wanted = pd.MultiIndex.from_product(
-        [study.rates, study.losses, [study.label(setting) for setting in study.settings()], study.fresh_seeds],
-        names=["condition", "loss", "setting", "seed"],
-    )
-    full = runs.set_index(list(wanted.names)).reindex(wanted).reset_index()
-    full["status"] = full["status"].fillna("missing")
-    full[["params", "run"]] = full[["params", "run"]].fillna("")
-    return full[list(_RUNS)]
-
-
-def _failures(
-    records: Iterable[Record], metric: str, epoch: str, settings: Sequence[str] = (), losses: Sequence[str] = ()
-) -> pd.DataFrame:
-    """One row a run that did not end well."""
-    rows = []
-    for number, record in enumerate(records):
-        part = record.study or {"phase": "confirm", "loss": losses[number], "setting": settings[number]}
-        compared = part["phase"] == "confirm"
-        status, reason = _end(record, metric, epoch) if compared else (record.status, record.reason)
-        if status not in ("done", "undefined"):
-            rows.append((part["phase"], part["loss"], part.get("setting", part.get("at")), record.seed, status, reason))
-    return pd.DataFrame(rows, columns=("phase", "loss", "setting", "seed", "status", "reason"))
-
-
-def _curves(parts: Iterable[tuple[str, str, str, Record]], metric: str) -> pd.DataFrame:
-    """One row a run and epoch."""
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("condition", "loss", "setting", "seed", "epoch", "val", "train")
-    }
-    for condition, loss, setting, record in parts:
-        val, train = (record.curves.get(name, []) for name in (f"val/{metric}", "train/loss"))
-        same = {"condition": condition, "loss": loss, "setting": setting, "seed": record.seed}
-        for name, value in same.items():
-            columns[name] += [value] * len(val)
-        columns["epoch"] += range(1, len(val) + 1)
-        columns["val"] += val
-        columns["train"] += train
-    return pd.DataFrame(columns).astype({"val": float, "train": float})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
-from losslab.report.charts import build
+from losslab.report.charts import build, pairs
 from losslab.report.charts.spec import Chart, Heat
 from losslab.report.formatting import percent
 from losslab.report.results import Results
@@ -141,7 +141,7 @@ def _rates(results: Results) -> Section | None:
 
 
 def _differences(results: Results, found: Findings) -> Section | None:
-    heats, listed = build.differences(results, found), tables.comparisons(results, found)
+    heats, listed = pairs.differences(results, found), tables.comparisons(results, found)
     tabs = {
         setting: Tab(heats.get(setting, []), listed.get(setting, []))
         for setting in results.settings.index

@@ -20,7 +20,7 @@ NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight") 
 
 
 def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
-    """The whole check of a composed config: plain values in their canonical types, ready for `losslab.run`.
+    """The whole check of a composed config: plain values in their canonical types, ready for `training.run`.
 
     Raises BadRequest for a key, a type or a value that is wrong, and Incompatible for parts that do not fit.
     """

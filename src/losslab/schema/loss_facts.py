@@ -1,4 +1,4 @@
-"""What the words on a card mean. `tests/test_losses_contract.py` holds every loss to the facts that it declares."""
+"""What the words on a card mean. `tests/losses/test_contract.py` holds every loss to the facts that it declares."""
 
 from __future__ import annotations
 

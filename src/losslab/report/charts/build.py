@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from losslab.report import wording
 from losslab.report.analysis import CONDITIONS, Findings
-from losslab.report.charts.spec import Chart, Heat, Series, alike, edge, wide
-from losslab.report.formatting import NONE, Row, fixed, metric_name, number
+from losslab.report.charts.spec import Chart, Series, alike, edge, wide
+from losslab.report.formatting import Row, metric_name, number
 from losslab.report.results import Results
-from losslab.stats.paired import BETTER, WORSE
 
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
@@ -114,7 +112,9 @@ def curves(results: Results, found: Findings) -> Tabs:
             ]
             label = f"validation {metric_name(results.metric)}"
             if series:
-                made.append(Chart(f"curves-{tab}-{condition}", _condition(results, condition), "epoch", label, series))
+                made.append(
+                    Chart(f"curves-{tab}-{condition}", condition_title(results, condition), "epoch", label, series)
+                )
                 # the first epochs are far from all that follows, and would press it flat
                 heights += [value for one in series for ends in (one.low, one.y) for value in ends[len(ends) // 6 :]]
         if made:
@@ -147,7 +147,7 @@ def robustness(results: Results, found: Findings) -> Tabs:
                 made.append(
                     Chart(
                         f"robustness-{tab}-{condition}",
-                        _condition(results, condition),
+                        condition_title(results, condition),
                         found.axis,
                         _metric(results),
                         series,
@@ -234,62 +234,6 @@ def _trials(results: Results, index: int, at: str, trials: pd.DataFrame, beyond:
     return series
 
 
-def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
-    """Row minus column for all pairs of losses, in each setting and condition; one scale of colour for a setting."""
-    tabs: dict[str, list[Heat]] = {}
-    for tab, setting in enumerate(results.settings.index):
-        of_setting = {
-            condition: found.matrices[condition, setting]
-            for condition in results.conditions
-            if (condition, setting) in found.matrices
-        }
-        sizes = [
-            abs(row["difference"]) for pairs in of_setting.values() for row in pairs.to_dict("records") if _numeric(row)
-        ]
-        if not any(sizes):
-            continue
-        for condition, pairs in of_setting.items():
-            heat = _heat(f"differences-{tab}-{condition}", _condition(results, condition), results, pairs, max(sizes))
-            tabs.setdefault(str(setting), []).append(heat)
-    return tabs
-
-
-def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: float) -> Heat:
-    known = {(row["loss"], row["other"]): row for row in pairs.to_dict("records")}
-    names = [loss for loss in results.losses if loss in set(pairs["loss"])]
-    cells: list[list[Row]] = [[known.get((loss, other), {}) for other in names] for loss in names]
-    decimals = max(0, 2 - int(np.ceil(np.log10(limit)))) if limit < 1e3 else 0
-    return Heat(
-        key,
-        title,
-        names,
-        [[float(cell["difference"]) if _numeric(cell) else np.nan for cell in row] for row in cells],
-        [[_cell(cell, decimals) for cell in row] for row in cells],
-        [[_sentence(cell, results.level) for cell in row] for row in cells],
-        limit,
-        1 if results.better == "min" else -1,
-    )
-
-
-def _cell(cell: Row, decimals: int) -> str:
-    if not cell:
-        return ""
-    apart = cell["verdict"] in (BETTER, WORSE)
-    if not _numeric(cell):
-        return str(cell["verdict"]) if apart else NONE
-    return fixed(cell["difference"], decimals) + ("*" if apart else "")
-
-
-def _sentence(cell: Row, level: float) -> str:
-    """What a pair says, without backticks."""
-    return wording.comparison(cell, cell["loss"], cell["other"], level).replace("`", "") if cell else ""
-
-
-def _numeric(cell: Row) -> bool:
-    """Whether a pair has a difference to be trusted: no run of it diverged."""
-    return bool(cell) and not cell["diverged"] and np.isfinite(cell["difference"])
-
-
 def _line(loss: str, index: int, along: str, rows: pd.DataFrame) -> Series:
     said = [f"{loss}, {along} {number(row[along])}: {_told(row)}" for row in rows.to_dict("records")]
     x = [float(value) for value in rows[along]]
@@ -310,7 +254,8 @@ def _metric(results: Results) -> str:
     return f"test {metric_name(results.metric)} ({'lower' if results.better == 'min' else 'higher'} is better)"
 
 
-def _condition(results: Results, condition: str) -> str:
+def condition_title(results: Results, condition: str) -> str:
+    """The title of a chart of one rate condition; "" where there is one only."""
     return CONDITIONS[condition] if len(results.conditions) > 1 else ""
 
 
