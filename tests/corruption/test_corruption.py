@@ -592,7 +592,7 @@ def test_show_works_for_every_corruption(
     assert " ".join(docstring.split("\n\n")[0].split()) in words
     for key in set(cards.card("corruption", name).values) - {"name"}:
         assert f"{key}=" in words
-    found = re.search(r"Rows hit: (\d+) of (\d+) training rows", said)
+    found = re.search(r"Corrupted rows: (\d+) of (\d+) training rows", said)
     assert found
     assert (int(found[1]) > 0) == (name != "none")
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

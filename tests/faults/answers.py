@@ -63,7 +63,7 @@ def answer(words: Sequence[str], folder: Path) -> Answer:
         return [None] * len(jobs)
 
     with (
-        mock.patch.object(train, "_run", starting("run")),
+        mock.patch.object(train, "_run_checked", starting("run")),
         mock.patch.object(train, "_study", starting("study")),
         mock.patch.object(train.Command, "sweep", sweep),
     ):

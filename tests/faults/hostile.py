@@ -73,7 +73,7 @@ def words(folder: Path) -> list[list[str]]:
         ["loss=sum", "loss.terms='huber(delta=!!python/object/apply:os.system [id]) + l1'"],
         ["--experimental-rerun", "config.pickle"],
         ["hydra.searchpath=[file:///tmp]"],
-        ["--config-dir", "/tmp"],
+        ["--config-dir", "/nowhere"],
     ]
 
 

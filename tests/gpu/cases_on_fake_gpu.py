@@ -33,7 +33,7 @@ from support.on_devices import (
 
 
 @pytest.fixture(autouse=True)
-def tuning_setting(monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     """A machine with a GPU."""
     given = Place(fake_gpu.install())
     monkeypatch.setattr("losslab.hardware.of_run", lambda request: given.now)

@@ -25,7 +25,7 @@ NEAR: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3}
 
 
 @pytest.fixture
-def tuning_setting(monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     """`trainer=auto` computes on the GPU, until a test takes it away."""
     given = Place(torch.device(_IN_PLACE) if _IN_PLACE else hardware.of_run(small("regression")))
     monkeypatch.setattr("losslab.hardware.of_run", lambda request: given.now)

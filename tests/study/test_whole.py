@@ -39,11 +39,11 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
     folder = tmp_path / "study"
     assert train(folder) == 0
     out = capsys.readouterr().out
-    assert "Tuning 2 losses: 2 trials of 1 runs each." in out
+    assert "Tuning 2 losses: 2 trials of one run each." in out
     records = read_records(folder)
     made = collect.results(records)
     assert (made.runs["status"] == "done").all()
-    assert made.notes == [note for note in made.notes if "did best at" in note], (
+    assert made.notes == [note for note in made.notes if "The best trial of" in note], (
         "paired, whole, and at the chosen rates"
     )
     assert (made.runs["value"] > 0).all()
