@@ -4,6 +4,7 @@ import doctest
 import math
 import os
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -391,3 +392,12 @@ def test_a_decorated_metric_can_be_studied(tmp_path: Path) -> None:
     finally:
         register.forget("metric", "worst")
     assert "worst" not in cards.metrics("regression")
+
+
+def test_another_copy_of_losslab_is_no_folder_of_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(cards.CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "loss" / "andrews.yaml").write_text("name: andrews\nabout: {}\n")
+    monkeypatch.chdir(tmp_path)
+    cards.refresh()
+    assert cards.folders() == ()
+    assert "andrews" not in cards.names("loss")

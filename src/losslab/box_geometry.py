@@ -1,4 +1,4 @@
-"""How two boxes lie to one another: areas, overlap and what lies around both, without a division by zero."""
+"""The geometry of two boxes: areas, overlap and the enclosing box, without a division by zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused and what ends a command, as exceptions; and the words that an error message is made of."""
+"""The exceptions for refused requests and for a machine without resources; and helpers that word error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def one_line(error: Exception | str) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Kind and text of an error; of a user's own, whose text may itself fail, at least the kind."""
+    """Type and text of an error; the type alone if its text cannot be made, as a user's own error may fail there."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
@@ -69,12 +69,12 @@ _SAYS_TORCH = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALL
 
 
 class Halted(Exception):
-    """Whatever is trained next would fail as well; the text is one sentence that says why and what to do."""
+    """Every further run would fail as well; the text is one sentence that says why and what to do."""
 
 
 @contextmanager
 def halting() -> Iterator[None]:
-    """Raises Halted in the place of an error that says that no other run would fare better."""
+    """Raises Halted in place of an error that would stop every other run as well."""
     try:
         yield
     except BadRequest as error:  # of a folder on a full disk, too: another folder would do
@@ -86,7 +86,7 @@ def halting() -> Iterator[None]:
 
 
 def raise_if_ended(error: BaseException) -> None:
-    """Raises Halted where an error, or what led to it, says that no other run would fare better, or no file can be opened now."""
+    """Raises Halted if an error or its cause would stop every other run as well, or if no file can be opened now."""
     cause: BaseException | None = error
     seen: list[BaseException] = []
     while cause and cause not in seen:  # an error may name itself as its cause
@@ -98,7 +98,7 @@ def raise_if_ended(error: BaseException) -> None:
 
 
 def raise_if_without_handles(error: BaseException) -> None:
-    """Raises Halted where no file can be opened now: whoever met that first may have hidden it, as a search for plugins does."""
+    """Raises Halted if no file can be opened now: other code, such as a search for plugins, may have hidden that error."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as ended:
@@ -108,7 +108,7 @@ def raise_if_without_handles(error: BaseException) -> None:
 
 @contextmanager
 def must_be_written() -> Iterator[None]:
-    """Raises Halted for whatever keeps a result from the disk, as a folder that has become read-only: it would keep the next one."""
+    """Raises Halted if a result cannot be written, as in a folder that has become read-only: the next one could not be written either."""
     try:
         yield
     except OSError as error:
@@ -118,7 +118,7 @@ def must_be_written() -> Iterator[None]:
 
 @contextmanager
 def threads_say_no_more() -> Iterator[None]:
-    """No traceback of a thread that cannot write: TensorBoard's hands its error on to the main thread, which says what happened."""
+    """Prints no traceback of a thread that cannot write: TensorBoard's thread passes its error to the main thread, which reports it."""
     before = threading.excepthook
 
     def hook(given: threading.ExceptHookArgs) -> None:

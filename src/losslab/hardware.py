@@ -74,7 +74,7 @@ def to_cpu(tree: Any) -> Any:
 
 
 def describe(device: torch.device) -> str:
-    """A device as a person would name it; on a CPU with the threads, as results repeat bit for bit only with as many."""
+    """The name of a device; for a CPU also the number of threads, as results repeat bit for bit only with the same number."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted by the command where they come, acted on where that is safe.
+"""Ctrl-C and SIGTERM: noted when they arrive, acted on at a safe point.
 
 A KeyboardInterrupt that is raised wherever the program stands may meet code that cannot pass it on: extensions in C and
 Cython, `__del__`, a callback. It is lost there, and what that code was making may be half made. So the command only notes the

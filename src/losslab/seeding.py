@@ -1,4 +1,4 @@
-"""What makes runs comparable: named streams of randomness, and the hashes that prove that two runs saw the same.
+"""Random streams and hashes: what makes runs comparable, and proves it.
 
 Every draw of a run comes from (seed, stream, step) and from nothing else. So two runs with one seed draw the same split,
 corruption, initial weights and batches whatever their losses are, and no draw depends on what ran before.

@@ -1,1 +1,1 @@
-"""The losses to be looked at: their cards as text (imports no torch), their curves, and a page of all of them."""
+"""The catalogue of losses: their cards as text (without torch), their curves, and a page of all of them."""

@@ -143,5 +143,5 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
 
 
 def _unwritten(error: OSError) -> str:
-    """A sentence for what could not be written."""
+    """The message for a file that could not be written."""
     return f"Nothing can be written to {error.filename or 'the disk'}: {error.strerror or error}."

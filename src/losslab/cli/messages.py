@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def print_line(text: str) -> None:
-    """Prints a line at once. Where nobody reads any more, as after a lost connection, what trains goes on all the same."""
+    """Prints a line without buffering. If stdout is closed, as after a lost connection, training continues."""
     try:
         print(text, flush=True)
     except OSError:
@@ -42,7 +42,7 @@ def warnings_shown() -> Iterator[None]:
 
 
 class _ToStderr(logging.Handler):
-    """Prints on stderr as it is now, which tests and progress bars replace."""
+    """Prints on the current stderr, which tests and progress bars replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints one message."""
@@ -51,7 +51,7 @@ class _ToStderr(logging.Handler):
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Keeps what is printed until its end: whoever reads no further, as in `train.py --help | head`, breaks nothing."""
+    """Buffers what is printed until the end, so that a reader that stops early, as in `train.py --help | head`, causes no error."""
     shown = StringIO()
     try:
         with redirect_stdout(shown):
@@ -62,7 +62,7 @@ def at_once() -> Iterator[None]:
 
 
 def report_run(record: Record, folder: Path, number: int | None, again: bool = False) -> int:
-    """Says what came of a run, in a line for run `number` of a sweep. Returns its exit status."""
+    """Prints the outcome of a run, in one line for run `number` of a sweep. Returns its exit status."""
     if number is None:
         _report_lone_run(record, folder)
         if again:
@@ -80,7 +80,7 @@ def report_run(record: Record, folder: Path, number: int | None, again: bool = F
 
 
 def report_failures(failed: Sequence[Path]) -> None:
-    """Says where to look for what made the runs in these folders fail."""
+    """Prints where the traceback of failed runs is."""
     if failed:
         of = "" if len(failed) == 1 else " of the first"
         print_line(

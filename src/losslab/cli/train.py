@@ -102,7 +102,7 @@ def _train(arguments: list[str], program: str) -> int:
 
 
 class Command:
-    """What Hydra calls for a sweep: through losslab's launcher with all jobs at once, through another with one after another."""
+    """What Hydra calls for a sweep: losslab's launcher with all jobs at once, another launcher with one job at a time."""
 
     def __init__(self, program: str) -> None:
         self.program, self.status = program, 0
@@ -119,7 +119,7 @@ class Command:
         self.status = max(self.status, status)
 
     def note_failures(self, folders: Iterable[Path]) -> None:
-        """Notes which runs failed, by their records, under a launcher whose jobs were processes of their own."""
+        """Notes which runs failed, from their records, under a launcher that started a process for each job."""
         from losslab.records.store import whole_records
 
         for folder in folders:
@@ -208,7 +208,7 @@ def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _run(config: DictConfig, folder: Path, number: int, program: str) -> int:
-    """Run `number` of a sweep under another launcher; says what came of it. Returns its exit status."""
+    """Run `number` of a sweep under another launcher; prints its outcome. Returns its exit status."""
     from losslab.records.record import Record
     from losslab.records.run_folder import check_folder
 
@@ -226,7 +226,7 @@ def _run(config: DictConfig, folder: Path, number: int, program: str) -> int:
 
 
 def _run_checked(request: dict[str, Any], folder: Path, program: str, number: int | None = None) -> int:
-    """One run, lone or number `number` of a sweep; says what came of it. Returns its exit status."""
+    """One run, alone or as number `number` of a sweep; prints its outcome. Returns its exit status."""
     from losslab.records.locks import locked, remove_stale
     from losslab.records.record import Record
     from losslab.records.store import finished_record

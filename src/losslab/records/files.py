@@ -17,7 +17,7 @@ _END = 22  # bytes at the end of a zip file, which torch's checkpoints are, that
 
 
 def quarantine(path: Path, onward: str) -> None:
-    """Renames a corrupt file to `<name>.corrupt`, in the place of one that lay there, and says so; `onward`: what comes of it."""
+    """Renames a corrupt file to `<name>.corrupt`, replacing an earlier one, and logs it; `onward`: what happens next."""
     name = path.name.replace(".tfevents", "") + ".corrupt"  # TensorBoard reads whatever has that word in its name
     try:
         path.replace(path.with_name(name))
@@ -41,7 +41,7 @@ def checkpoint(path: Path, keys: Iterable[str] = (), onward: str = "its run begi
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except Exception as error:  # what a reader meets in a corrupt file is without limit
+    except Exception as error:  # reading a corrupt file can raise any exception
         if is_out_of_memory(error):  # says nothing of the file
             raise
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # these come of what the file says
@@ -63,7 +63,7 @@ def is_cut(path: Path) -> bool:
 
 
 def write_whole(path: Path, content: str | bytes, lasting: bool = True) -> None:
-    """Puts a file in its place only once it is complete; if it is to be `lasting`, on the disk."""
+    """Writes a file whole or not at all; if `lasting`, it is forced onto the disk."""
     draft = path.with_name(f".{path.name}.draft")
     try:
         with draft.open("wb") as file:

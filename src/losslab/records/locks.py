@@ -1,4 +1,4 @@
-"""Who trains a run: a lock that no two processes hold at once, and that ends with the process that holds it."""
+"""Locks on runs: no two processes hold one at once, and it is released when its process ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def locked(folders: Iterable[Path], kind: str = RUNS) -> Iterator[None]:
 
 
 def remove_stale(folders: Iterable[Path]) -> None:
-    """Removes what a process that died left of its locks on these folders, where no other process uses it."""
+    """Removes the lock files that a dead process left beside these folders, unless another process uses them."""
     for path in {folder.absolute().parent / RUNS for folder in folders}:
         with suppress(OSError):
             if path.exists():
@@ -79,7 +79,7 @@ def _locked_in(parent: Path, names: list[str], kind: str) -> Iterator[None]:
 
 
 def _open(path: Path) -> int:
-    """A file to lock bytes of; not one that another process is just removing."""
+    """Opens a file to lock bytes of; not one that another process is removing."""
     if fcntl is None:
         raise OSError(errno.ENOLCK, "no locks")
     for _ in range(_TRIES):
@@ -131,5 +131,5 @@ def _holder(file: int, place: int) -> str:
 
 
 def _place(name: str) -> int:
-    """A byte of its own for each name, from 1."""
+    """The number of the byte that stands for a name, from 1."""
     return 1 + (int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2)

@@ -1,4 +1,4 @@
-"""Whether runs that are finished, or were stopped, were made by the code and from the data that are here now."""
+"""Whether finished or stopped runs were made by the current code and from the current data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def stamp(pairings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """What a checkpoint must agree in with those who go on from it: code, versions, and all that its runs are made of."""
+    """What a checkpoint must have in common with a run that resumes from it: commit, versions, and hashes of what the runs are made of."""
     return {"commit": commit(), "versions": versions(), "pairings": [dict(pairing) for pairing in pairings]}
 
 
@@ -39,7 +39,7 @@ def warn_of_outdated(runs: Iterable[Sequence[str]]) -> None:
 
 
 def changes(finished: Sequence[Record], records: Iterable[Record]) -> list[str]:
-    """A sentence on each way in which runs that had finished, among all `records` of a sweep, are not what would be trained now."""
+    """A sentence for each way in which earlier finished runs, among all `records` of a sweep, differ from what would be trained now."""
     return [*of_code(finished), *_of_data(finished, records)]
 
 

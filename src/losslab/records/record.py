@@ -1,4 +1,4 @@
-"""What a run leaves: one record.json. Reports read records and nothing else."""
+"""The record of a run: one record.json. Reports read records and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a run: whether it can be written, whose run it holds, and what `overwrite=true` removes. No torch here."""
+"""The folder of a run: whether it can be written, which run it holds, and what `overwrite=true` removes. No torch here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
 
 
 def write_config(folder: Path, request: Mapping[str, Any]) -> None:
-    """Lays what was asked for beside what a run leaves."""
+    """Writes the request of a run into its folder."""
     write_whole(folder / "config.yaml", yaml.dump(dict(request), Dumper=_DUMPER, sort_keys=False), lasting=False)
 
 

@@ -72,7 +72,7 @@ def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
 
 
 def quarantine_truncated(folder: Path) -> None:
-    """Sets checkpoints aside that were cut off. The record that lies beside them goes first: its run is done again."""
+    """Moves truncated checkpoints aside. The record beside them is removed first, so that the run is trained again."""
     cut = [path for path in checkpoints(folder) if files.is_cut(path)]
     if cut:
         (Path(folder) / NAME).unlink(missing_ok=True)

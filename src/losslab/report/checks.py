@@ -1,4 +1,4 @@
-"""What is wrong with the runs of a comparison, in sentences for its reader: missing, uneven, unpaired, not as chosen."""
+"""Checks of the runs of a comparison, as notes for the reader: missing, uneven, unpaired, not as chosen."""
 
 from __future__ import annotations
 

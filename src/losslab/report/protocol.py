@@ -1,4 +1,4 @@
-"""What a report says about how its figures came about: sentences on the protocol, and what made the records."""
+"""The protocol of a study in sentences, and the provenance of its records."""
 
 from __future__ import annotations
 

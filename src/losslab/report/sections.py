@@ -1,4 +1,4 @@
-"""What stands in a report, in its order: for each section its sentences, and its figures and tables by tab."""
+"""The sections of a report in their order: sentences, figures and tables, by tab."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _check_hydra(whole: DictConfig) -> None:
 
 
 def _targets(node: Any) -> Iterator[Any]:
-    """All that a config wants built, however deep."""
+    """All `_target_` values in a config, at any depth."""
     if isinstance(node, Mapping):
         yield from (value for key, value in node.items() if key == "_target_")
     for inner in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():

@@ -1,4 +1,4 @@
-"""The words of a command line, one by one: read, taken apart into single values, and refused where wrong in themselves."""
+"""The overrides of a command line: parsed, expanded into single values, and refused if they are wrong in themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HYDRA_KEYS = ("run.dir", "sweep.dir", "sweep.subdir", "mode", "launcher", "sweep
 
 @cache
 def read(text: str) -> Override:
-    """One word. Raises BadRequest for what cannot be read."""
+    """One override of a command line, parsed. Raises BadRequest if it cannot be read."""
     try:
         found = value_ranges.parser(GlobalHydra.instance().config_loader()).parse_overrides([text])
     except (OverrideParseException, HydraException, ValueError, RecursionError) as error:
@@ -85,7 +85,7 @@ def _choices(text: str) -> list[str]:
 
 
 def _check_choice(text: str) -> None:
-    """Raises BadRequest for a key that is not to be set, and for a name that its group does not have."""
+    """Raises BadRequest for a key that cannot be set, and for a name that is not in its group."""
     parsed = read(text)
     key, value = parsed.key_or_group, parsed.value()
     top, _, rest = key.replace("/", ".", 1).partition(".")

@@ -129,14 +129,15 @@ def use_folder(folder: Path) -> None:
 
 def folders() -> tuple[Path, ...]:
     """The folders of the user's cards: those that were named, and conf/ where the command stands."""
-    return _folders(os.environ.get(FOLDERS, ""), str(Path.cwd()), CONF)
+    return _folders(os.environ.get(FOLDERS, ""), str(Path.cwd()))
 
 
 @cache
-def _folders(named: str, here: str, shipped: Path) -> tuple[Path, ...]:
+def _folders(named: str, here: str) -> tuple[Path, ...]:
     found = [*map(Path, filter(None, named.split(os.pathsep)))]
     beside = Path(here, "conf")
-    found += [beside] if beside.is_dir() and beside.resolve() != shipped.resolve() else []
+    own = (beside / "study" / "fair.yaml").is_file()  # losslab's own cards, or those of another copy of it
+    found += [beside] if beside.is_dir() and not own else []
     return tuple(dict.fromkeys(found))
 
 

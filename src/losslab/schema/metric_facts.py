@@ -1,4 +1,4 @@
-"""What is known of losslab's own metrics without computing them: which direction is better, the unit, and what they measure.
+"""Facts about losslab's own metrics: the better direction, the unit, and what they measure.
 
 Their functions are in losslab.metrics. Nothing here imports torch, as reports and recipes need the directions alone.
 """

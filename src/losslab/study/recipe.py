@@ -1,4 +1,4 @@
-"""A study as it is asked for: which losses, in which settings, over which seeds, tuned how; and its runs. No torch here."""
+"""A study as its recipe states it: losses, settings, seeds and tuning; and the runs that follow from it. No torch here."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Study:
         }
 
     def tuning_settings(self) -> list[Setting]:
-        """All places at which there is tuning, each once."""
+        """All settings at which losses are tuned, each once."""
         found = [self.tuning_setting(setting) for setting in self.settings()]
         return [place for number, place in enumerate(found) if place not in found[:number]]
 

@@ -1,4 +1,4 @@
-"""A study from the recipe to the report: tune, train on fresh seeds, report. What is finished is not done again."""
+"""A study: tune each loss, then compare all on fresh seeds. Finished runs are not repeated."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
 
 
 def check_folder(folder: Path, study: Study, mix: bool) -> None:
-    """Raises BadRequest where runs below a folder belong to something else, or, unless `mix`, to another commit of losslab."""
+    """Raises BadRequest if runs below a folder belong to another study or sweep, or, unless `mix`, to another commit of losslab."""
     records, _ = whole_records(folder)  # corrupt ones are done again
     for record in records:
         if record.study is None or record.study["study"]["name"] != study.name:

@@ -1,4 +1,4 @@
-"""What says which trials come next: quasi-random points, or Optuna."""
+"""Searchers, which propose the next trials: quasi-random points, or Optuna."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROUND = 4  # trials of each loss that a search by Optuna asks for at once
 
 
 class Search(Protocol):
-    """What says which trials come next."""
+    """Proposes the next trials."""
 
     def ask(self, seen: pd.DataFrame) -> list[Trial]:
         """The next trials, for all losses and settings; none at the end. `seen`: the rows of `rows` so far."""
@@ -45,7 +45,7 @@ class Points:
         self.points = searchers.points(most, 1 + widest, study.base["seed"])
 
     def ask(self, seen: pd.DataFrame) -> list[Trial]:
-        """All trials; after them those beyond the edges that did best."""
+        """All trials first; then further trials beyond an edge at which a loss was best."""
         if not len(seen):
             return [trial for at, rates in self.rates.items() for trial in self._trials(at, rates, self.first)]
         asked = []
@@ -84,7 +84,7 @@ class Points:
 
 
 class Optuna:
-    """A search of each loss's own by Optuna's tree-structured Parzen estimator (Bergstra et al., 2011), some trials at a time."""
+    """A separate search for each loss by Optuna's tree-structured Parzen estimator (Bergstra et al., 2011), some trials at a time."""
 
     def __init__(self, study: Study) -> None:
         import optuna
@@ -107,7 +107,7 @@ class Optuna:
                 self.spaces[key] = [rate_range(study, setting), *dimensions(loss)]
 
     def ask(self, seen: pd.DataFrame) -> list[Trial]:
-        """The next few trials of every search, once it has been told what came of those before."""
+        """The next few trials of every search, after it got the results of the trials before."""
         if len(seen):
             self._tell(means(seen))
         asked = []

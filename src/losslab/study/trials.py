@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one loss that is tried; `at` is the label of the setting."""
+    """One trial: a learning rate and hyperparameters of one loss; `at` is the label of the setting in which it is tuned."""
 
     loss: str
     at: str

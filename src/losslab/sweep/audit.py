@@ -1,4 +1,4 @@
-"""Fused runs of a sweep trained alone as well: how far the two are apart, and whether both ended in the same way."""
+"""The audit of a sweep: some runs of stacks are also trained alone, and their metrics and status compared."""
 
 from __future__ import annotations
 

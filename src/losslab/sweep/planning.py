@@ -1,4 +1,4 @@
-"""Which runs of a sweep train together as a stack, and how large a stack is."""
+"""Planning: which runs of a sweep train together as a stack, and how large a stack is."""
 
 from __future__ import annotations
 

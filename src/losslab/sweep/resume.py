@@ -1,4 +1,4 @@
-"""How a sweep that was stopped goes on to the same bits: which runs make which stack, and how far each stack is.
+"""Resuming a stopped sweep to the same bits: which runs make which stack, and how far each stack is.
 
 The last bits of a run depend on the stack that it is part of, how large a stack is was measured, and a stopped sweep has fewer
 runs left than it began with. So the stacks are written down before the first is trained.

@@ -1,4 +1,4 @@
-"""A stack trained to records; where it cannot be, its runs one by one."""
+"""Trains a stack and writes the records of its runs; trains them one by one if they cannot be stacked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Lightning calls while a run trains: checkpoints written whole, and events without a file of settings."""
+"""Lightning callbacks: checkpoints that are written whole, and a TensorBoard logger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How torch computes while a run trains: as the request says, whatever the process had set; afterwards as it was found."""
+"""The numeric settings of torch: as the request says while a run trains, and restored afterwards."""
 
 from __future__ import annotations
 

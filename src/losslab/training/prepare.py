@@ -1,4 +1,4 @@
-"""All that a run is made of before its first step."""
+"""What a run is made of: data, split, corruption, task, model, loss and batches, before the first step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HASHED = 10**7  # row numbers
 
 @dataclass
 class Prepared:
-    """All that a run is made of before its first step, each part drawn from the seed's own stream."""
+    """All parts of a run before its first step. Each random part comes from its own stream of the seed."""
 
     request: dict[str, Any]
     source: data.Data
@@ -47,7 +47,7 @@ class Prepared:
         return self.epochs * self.batches.steps
 
     def threads(self, runs: int = 1) -> int:
-        """How many CPU threads a step of this run, or of several like it, is worth."""
+        """The number of CPU threads worth using for a step of this run, or of several like it."""
         return threads.worth(self.model, self.rows.inputs[: self.batches.batch_size], runs)
 
     def record(self, **outcome: Any) -> Record:
@@ -69,7 +69,7 @@ class Prepared:
         )
 
     def _constant(self) -> dict[str, float]:
-        """The test metrics of the best constant prediction, as the training targets have it: what a useful loss must beat."""
+        """The test metrics of the best constant prediction for the training targets, as a baseline."""
         targets, test = self.rows.targets, self.split["test"]
         raw = self.task.constant(targets[self.split["train"]]).to(self.rows.inputs.dtype)
         found = self.task.evaluate(raw.expand(len(test), -1), targets[test])

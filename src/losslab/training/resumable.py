@@ -1,4 +1,4 @@
-"""What a lone run and a stack have in common: their checkpoints hold all that an interruption must not change."""
+"""What a single run and a stack share: checkpoints that hold all that is needed to resume."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Resumable(pl.LightningModule):
         return self._earlier_seconds + time.perf_counter() - self._started
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what weights and optimizer do not tell."""
+        """Saves what weights and optimizer do not hold."""
         checkpoint |= {"fit_seconds": self.fit_seconds, "origin": self.origin}
         checkpoint |= {name: getattr(self, name) for name in self.kept}
 

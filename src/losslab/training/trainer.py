@@ -1,4 +1,4 @@
-"""The Lightning Trainer of one run: which callbacks, which logger, what it keeps quiet about."""
+"""The Lightning Trainer of a run: its callbacks, its logger, and which warnings it silences."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build(
     folder: Path,
     bar: bool = True,
 ) -> pl.Trainer:
-    """A Trainer that writes checkpoints and events into `folder` and says nothing but its progress bar."""
+    """A Trainer that writes checkpoints and events into `folder` and prints nothing but its progress bar."""
     monitor = task.selector
     callbacks: list[Callback] = [
         EpochBar(f"val/{monitor}", shown=bar),
@@ -92,7 +92,7 @@ def build_for_stack(request: Mapping[str, Any], checkpoint: Path, callbacks: lis
 
 
 def precision(request: Mapping[str, Any]) -> torch.dtype:
-    """In what a run keeps its weights, inputs and targets."""
+    """The dtype of weights, inputs and targets of a run."""
     kept = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
     return kept.get(request["trainer"]["precision"], torch.float32)
 
