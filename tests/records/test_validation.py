@@ -1,6 +1,5 @@
 """A record is read as it was written, or refused: never a wrong value, and never another exception than ValueError."""
 
-import codecs
 import copy
 import json
 from pathlib import Path
@@ -50,8 +49,10 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found is not None
     assert vars(found) == WHOLE
     assert found.pairing["source/model"] == "0123", "what is not among the fixed names is kept"
-    assert read(codecs.BOM_UTF8 + json.dumps(WHOLE).encode(), tmp_path) == found, "as an editor may leave it"
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        assert read(json.dumps(WHOLE).encode(encoding), tmp_path) == found, "as an editor may leave it"
     assert read(WHOLE | {"of a later version": 1}, tmp_path) == found
+    assert repr(found) == repr(Record(**WHOLE)), "settings keep their order, which is that of the columns of a report"
 
 
 def test_what_earlier_versions_did_not_write_is_filled_in(tmp_path: Path) -> None:
@@ -82,6 +83,8 @@ def test_what_earlier_versions_did_not_write_is_filled_in(tmp_path: Path) -> Non
         ("curves|train/loss", [1.0, "2"]),
         ("pairing|init", GONE),
         ("pairing|init", None),
+        ("pairing|source/model", 3),
+        ("selection|of the user's", None),
         ("selection|better", None),
         ("study|phase", "another"),
         ("study|arms", "tuned"),

@@ -129,7 +129,7 @@ def test_a_study_that_is_none_is_refused() -> None:
     assert from_mark(mark).mark() == mark
     odd: list[dict[str, Any]] = [{"tuning": {}}, {"tuning": mark["tuning"] | {"search": "x"}}, {"axes": {"a": []}}]
     odd += [{"rates": ["x"]}, {"rates": []}, {"rates": ["tuned", "tuned"]}, {"seeds": 0}, {"seeds": 2**62}]
-    odd += [{"epoch": "zz"}, {"metric": "zz"}, {"reference": "zz"}]
+    odd += [{"epoch": "zz"}, {"metric": "zz"}, {"reference": "zz"}, {"of a later version": None}]
     for wrong in (None, [], {}, {"name": "x"}, {"name": 3, "axes": []}, *(mark | change for change in odd)):
         with pytest.raises(errors.BadRequest, match="does not describe a study"):
             from_mark(wrong)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def read_record(folder: Path) -> Record | None:
     from losslab.records.validation import record_content  # pydantic takes some milliseconds
 
     try:
-        return Record(**record_content(text.removeprefix(codecs.BOM_UTF8)))
+        return Record(**record_content(text.decode(json.detect_encoding(text))))  # an editor may leave UTF-16
     except ValueError as error:
         raise ValueError(
             f"{path} is corrupt ({error}); the same request, run again, moves it aside and trains its run anew."

@@ -1,27 +1,30 @@
 """What record.json and study.yaml must hold, as types, and the one validator that reads both strictly.
 
+The types of their keys stand in the dataclasses Record and Study. Here are those of what reports read deeper inside.
 pydantic imports in some milliseconds, and only where a file is read.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-_OPEN = ConfigDict(strict=True, extra="allow")  # settings hold more than reports read of them
-_CLOSED = ConfigDict(strict=True, extra="ignore")
-Number = Annotated[float, Field(allow_inf_nan=False)]
+from losslab.records.record import HASHES, Record
+
+_LATER = ("curves", "study", "command")  # earlier versions did not write them
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Empty = Annotated[dict[str, Any], Field(max_length=0)]  # nothing was trained
+Pairing = TypedDict("Pairing", dict.fromkeys(HASHES, str))  # type: ignore[misc]
 
 
 class Named(TypedDict):
-    """The settings of a component."""
+    """The settings of a component; what else they hold is free, here and below."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
     name: str
 
 
@@ -37,10 +40,14 @@ class ModelSettings(Named):
     parameters: NotRequired[Whole]
 
 
-class OptimizerSettings(Named):
-    """Those of an optimizer."""
+class Rate(TypedDict):
+    """The learning rate among the settings of an optimizer."""
 
-    lr: Number
+    lr: float
+
+
+class OptimizerSettings(Named, Rate):
+    """Those of an optimizer."""
 
 
 class CorruptionSettings(Named):
@@ -53,68 +60,43 @@ class CorruptionSettings(Named):
 class Selection(TypedDict):
     """What chose the best epoch."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
     metric: str
     better: str
     validation: str
 
 
-class Pairing(TypedDict):
-    """The hashes by which runs prove that they saw the same."""
-
-    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
-    data: str
-    split: str
-    corruption: str
-    init: str
-    order: str
-
-
 class Request(TypedDict):
     """The request of a run, as far as reports read it."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
     data: dict[str, Any]
 
 
-class OfStudy(TypedDict):
-    """The study that a run is part of."""
+class Part(TypedDict):
+    """Which part of which study a run is."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
-    name: str
+    study: Named
+    loss: str
 
 
-class TrialPart(TypedDict):
+class TrialPart(Part):
     """A run of a trial."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
-    study: OfStudy
     phase: Literal["tune"]
-    loss: str
     at: str
     trial: Whole
 
 
-class ComparisonPart(TypedDict):
+class ComparisonPart(Part):
     """A run of the comparison."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
-    study: OfStudy
     phase: Literal["confirm"]
-    loss: str
     setting: str
     arms: list[str]
 
 
-class RecordContent(TypedDict):
-    """What record.json holds; see `losslab.records.record.Record`."""
+class InRecord(TypedDict):
+    """The keys of a record whose types are narrower than Record says."""
 
-    __pydantic_config__ = _CLOSED  # type: ignore[misc]
-    status: str
-    reason: str | None
-    task: str
-    loss: str
-    loss_params: dict[str, Any]
     data: DataSettings
     model: ModelSettings
     optimizer: OptimizerSettings
@@ -124,66 +106,47 @@ class RecordContent(TypedDict):
     selection: Selection | Empty
     epochs: Whole
     best_epoch: Whole | None
-    metrics: dict[str, Number | None]
     pairing: Pairing | Empty
     fused: Whole
-    seconds: dict[str, Number]
-    device: str
-    traceback: str | None
-    versions: dict[str, str]
-    commit: str | None
-    curves: NotRequired[dict[str, list[Number | None]]]  # earlier versions did not write it
-    study: NotRequired[TrialPart | ComparisonPart | Empty | None]  # nor this
+    study: Annotated[TrialPart | ComparisonPart, Field(discriminator="phase")] | Empty | None
 
 
 class BaseRequest(TypedDict):
     """The request of which every run of a study is a change, as far as reports read it."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
     task: Named
-    optimizer: OptimizerSettings
+    optimizer: Rate
     seed: Whole
 
 
-class StudyContent(TypedDict):
-    """What study.yaml and the records of a study hold; see `losslab.study.recipe.Study`."""
+class InStudy(TypedDict):
+    """The keys of a study whose types are narrower than Study says."""
 
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
-    name: str
-    question: str
-    losses: list[str]
-    reference: str
-    metric: str
-    epoch: str
-    axes: dict[str, list[Any]]
-    seeds: Whole
-    rates: list[str]
-    tuning: dict[str, Any]
     base: BaseRequest
-    command: NotRequired[str]
+
+
+def record_content(text: str) -> dict[str, Any]:
+    """The content of a record.json, without what only later versions know. Raises ValueError for what is none."""
+    content = from_json(text)
+    hold_to(content, Record, InRecord)
+    return {field.name: content[field.name] for field in fields(Record) if field.name in content}
+
+
+def hold_to(content: Any, *kinds: type) -> None:
+    """Raises ValueError, which names a key, for what does not hold the keys of some classes in their types."""
+    for kind in kinds:
+        try:
+            _adapter(kind).validate_python(content)  # its result is not taken: it lacks all keys without a type
+        except ValidationError as error:
+            raise ValueError(_first(error)) from error
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def record_content(text: bytes) -> dict[str, Any]:
-    """The content of a record.json. Raises ValueError, which names a key, for what is none."""
-    try:
-        content: dict[str, Any] = _adapter(RecordContent).validate_json(text)
-    except ValidationError as error:
-        raise ValueError(_first(error)) from error
-    return content
-
-
-def study_content(content: Any) -> dict[str, Any]:
-    """The content of a study.yaml, or of the study in a record. Raises ValueError, which names a key, for what is none."""
-    try:
-        checked: dict[str, Any] = _adapter(StudyContent).validate_python(content)
-    except ValidationError as error:
-        raise ValueError(_first(error)) from error
-    return checked
+def _adapter(kind: type) -> TypeAdapter[dict[str, Any]]:
+    hints = get_type_hints(kind, include_extras=True)
+    keys = {name: NotRequired[hint] if name in _LATER else hint for name, hint in hints.items()}
+    strict = with_config(ConfigDict(strict=True, allow_inf_nan=False))
+    return TypeAdapter(strict(TypedDict(kind.__name__, keys)))  # type: ignore[operator]
 
 
 def _first(error: ValidationError) -> str:

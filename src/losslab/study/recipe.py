@@ -129,11 +129,12 @@ def _is_number(value: Any) -> bool:
 
 def from_mark(mark: Any) -> Study:
     """The study that a file holds. Raises BadRequest for what describes none."""
-    from losslab.records.validation import study_content  # pydantic takes some milliseconds
+    from losslab.records.validation import InStudy, hold_to  # pydantic takes some milliseconds
 
     try:
-        study = Study(**study_content(mark))
-    except ValueError as error:
+        hold_to(mark, Study, InStudy)
+        study = Study(**mark)
+    except (ValueError, TypeError) as error:  # TypeError: a key that no study has
         raise BadRequest(f"What was read does not describe a study: {error}.") from error
     card = cards.card("study", "fair")
     words = ("epoch", "seeds", "rates", "tuning")
