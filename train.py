@@ -5,7 +5,7 @@ import sys
 if __name__ == "__main__":
     try:
         from losslab.cli.train import train  # takes a moment, in which Ctrl-C may come
-        from losslab.interrupts import exit_with
+        from losslab.safe_points import exit_with
     except KeyboardInterrupt:
         print("\nStopped before anything had begun.", file=sys.stderr)
         sys.exit(130)

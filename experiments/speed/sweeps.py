@@ -62,7 +62,7 @@ def ours(case: str, runs: int, clock: Clock, *more: str) -> None:
     with clock.of("import"):
         import losslab.sweep.planning
         import losslab.sweep.runner
-        import losslab.sweep.stacks
+        import losslab.sweep.training
     from losslab.cli import train
 
     names = LOSSES[case].split(",")[:runs]

@@ -121,7 +121,7 @@ def test_what_was_begun_by_other_code_begins_anew(
     with monkeypatch.context() as patched:
         patched.setattr("losslab.records.provenance.commit", lambda: "before")
         cut_at(
-            patched, losslab.sweep.stacks if size > 1 else losslab.training.run, "outcome", 1
+            patched, losslab.sweep.training if size > 1 else losslab.training.run, "outcome", 1
         )  # after the last epoch
         with pytest.raises(PowerCut):
             train(tmp_path / "stopped", asked)

@@ -15,7 +15,7 @@ from losslab.cli.train import train
 from losslab.errors import (
     one_line,
 )
-from losslab.interrupts import exit_with, noted
+from losslab.safe_points import exit_with, noted
 from losslab.schema import cards as schema_cards
 from losslab.schema import compatibility
 

@@ -26,7 +26,7 @@ from losslab.errors import (
     threads_say_no_more,
 )
 from losslab.events import ComparisonStarted, Event, RunFinished, TuningStarted, together
-from losslab.interrupts import noted
+from losslab.safe_points import noted
 from losslab.schema import canonical, cards, check
 from losslab.training import threads
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from losslab.fused.functional import Gradient, flatten_parameters, forward_for, gradient_of, is_weight
 from losslab.fused.losses import ROW_WEIGHTS, Group, loss_key, stack_tasks
 from losslab.fused.optimizer import StackedOptimizer
-from losslab.interrupts import check
+from losslab.safe_points import check
 from losslab.training.batches import STEPS
 from losslab.training.prepare import Prepared
 from losslab.training.resumable import Resumable

@@ -10,7 +10,7 @@ import torch
 
 from losslab.errors import is_out_of_memory
 from losslab.fused.module import FusedModule
-from losslab.interrupts import check
+from losslab.safe_points import check
 from losslab.training import optimizers, threads
 from losslab.training.prepare import Prepared
 

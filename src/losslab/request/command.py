@@ -16,11 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from losslab.errors import BadRequest, Incompatible, first_line
 from losslab.hydra_internals import CORE_PLUGINS
-from losslab.interrupts import check
 from losslab.records.run_folder import check_folder, check_writable
 from losslab.request import jobs
 from losslab.request.compose import composed, hydra_at_conf
 from losslab.request.overrides import axes, is_group, read, single
+from losslab.safe_points import check
 from losslab.schema import canonical, cards
 from losslab.schema import check as schema_check
 from losslab.study import recipe

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from losslab import errors
 from losslab.errors import first_line
-from losslab.interrupts import check
+from losslab.safe_points import check
 from losslab.schema import canonical, cards
 from losslab.schema.canonical import set_value
 from losslab.sweep.jobs import Job

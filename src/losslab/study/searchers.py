@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from losslab.errors import BadRequest, Halted
-from losslab.interrupts import check
+from losslab.safe_points import check
 from losslab.schema import search_space
 from losslab.schema.search_space import MOST
 from losslab.study import searchers

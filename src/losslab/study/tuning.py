@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from losslab.interrupts import check
 from losslab.records.record import Record
+from losslab.safe_points import check
 from losslab.study.recipe import Study
 from losslab.study.searchers import Optuna, Points, Search
 from losslab.study.trials import best_trial, dimensions, means, rows, side_of

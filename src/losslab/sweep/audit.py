@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from losslab.records.record import Record
 from losslab.sweep.jobs import Job
-from losslab.sweep.stacks import train_alone
+from losslab.sweep.training import train_alone
 
 
 def audit(jobs: Sequence[Job], records: Sequence[Record], count: int) -> str:

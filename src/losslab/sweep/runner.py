@@ -11,19 +11,19 @@ from losslab import errors, hardware
 from losslab.errors import halting
 from losslab.events import Event, Listener, RunFinished, StackHalved, SweepEnded, SweepStarted, ignore
 from losslab.hardware import keep_freed_memory
-from losslab.interrupts import check
 from losslab.records.locks import locked, remove_stale
 from losslab.records.provenance import warn_of_outdated
 from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder
 from losslab.records.store import finished_record, outdated, quarantine_truncated
+from losslab.safe_points import check
 from losslab.schema import canonical
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.sweep.jobs import Job
 from losslab.sweep.planning import plan
 from losslab.sweep.resume import Resumption
-from losslab.sweep.stacks import train_stack, untrained
+from losslab.sweep.training import train_stack, untrained
 
 
 @dataclass(frozen=True)

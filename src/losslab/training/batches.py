@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from losslab import seeding
-from losslab.interrupts import check
+from losslab.safe_points import check
 
 STEPS = 32  # that Lightning sees as one batch: its own work is done once for all of them
 

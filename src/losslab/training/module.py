@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from losslab import seeding
 from losslab.corruption import Corrupted
 from losslab.data import Split
-from losslab.interrupts import check
 from losslab.losses import Sum
+from losslab.safe_points import check
 from losslab.tasks import Task
 from losslab.training import optimizers
 from losslab.training.resumable import Resumable

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from losslab import corruption, data, errors, losses, models, tasks
-from losslab.interrupts import check
 from losslab.records.record import Record
+from losslab.safe_points import check
 from losslab.schema import check as schema_check
 from losslab.schema import compatibility
 from losslab.seeding import fingerprint, globals_restored, seed_globals

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from losslab import hardware
-from losslab.interrupts import check
 from losslab.records import files, provenance
 from losslab.records.locks import locked
 from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder, write_config
 from losslab.records.store import finished_record, outdated, quarantine_truncated
+from losslab.safe_points import check
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.tasks import Snapshot

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from losslab.cli import main, train
-from losslab.interrupts import check, noted
+from losslab.safe_points import check, noted
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["data.rows=200", "trainer=cpu", "trainer.max_epochs=2", "model.hidden=[8]", "logger=none"]
@@ -71,7 +71,7 @@ def interrupted(what: Callable[[], object]) -> bool:
 
 
 def test_what_has_no_safe_point_is_interrupted_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.interrupts._PATIENCE", 0.05)
+    monkeypatch.setattr("losslab.safe_points._PATIENCE", 0.05)
     handler, passed = signal.getsignal(signal.SIGALRM), []
 
     def waits() -> None:

@@ -11,11 +11,11 @@ from losslab import compose, read_records
 from losslab.events import EpochStarted, Event, RunFinished
 from losslab.schema import canonical
 from losslab.sweep.jobs import Job, Stack
-from losslab.sweep.stacks import train_stack
+from losslab.sweep.training import train_stack
 
 ELSEWHERE = """
 import pickle, sys
-from losslab.sweep.stacks import train_stack
+from losslab.sweep.training import train_stack
 
 with open(sys.argv[1], "rb") as file:
     stack, folder = pickle.load(file)

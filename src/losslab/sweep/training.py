@@ -21,12 +21,12 @@ from losslab.fused.functional import unflatten_parameters, why_alone
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule, StackedBatches
 from losslab.hardware import to_cpu
-from losslab.interrupts import check
 from losslab.records import files
 from losslab.records.files import write_whole
 from losslab.records.provenance import is_of, stamp
 from losslab.records.record import Record, hyperparameters
 from losslab.records.store import checkpoints, finished_record
+from losslab.safe_points import check
 from losslab.sweep.jobs import Job, Stack
 from losslab.training import numerics, threads, trainer
 from losslab.training.prepare import Prepared, prepare
