@@ -31,7 +31,7 @@ from losslab.records.run_folder import check_folder, check_writable, write_confi
 from losslab.records.store import finished_record, read_record
 from losslab.request.command import StudyRequest
 from losslab.schema import canonical
-from losslab.sweep import runner, stacks
+from losslab.sweep import runner, training
 from losslab.sweep.jobs import Job
 from losslab.training.run import run
 
@@ -465,14 +465,14 @@ def test_where_memory_ends_halves_of_a_stack_give_the_same(
 ) -> None:
     line = "-m loss=mse,l1 seed=0,1 fused.size=4 hydra.sweep.dir="
     assert typed(f"{line}whole")[0] == 0
-    module = stacks.FusedModule
+    module = training.FusedModule
 
     def little(runs):
         if len(runs) > 2:
             raise error
         return module(runs)
 
-    monkeypatch.setattr(stacks, "FusedModule", little)
+    monkeypatch.setattr(training, "FusedModule", little)
     assert typed(f"{line}halves")[0] == 0
     whole, halves = (read_records(tmp_path / name) for name in ("whole", "halves"))
     assert {record.fused for record in halves} == {2}
