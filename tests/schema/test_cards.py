@@ -109,7 +109,7 @@ def test_every_stated_range_belongs_to_a_key() -> None:
         for name in cards.names(group):
             card = cards.card(group, name)
             assert set(card.about.get("ranges", {})) <= set(card.values)
-            keys |= {f"{group}.{key}" for key in card.values}
+            keys |= {f"{group}.{key}" for key in {**card.values, **cards.options(group)}}
     assert set(shared) <= keys
 
 

@@ -1,21 +1,23 @@
-"""The form of a data set, and how the seed splits it."""
+"""The form of a data set, and how it is loaded, split and prepared for a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from inspect import signature
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
 from losslab import seeding
+from losslab.data.splits import Split as Split
+from losslab.data.splits import split
 from losslab.errors import BadRequest
 from losslab.registry import Registry
 from losslab.schema import cards, check, requirements, source_hashes
-
-Split = dict[str, Tensor]  # "train", "val", "test" -> row numbers, int64
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,13 @@ class Data:
     target_names: names of the classes, or of the D numbers with their unit.
     kind: what models read: "table" [n, features], "picture" [n, channels, height, width], or "simulation"; by the shape of the
         inputs unless given.
-    fingerprint: hash of the rows as they came, before any split.
+    fingerprint: hash of the rows as they came, before any split; of inputs and targets unless given.
+    groups: group of each row [n], int64: rows of one group are never in two parts.
+    times: moment of each row [n], float64, in any unit: no training row is later than a test row.
+    given: part of each row as the data themselves say it [n]: 0 train, 1 val, 2 test, -1 not said.
+    weights: how much each row counts in the training and the validation loss [n], float32.
+    encode: a function of the training rows that gives inputs [n, features]; nothing but those rows may be looked at. None:
+        inputs are as they are, and those of a table are standardised by the training rows.
     """
 
     inputs: Tensor
@@ -35,26 +43,39 @@ class Data:
     target_names: tuple[str, ...]
     kind: str = ""
     fingerprint: str = ""
+    groups: Tensor | None = None
+    times: Tensor | None = None
+    given: Tensor | None = None
+    weights: Tensor | None = None
+    encode: Callable[[Tensor], Tensor] | None = None
 
 
+# data sets ready for a split, as long as some run holds them: runs that share rows and split, such as those of other losses, share
+# one tensor
+_READY: WeakValueDictionary[str, Data] = WeakValueDictionary()
 SOURCES: Registry[Callable[..., Any]] = Registry("data", {"batch_size": 64, "val_fraction": 0.2, "test_fraction": 0.2})
 register = SOURCES.register
 
 
-def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
-    """The data set of a config, and its split by the seed; tables are standardised by their training rows.
+def load(data: Mapping[str, Any], seed: int, task: str = "") -> tuple[Data, Split]:
+    """The data set of a config, and its split by the seed; inputs of tables are scaled by their training rows.
 
     The rows are the same for every seed: the seed draws only the split. Data that are no sample of anything have none: all
     their rows are train, val and test at once. How many rows there are, and of which kind, is what was loaded.
+
+    task: the name of the task, for data that read their targets by it.
 
     Raises BadRequest where a card says otherwise, and for a split or a batch that so many rows do not give.
     """
     settings = {key: value for key, value in data.items() if key not in check.NOT_OF_ROWS}
     about = cards.card("data", data["name"]).about
+    if "task" in signature(SOURCES.of(data["name"])).parameters:
+        settings["task"] = task
     files = requirements.files_of_user(settings, about).values()
     code = check.source_of(cards.card("data", data["name"])) or ""
-    source = _rows(data["name"], (code, *map(source_hashes.of_file, files)), **settings)
-    rows = len(source.inputs)
+    made_from = (code, *map(source_hashes.of_file, files))
+    source = _rows(data["name"], made_from, **{key: _hashable(value) for key, value in settings.items()})
+    rows = len(source.targets)
     for what, said, found in (("rows", about.get("rows"), rows), ("kind", about.get("kind"), source.kind)):
         if said is not None and said != found:
             raise BadRequest(
@@ -62,12 +83,21 @@ def load(data: Mapping[str, Any], seed: int) -> tuple[Data, Split]:
             )
     if about.get("one_split"):
         return source, {part: torch.arange(rows) for part in ("train", "val", "test")}
-    check.check_split(data, rows)
-    parts = split(check.split_sizes(data, rows), seed)
-    if source.kind == "table":
-        source = replace(source, inputs=standardised(source.inputs, parts["train"]))
-        check_finite(f"data={data['name']}, standardised", inputs=source.inputs)
-    return source, parts
+    labels = source.targets.long() if len(source.target_names) > 1 and source.targets.ndim == 1 else None
+    parts = split(data, rows, seed, labels, source.groups, source.times, source.given)
+    if source.kind != "table":
+        return source, parts
+    key = f"{source.fingerprint} {settings} {made_from} {seeding.fingerprint([parts['train']])}"
+    if (ready := _READY.get(key)) is None:
+        train = parts["train"]
+        inputs = source.encode(train) if source.encode else standardised(source.inputs, train)
+        check_finite(f"data={data['name']}, standardised", inputs=inputs)
+        ready = _READY[key] = replace(source, inputs=inputs)
+    return ready, parts
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def standardised(inputs: Tensor, train: Tensor) -> Tensor:
@@ -96,7 +126,7 @@ def _rows(name: str, files: tuple[str, ...], **settings: Any) -> Data:
     file = f", files below {settings['root']}" if "root" in settings else ""
     check_finite(f"data={name}{file}", inputs=made.inputs, targets=made.targets)
     kind = made.kind or ("table" if made.inputs.ndim == 2 else "picture")
-    return replace(made, kind=kind, fingerprint=seeding.fingerprint([made.inputs, made.targets]))
+    return replace(made, kind=kind, fingerprint=made.fingerprint or seeding.fingerprint([made.inputs, made.targets]))
 
 
 def _from_pair(name: str, found: Any) -> Data:
@@ -136,10 +166,3 @@ def _from_pair(name: str, found: Any) -> Data:
     return Data(
         inputs, targets, ("x1", "y1", "x2", "y2") if "bbox" in tasks else tuple(f"y{column}" for column in columns)
     )
-
-
-def split(sizes: Mapping[str, int], seed: int) -> Split:
-    """Row numbers of each part, without overlap, drawn from the seed's stream `split`."""
-    order = torch.randperm(sum(sizes.values()), generator=seeding.generator(seed, "split"))
-    train, val, test = order.split([sizes["train"], sizes["val"], sizes["test"]])
-    return {"train": train, "val": val, "test": test}

@@ -12,7 +12,9 @@ from torch import Tensor
 from losslab.errors import BadRequest
 
 
-def row_weights(weight: str, labels: Tensor | None, train: Tensor, rows: int) -> Tensor | None:
+def row_weights(
+    weight: str, labels: Tensor | None, train: Tensor, rows: int, given: Tensor | None = None
+) -> Tensor | None:
     """The weight of each row, [n], float32; None if all count the same.
 
     Args:
@@ -21,10 +23,14 @@ def row_weights(weight: str, labels: Tensor | None, train: Tensor, rows: int) ->
         labels: shares of the classes in each row's target [n, K], as the run sees them; None if targets are not classes.
         train: numbers of the training rows.
         rows: n.
+        given: weights that the data themselves have, [n]; they are taken with `none`, and times the others.
 
     Raises:
         BadRequest: a file that does not hold one finite number of at least 0 for each row, or only zeros for the training rows.
     """
+    if given is not None:
+        others = row_weights(weight, labels, train, rows)
+        return _checked("row_weight", given if others is None else given * others, train)
     if weight == "none":
         return None
     if weight == "balanced":
@@ -43,9 +49,12 @@ def row_weights(weight: str, labels: Tensor | None, train: Tensor, rows: int) ->
         raise BadRequest(
             f"data.weight={weight}: row {row} is {found[row]}, and a weight is a finite number of at least 0."
         )
-    weights = torch.from_numpy(found).float()
+    return _checked(f"data.weight={weight}", torch.from_numpy(found).float(), train)
+
+
+def _checked(what: str, weights: Tensor, train: Tensor) -> Tensor:
     if not weights[train].sum() > 0:
-        raise BadRequest(f"data.weight={weight} is 0 for all training rows, so there is nothing to learn from.")
+        raise BadRequest(f"{what} is 0 for all training rows, so there is nothing to learn from.")
     return weights
 
 

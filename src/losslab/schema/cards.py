@@ -230,7 +230,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 _FACTS: dict[str, tuple[set[str], set[str]]] = {
     "task": ({"spaces", "metrics"}, set()),
     "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted"}),
-    "data": ({"tasks"}, {"kind", "rows", "one_split", "rows_per_point", "numbers", "files", "package", "extra"}),
+    "data": (
+        {"tasks"},
+        {"kind", "rows", "one_split", "uneven", "rows_per_point", "numbers", "path", "files", "package", "extra"},
+    ),
     "corruption": ({"tasks"}, set()),
     "model": (set(), {"kinds", "per_row", "quick", "target"}),
     "optimizer": (set(), {"search", "stacked"}),

@@ -16,7 +16,8 @@ from losslab.schema.cards import CHOSEN, Card, card, metrics
 from losslab.schema.compatibility import check_fit, terms
 from losslab.schema.metric_facts import METRICS
 
-NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight")  # settings of data that change no row
+# settings of data that change no row
+NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight", "split", "folds")
 
 
 def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
@@ -107,3 +108,11 @@ def split_sizes(data: Mapping[str, Any], rows: int) -> dict[str, int]:
         return dict.fromkeys(("train", "val", "test"), rows)
     val, test = (int(rows * data[f"{part}_fraction"]) for part in ("val", "test"))
     return {"train": rows - val - test, "val": val, "test": test}
+
+
+def uneven(data: Mapping[str, Any]) -> bool:
+    """Whether the parts of a split may differ in size from seed to seed, as where groups stay whole."""
+    grouped = (
+        data.get("split", "auto") == "group" or data.get("group") or card("data", data["name"]).about.get("uneven")
+    )
+    return bool(data.get("folds") or grouped)

@@ -35,13 +35,15 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
         return {inner: typed(f"{key}.{inner}", value[inner], default[inner], ranges) for inner in default}
     if isinstance(default, list):
         if not isinstance(value, list):
-            raise BadRequest(f"{key} must be a list such as {default}, and {value!r} is not.")
+            example = str(default) if default else f"[{value}]"
+            raise BadRequest(f"{key} must be a list such as {example}, and {value!r} is not.")
         count, _, of_each = ranges.get(key, "").rpartition(" of ")
         if count == "any" and not value:
             raise BadRequest(f"{key} must hold at least one value, and {value} holds none.")
         if count not in ("", "any") and len(value) != int(count):
             raise BadRequest(f"{key} must hold {count} values, and {value} holds {len(value)}.")
-        return [typed(key, item, default[0], {key: of_each} if of_each else {}) for item in value]
+        each = default[0] if default else ""  # an empty list holds words
+        return [typed(key, item, each, {key: of_each} if of_each else {}) for item in value]
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     fits = isinstance(value, (int, float) if type(default) is float else type(default))
     if not fits or (isinstance(value, bool) and not isinstance(default, bool)):

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from losslab.errors import BadRequest
+from losslab.errors import BadRequest, nearest
 
 WEIGHT_FILES = (".csv", ".txt", ".npy")
 
@@ -32,6 +32,8 @@ def check(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
             f"data={data['name']} reads files of the package '{package}', which is not installed: "
             f"pip install 'losslab[{about['extra']}]', or pip install {package}."
         )
+    if about.get("path"):
+        _check_path(data, about["path"])
     missing = [name for name in about.get("files", []) if not (Path(data["root"]) / name).exists()]
     if missing and not data["download"]:
         raise BadRequest(
@@ -40,9 +42,21 @@ def check(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         )
 
 
+def _check_path(data: Mapping[str, Any], what: str) -> None:
+    """Raises BadRequest where `data.path` is not there; `what`: file or folder."""
+    if not data["path"]:
+        raise BadRequest(f"data={data['name']} needs data.path, a {what} of yours.")
+    path = Path(data["path"])
+    if not (path.is_file() if what == "file" else path.exists()):
+        beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise BadRequest(f"data.path={path}: there is no such {what}{nearest(path.name, beside)}.")
+
+
 def files_of_user(data: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Path]:
     """The files of the user's that a data set and its row weights are read from and that are there, by what they are."""
     files = {f"data/{name}": Path(data["root"]) / name for name in about.get("files", [])}
+    if about.get("path") == "file":
+        files["data"] = Path(data["path"])
     if data.get("weight", "none") not in ("none", "balanced"):
         files["weight"] = Path(data["weight"])
     return {what: path for what, path in files.items() if path.is_file()}

@@ -82,5 +82,7 @@ def _shared(request: dict[str, Any]) -> str:
     agreed = {key: request[key] for key in ("task", "data", "model", "trainer", "logger")}
     task, loss = request["task"]["name"], request["loss"]
     agreed |= {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}
+    if schema_check.uneven(request["data"]):
+        agreed["seed"] = request["seed"]
     agreed |= {"heads": compatibility.heads(task, loss), "stateful": "stateful" in compatibility.facts(loss)}
     return json.dumps(agreed, sort_keys=True)

@@ -117,6 +117,8 @@ def _train_stack(
     runs = [parts for parts, _ in pairs]
     if why := why_alone(runs[0].model, runs[0].rows.inputs[:2]):
         raise Unstackable(why)
+    if len({tuple(len(rows) for rows in parts.split.values()) for parts in runs}) > 1:
+        raise Unstackable("the parts of their splits differ in size")
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
     module.origin = stamp(pairings)

@@ -98,10 +98,10 @@ def prepare(request: dict[str, Any]) -> Prepared:
     check()
     seed = request["seed"]
     seed_globals(seed, "loss")  # for code of the user's that draws; what is losslab's has generators of its own
-    source, split = data.load(request["data"], seed)
+    source, split = data.load(request["data"], seed, request["task"]["name"])
     compatibility.check_kind(request["data"]["name"], source.kind, request["model"]["name"])
-    table = source.kind == "table"
-    rows = corruption.corrupt(request["corruption"], source, split, seed, standardise=table)
+    scaled = source.kind == "table" and source.encode is None
+    rows = corruption.corrupt(request["corruption"], source, split, seed, standardise=scaled)
     task = tasks.build(request["task"], source)
     task.check_targets(rows.targets)
     task.calibrate(rows.targets[split["train"]])
@@ -118,7 +118,7 @@ def prepare(request: dict[str, Any]) -> Prepared:
     check()
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
     labels, weight = task.label_shares(rows.targets), request["data"].get("weight", "none")
-    weights = data.row_weights(weight, labels, split["train"], len(rows.targets))
+    weights = data.row_weights(weight, labels, split["train"], len(rows.targets), source.weights)
     of_user = schema_check.of_user(request)
     return Prepared(request, source, split, rows, task, model, init, loss, batches, weights, of_user)
 
