@@ -68,8 +68,10 @@ def _train(arguments: list[str], program: str) -> int:
     from losslab.request.command import StudyRequest, check_command, check_shown
     from losslab.request.compose import offer_cards
     from losslab.request.jobs import for_hydra
+    from losslab.request.overrides import with_own_data
 
     given = hydra_flags.read(arguments)
+    given.overrides = with_own_data(given.overrides)
     asked = None
     if not hydra_flags.shows(given):
         asked = check_command(given.overrides, given.multirun)

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from losslab.tables.columns import as_dates
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -113,8 +115,8 @@ def columns_as_read(frame: pd.DataFrame, used: Mapping[str, str]) -> pd.DataFram
     found: dict[str, Any] = {}
     for name, use in used.items():
         column = frame[name]
-        if use == "date" and not pd.api.types.is_datetime64_any_dtype(column):
-            column = pd.to_datetime(column, errors="coerce", format="mixed")
+        if use == "date":
+            column = as_dates(column)
         elif use == "number":
             column = pd.to_numeric(column, errors="coerce").astype("float64")
         elif use == "category":

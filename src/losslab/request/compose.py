@@ -16,7 +16,7 @@ from yaml import YAMLError
 from losslab import errors
 from losslab.errors import BadRequest, first_line, raise_if_ended
 from losslab.request import jobs
-from losslab.request.overrides import axes, read, single
+from losslab.request.overrides import axes, read, single, with_own_data
 from losslab.schema import canonical, cards
 from losslab.schema import check as schema_check
 
@@ -29,7 +29,7 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises BadRequest for whatever the command line would refuse.
     """
     with hydra_at_conf():
-        return schema_check.check(composed(single(axes(overrides))))
+        return schema_check.check(composed(single(axes(with_own_data(overrides)))))
 
 
 def offer_cards() -> None:

@@ -19,6 +19,18 @@ MOST_RUNS = value_ranges.MOST  # of one sweep
 HYDRA_KEYS = ("run.dir", "sweep.dir", "sweep.subdir", "mode", "launcher", "sweeper")
 
 
+def with_own_data(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with corruption=none where the data are a file of the user's and no corruption is asked for.
+
+    A task brings a corruption for the data that losslab ships, such as outliers for regression.
+    """
+    chosen = {text.partition("=")[0]: text.partition("=")[2] for text in overrides}
+    name = chosen.get("data", "")
+    own = name in cards.names("data") and cards.card("data", name).about.get("path")
+    plain = not any(key.lstrip("+").split(".")[0] in ("corruption", "experiment") for key in chosen)
+    return [*overrides, "corruption=none"] if own and plain else [*overrides]
+
+
 @cache
 def read(text: str) -> Override:
     """One override of a command line, parsed. Raises BadRequest if it cannot be read."""

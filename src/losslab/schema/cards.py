@@ -228,7 +228,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 # what a card from outside may state, and what it must
 _FACTS: dict[str, tuple[set[str], set[str]]] = {
-    "task": ({"spaces", "metrics"}, set()),
+    "task": ({"spaces", "metrics"}, {"short_list", "more"}),
     "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted"}),
     "data": (
         {"tasks"},

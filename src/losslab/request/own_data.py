@@ -1,0 +1,344 @@
+"""From a user's file and a few options to a study of it: what was read, what it becomes, and the words that ask for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from losslab.errors import BadRequest, nearest
+from losslab.schema import cards
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from losslab.tables.columns import Column
+
+SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
+_CARDS = (".yaml", ".yml")
+_BATCHES = (16, 1024)  # rows
+_STEPS, _EPOCHS = 1500, (10, 100)  # so many steps in all, in so many epochs
+_FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
+_RARE = 0.4  # of the share that a class had if all were as frequent
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user says beside the file; "" and 0 where it is to be decided from the data.
+
+    Attributes:
+        target: the column that is predicted.
+        task: binary, multiclass, regression or counts.
+        group, time, weight: columns; see conf/data/table.yaml.
+        drop: columns that are not used.
+        losses: those to be compared, as in study.losses.
+        model, metric: names.
+        seeds, trials: of the study.
+        folds: see data.folds.
+        words: further words of Hydra's, such as "trainer.max_epochs=50".
+    """
+
+    target: str = ""
+    task: str = ""
+    group: str = ""
+    time: str = ""
+    weight: str = ""
+    drop: Sequence[str] = ()
+    losses: Sequence[str] = ()
+    model: str = ""
+    metric: str = ""
+    seeds: int = 0
+    trials: int = 0
+    folds: int = 0
+    words: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """A study of a user's data before it begins.
+
+    Attributes:
+        path: the file.
+        rows: of it that are used.
+        columns: what each is and is used as.
+        task: its name; `why` says how it was found.
+        target: the column that is predicted, `names` its classes or its name.
+        split: how rows are divided, in words.
+        losses: with the reason for each.
+        doubts: what a user should look at.
+        words: Hydra's, that ask for one run; `study` those that make a study of it.
+    """
+
+    path: Path
+    rows: int
+    columns: list[Column]
+    task: str
+    why: str
+    target: str
+    names: tuple[str, ...]
+    split: str
+    losses: dict[str, str]
+    metric: str
+    doubts: list[str] = field(default_factory=list)
+    words: tuple[str, ...] = ()
+    study: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The same study in Hydra's words."""
+        return " ".join(["losslab train study=fair", *map(_shell, (*self.words, *self.study))])
+
+
+def ask(path: Path, options: Options) -> Question:
+    """Reads a file and decides what is asked of it. Trains nothing and writes nothing.
+
+    Raises BadRequest, with file, column and row, for whatever cannot be read or learnt from, and where the task is not clear.
+    """
+    path, options, settings = _with_card(path, options)
+    from losslab.tables import describe, infer_task, read_table, target_values, with_target
+
+    if not options.target:
+        there = list(map(str, read_table(path).columns))
+        raise BadRequest(
+            f"{path.name}: which column is to be predicted? Add --target NAME; there are {_listed(there)}."
+        )
+    frame = read_table(path, **_given(settings, "separator", "decimal"))
+    if options.target not in frame:
+        known = list(map(str, frame.columns))
+        raise BadRequest(
+            f"{path.name}: there is no column '{options.target}'{nearest(options.target, known)}; there are {_listed(known)}."
+        )
+    frame = with_target(frame, options.target, settings.get("missing_target", "refuse"))
+    task, why = options.task, "as you said"
+    if not task:
+        found = infer_task(frame[options.target])
+        if not found.task:
+            typed = " or ".join(f"--task {name}" for name in found.alternatives)
+            raise BadRequest(f"{path.name}: {found.why}{f' Add {typed}.' if typed else ''}")
+        task, why = found.task, found.why
+    if task not in cards.card("data", "table").about["tasks"]:
+        known = cards.card("data", "table").about["tasks"]
+        raise BadRequest(f"There is no task '{task}' for a table{nearest(task, known)}. Valid: {', '.join(known)}.")
+    try:
+        columns = describe(frame, options.target, **_roles(options, settings))
+        targets, names = target_values(frame, options.target, task)
+    except BadRequest as error:
+        raise BadRequest(f"{path.name}: {error}") from error
+    classes = len(names) if task in ("binary", "multiclass") else 0
+    scheme, split = _split(options, settings, classes)
+    traits = _traits(targets, classes)
+    losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
+    metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
+    words = [f"task={task}", "data=table", _word("data.path", str(path)), _word("data.target", options.target)]
+    words += [_word(f"data.{key}", value) for key, value in settings.items()]
+    words += [_word(f"data.{key}", value) for key, value in _of_columns(options).items()]
+    words += [f"data.split={scheme}"] if scheme != "auto" else []
+    words += [f"data.folds={options.folds}"] if options.folds else []
+    batch, epochs = _sizes(len(frame), settings)
+    words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
+    words += [f"model={options.model}"] if options.model else []
+    study = [
+        _word("study.losses", list(losses)),
+        f"study.metric={metric}",
+        "study.rates=[tuned]",
+        f"study.seeds={options.seeds or SEEDS}",
+        f"study.tuning.trials={options.trials or TRIALS}",
+        f"study.tuning.seeds={TUNING_SEEDS}",
+    ]
+    doubts = [f"{column.name}: {column.doubt}" for column in columns if column.doubt]
+    doubts += _doubts_of(traits, targets, names, metric)
+    return Question(
+        path=path,
+        rows=len(frame),
+        columns=columns,
+        task=task,
+        why=why,
+        target=options.target,
+        names=names,
+        split=split,
+        losses=losses,
+        metric=metric,
+        doubts=doubts,
+        words=(*_unless_typed(words, options.words), *options.words),
+        study=tuple(study),
+    )
+
+
+def card_of(question: Question) -> str:
+    """A data card that asks the same, for `losslab compare FILE.yaml` and, in a folder conf/data/, for data=NAME."""
+    from losslab.request.overrides import read
+
+    settings = {}
+    for word in question.words:
+        key, _, _ = word.partition("=")
+        if key.startswith("data.") and key != "data.batch_size":
+            settings[key.removeprefix("data.")] = read(word).value()
+    own = {column.name: column.used_as for column in question.columns if column.used_as not in ("target", "unused")}
+    text = f"# {question.path.name}, {question.rows:,} rows; made by `losslab inspect`. Edit it and give it in place of the file.\n"
+    text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
+    text += "".join(f"#   {name}: {use}\n" for name, use in own.items())
+    text += yaml.safe_dump({"defaults": ["table"], **settings}, sort_keys=False, allow_unicode=True)
+    text += yaml.safe_dump({"about": {"tasks": [question.task]}}, sort_keys=False)
+    return text
+
+
+def _with_card(path: Path, options: Options) -> tuple[Path, Options, dict[str, Any]]:
+    """The file, the options and further settings of the data, those of a data card read in."""
+    if path.suffix not in _CARDS:
+        return path, options, {}
+    try:
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadRequest(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    known = cards.card("data", "table").values
+    if not isinstance(card, Mapping) or not card.get("path"):
+        raise BadRequest(
+            f"{path} is no data card: it must hold 'path: FILE', as `losslab inspect FILE --write` leaves it."
+        )
+    about = card.get("about") or {}
+    settings = {str(key): value for key, value in card.items() if key not in ("about", "defaults", "name")}
+    for key in settings:
+        if key not in {**known, **cards.options("data")}:
+            raise BadRequest(f"{path} sets '{key}', which a table does not have{nearest(key, known)}.")
+    file = Path(settings.pop("path"))
+    file = file if file.is_absolute() or file.exists() else path.parent / file
+    tasks = about.get("tasks") or []
+    options = replace(
+        options,
+        target=options.target or str(settings.pop("target", "")),
+        task=options.task or (tasks[0] if len(tasks) == 1 else ""),
+        group=options.group or str(settings.pop("group", "")),
+        time=options.time or str(settings.pop("time", "")),
+        weight=options.weight or str(settings.pop("row_weight", "")),
+        drop=[*options.drop, *settings.pop("drop", [])],
+        folds=options.folds or int(settings.pop("folds", 0)),
+    )
+    settings = {key: value for key, value in settings.items() if key not in known or value != known[key]}
+    return file, options, settings
+
+
+def _roles(options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
+    roles = _given(settings, "number", "category", "date", "text", "parts")
+    return roles | {"drop": options.drop, "group": options.group, "time": options.time, "row_weight": options.weight}
+
+
+def _of_columns(options: Options) -> dict[str, Any]:
+    found = {"drop": list(options.drop), "group": options.group, "time": options.time, "row_weight": options.weight}
+    return {key: value for key, value in found.items() if value}
+
+
+def _given(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: settings[key] for key in keys if key in settings}
+
+
+def _split(options: Options, settings: Mapping[str, Any], classes: int) -> tuple[str, str]:
+    """The scheme of the split, and what it does in words."""
+    scheme = str(settings.get("split", "auto"))
+    if scheme == "auto":
+        plain = not (options.group or options.time or settings.get("parts"))
+        scheme = "stratified" if classes and plain else "auto"
+    known = cards.card("data", "table").values
+    val, test = (settings.get(f"{part}_fraction", known[f"{part}_fraction"]) for part in ("val", "test"))
+    shares = f"{1 - val - test:.0%} train, {val:.0%} validation, {test:.0%} test"
+    if settings.get("parts"):
+        return scheme, f"as the column '{settings['parts']}' says"
+    if options.group and options.time:
+        raise BadRequest("A split keeps to groups or to time; give --group or --time.")
+    how = {"stratified": "at random, with the same shares of the classes in each part"}.get(scheme, "at random")
+    if options.group:
+        how = f"by '{options.group}': all rows of a group are in one part"
+    if options.time:
+        how = f"by '{options.time}': validation rows are later than training rows, test rows later still"
+    if options.folds:
+        return scheme, f"{options.folds} folds, {how}; one fold a seed"
+    return scheme, f"{shares}; {how}{'' if options.time else ', anew for each seed'}"
+
+
+def _traits(targets: NDArray[Any], classes: int) -> dict[str, str]:
+    """What of the targets asks for further losses, with the figure that shows it."""
+    import numpy as np
+
+    if classes:
+        counts = np.bincount(targets.astype(int), minlength=classes)
+        rarest = counts.min() / counts.sum()
+        return {"imbalance": f"the rarest class has {rarest:.1%} of the rows"} if rarest < _RARE / classes else {}
+    middle = np.median(targets)
+    spread = 1.4826 * np.median(np.abs(targets - middle)) or targets.std()
+    far = int((np.abs(targets - middle) > _FAR * spread).sum())
+    share = far / len(targets)
+    return (
+        {"heavy_tails": f"{far} of {len(targets):,} targets lie more than {_FAR:g} robust spreads from the median"}
+        if (far >= 3 and share > _SHARE_FAR)
+        else {}
+    )
+
+
+def _short_list(task: str, traits: Mapping[str, str]) -> dict[str, str]:
+    """The losses that the card of a task lists, and those for such targets."""
+    about = cards.card("task", task).about
+    found = dict(about["short_list"])
+    for trait in traits:
+        found |= about.get("more", {}).get(trait, {})
+    return found
+
+
+def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence[str], metric: str) -> list[str]:
+    found = []
+    if "imbalance" in traits:
+        found.append(f"Classes are imbalanced: {traits['imbalance']}. So {metric.replace('_', ' ')} is compared.")
+    if "heavy_tails" in traits:
+        found.append(f"The target has heavy tails: {traits['heavy_tails']}. So robust losses are added.")
+    return found
+
+
+def _sizes(rows: int, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Batch size and epochs: some fifty steps an epoch, and some 1,500 in all."""
+    train = rows * (1 - sum(settings.get(f"{part}_fraction", 0.2) for part in ("val", "test")))
+    low, high = _BATCHES
+    batch = min(max(low, 2 ** round(np_log2(train / 50))), high, max(2, int(train)))
+    steps = max(1, train // batch)
+    return int(batch), int(min(max(_EPOCHS[0], round(_STEPS / steps)), _EPOCHS[1]))
+
+
+def np_log2(value: float) -> float:
+    """The logarithm to base 2; 0 below 1."""
+    import math
+
+    return math.log2(max(value, 1.0))
+
+
+def _unless_typed(words: Sequence[str], typed: Sequence[str]) -> list[str]:
+    """Words without those whose key is typed anyway."""
+    keys = {word.lstrip("+").partition("=")[0] for word in typed}
+    return [word for word in words if word.partition("=")[0] not in keys]
+
+
+def _word(key: str, value: Any) -> str:
+    """An override in Hydra's grammar, quoted where that is needed."""
+    return f"{key}={_quoted(value)}"
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_quoted, value))}]"
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    if re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value.lower() not in ("true", "false", "null", "inf", "nan"):
+        return value
+    escaped = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", value)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+
+
+def _shell(word: str) -> str:
+    from shlex import quote
+
+    return quote(word)
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
