@@ -1,19 +1,34 @@
 """losslab trains small models under different loss functions and says, with evidence, which loss to use.
 
-The names below are loaded on first use, so that `import losslab` does not wait for torch. One run: `from losslab.training.run import run`.
+`compare` finds the loss for your data, `train` trains one run, `losses.get` gives a loss for a training loop of your own.
+The names below are loaded on first use, so that `import losslab` does not wait for torch.
 """
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["BadRequest", "Loss", "Record", "compose", "losses", "read_records", "register"]
+__all__ = [
+    "BadRequest",
+    "Comparison",
+    "Loss",
+    "Record",
+    "compare",
+    "compose",
+    "losses",
+    "read_records",
+    "register",
+    "train",
+]
 
 _HOMES = {
     "BadRequest": "losslab.errors",
+    "Comparison": "losslab.api",
     "Loss": "losslab.losses",
     "Record": "losslab.records.record",
+    "compare": "losslab.api",
     "compose": "losslab.request.compose",
     "read_records": "losslab.records.store",
+    "train": "losslab.api",
 }
 
 

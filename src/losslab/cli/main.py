@@ -6,15 +6,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 
 from losslab import errors
-from losslab.cli import card_folders, messages
+from losslab.cli import card_folders, messages, own_data
 from losslab.cli.train import train
-from losslab.errors import (
-    one_line,
-)
+from losslab.errors import one_line
 from losslab.safe_points import exit_with, noted
 from losslab.schema import cards as schema_cards
 from losslab.schema import compatibility
@@ -47,6 +46,7 @@ def _main(arguments: list[str]) -> int:
         "--config-dir", type=Path, metavar="DIR", help="a folder with cards of yours, such as DIR/loss/NAME.yaml"
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    own_data.add_to(commands)
     commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
     catalogue = commands.add_parser("losses", help="list the losses")
     catalogue.add_argument("--task", choices=schema_cards.names("task"), help="only those that serve this task")
@@ -66,9 +66,11 @@ def _main(arguments: list[str]) -> int:
     given, more = parser.parse_known_args(arguments)
     if given.command == "show" and not any(word.startswith("-") for word in more):
         given.settings += more  # argparse takes none after an option
-    elif more:
+    elif more and given.command not in ("inspect", "compare"):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     answers = {
+        "inspect": lambda: own_data.inspect(given, more),
+        "compare": lambda: own_data.compare(given, more, " ".join(["losslab", *map(quote, arguments)])),
         "losses": lambda: list_losses(given.task, given.markdown),
         "show": lambda: show(given.name, given.settings, given.out),
         "gallery": lambda: write_gallery(given.out),
@@ -81,9 +83,9 @@ def _main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    except errors.BadRequest as error:
+    except (errors.BadRequest, errors.Halted) as error:
         print(f"losslab {given.command}: {one_line(error)}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, errors.Halted) else 2
     except BrokenPipeError:  # `losslab losses | head`: who reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

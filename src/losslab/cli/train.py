@@ -181,7 +181,7 @@ def _study(asked: StudyRequest) -> int:
         from losslab.sweep.progress import SweepBar
 
         with SweepBar() as bar:
-            records, finished = conduct(*asked, together(bar, _report))
+            records, finished = conduct(*asked, together(bar, report_study))
         messages.print_line("")
         build.make(list(records.values()), asked.folder, Console(), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):
@@ -191,7 +191,7 @@ def _study(asked: StudyRequest) -> int:
     return int(bool(failed))
 
 
-def _report(event: Event) -> None:
+def report_study(event: Event) -> None:
     """Prints how far a study is. Runs that are done or diverged are left to its report, as there are hundreds."""
     if isinstance(event, TuningStarted):
         runs = "one run" if event.seeds == 1 else f"{event.seeds} runs"

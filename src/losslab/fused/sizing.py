@@ -28,10 +28,10 @@ def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
     """
     count = threads.most()
     with threads.using(threads.worth(run.model, run.rows.inputs[: run.batches.batch_size])):
-        best, size, tried = _lone(run, device), 1, 2
+        best, size, tried = lone_pace(run, device), 1, 2
     while tried <= most:
         try:
-            pace = _stacked(run, tried, device, count)
+            pace = stacked_pace(run, tried, device, count)
         except Exception as error:
             if is_out_of_memory(error):
                 break
@@ -48,14 +48,14 @@ def _fewest_threads(run: Prepared, size: int, device: torch.device, best: float)
     """The threads on which a stack takes the least time: half as many, again and again, while that loses nothing."""
     count = threads.most()
     while count > 1 and not threads.chosen_by_user():
-        pace = _stacked(run, size, device, count // 2)
+        pace = stacked_pace(run, size, device, count // 2)
         if pace > best:
             break
         best, count = pace, count // 2
     return count
 
 
-def _lone(run: Prepared, device: torch.device) -> float:
+def lone_pace(run: Prepared, device: torch.device) -> float:
     """Seconds of one step of a run by itself."""
     model = copy.deepcopy(run.model).to(device)  # the run stays as it is, and where it is
     loss, task = copy.deepcopy(run.loss).to(device), copy.deepcopy(run.task).to(device)
@@ -74,7 +74,7 @@ def _lone(run: Prepared, device: torch.device) -> float:
     return _fastest(step, device)
 
 
-def _stacked(run: Prepared, size: int, device: torch.device, count: int) -> float:
+def stacked_pace(run: Prepared, size: int, device: torch.device, count: int) -> float:
     """Seconds of one step of a stack on so many threads, for each of its runs."""
     module = FusedModule([run] * size).to(device)
     optimizer = module.configure_optimizers()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from losslab.errors import BadRequest, nearest
-from losslab.schema import cards
+from losslab.request.compose import composed, hydra_at_conf
+from losslab.request.overrides import axes, read, single
+from losslab.schema import canonical, cards
+from losslab.study import recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from losslab.study.recipe import Study
     from losslab.tables.columns import Column
 
 SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
+FEWEST_TRIALS = 4
 _CARDS = (".yaml", ".yml")
 _BATCHES = (16, 1024)  # rows
 _STEPS, _EPOCHS = 1500, (10, 100)  # so many steps in all, in so many epochs
@@ -90,7 +97,7 @@ class Question:
     @property
     def command(self) -> str:
         """The same study in Hydra's words."""
-        return " ".join(["losslab train study=fair", *map(_shell, (*self.words, *self.study))])
+        return " ".join(["losslab train study=fair", *map(quote, (*self.words, *self.study))])
 
 
 def ask(path: Path, options: Options) -> Question:
@@ -168,15 +175,21 @@ def ask(path: Path, options: Options) -> Question:
     )
 
 
+def study_of(question: Question, name: str, command: str, seed: int = 0) -> Study:
+    """The study that a question asks for. Raises BadRequest where a run of it would be refused."""
+    words = [*question.words, *_unless_typed(question.study, question.words), "study=fair", f"seed={seed}"]
+    with hydra_at_conf():
+        return recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
+
+
 def card_of(question: Question) -> str:
     """A data card that asks the same, for `losslab compare FILE.yaml` and, in a folder conf/data/, for data=NAME."""
-    from losslab.request.overrides import read
-
-    settings = {}
-    for word in question.words:
-        key, _, _ = word.partition("=")
-        if key.startswith("data.") and key != "data.batch_size":
-            settings[key.removeprefix("data.")] = read(word).value()
+    with hydra_at_conf():
+        settings = {
+            key.removeprefix("data."): read(word).value()
+            for word in question.words
+            if (key := word.partition("=")[0]).startswith("data.") and key != "data.batch_size"
+        }
     own = {column.name: column.used_as for column in question.columns if column.used_as not in ("target", "unused")}
     text = f"# {question.path.name}, {question.rows:,} rows; made by `losslab inspect`. Edit it and give it in place of the file.\n"
     text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
@@ -299,16 +312,9 @@ def _sizes(rows: int, settings: Mapping[str, Any]) -> tuple[int, int]:
     """Batch size and epochs: some fifty steps an epoch, and some 1,500 in all."""
     train = rows * (1 - sum(settings.get(f"{part}_fraction", 0.2) for part in ("val", "test")))
     low, high = _BATCHES
-    batch = min(max(low, 2 ** round(np_log2(train / 50))), high, max(2, int(train)))
+    batch = min(max(low, 2 ** round(math.log2(max(train / 50, 1.0)))), high, max(2, int(train)))
     steps = max(1, train // batch)
     return int(batch), int(min(max(_EPOCHS[0], round(_STEPS / steps)), _EPOCHS[1]))
-
-
-def np_log2(value: float) -> float:
-    """The logarithm to base 2; 0 below 1."""
-    import math
-
-    return math.log2(max(value, 1.0))
 
 
 def _unless_typed(words: Sequence[str], typed: Sequence[str]) -> list[str]:
@@ -331,12 +337,6 @@ def _quoted(value: Any) -> str:
         return value
     escaped = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", value)
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
-
-
-def _shell(word: str) -> str:
-    from shlex import quote
-
-    return quote(word)
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:

@@ -1,0 +1,72 @@
+"""A study cut to a time: fewer trials, then fewer seeds, but never fewer than can support a claim."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from losslab.errors import BadRequest
+
+if TYPE_CHECKING:
+    from losslab.study.recipe import Study
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
+_FEWEST_TRIALS = 4
+_LEVEL = 0.95
+_WIDENED = 1.25  # trials of a study in all, for one that is asked for: a range may be widened where its edge was best
+
+
+def seconds(text: str | float) -> float:
+    """Seconds of '90', '90s', '10m' or '2h'. Raises BadRequest for what is no time."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", str(text))
+    if not found or not float(found[1]):
+        raise BadRequest(f"A budget is a time such as 90s, 10m or 2h, and '{text}' is none.")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def runs(study: Study) -> tuple[int, int]:
+    """How many runs tune, about, and how many are compared."""
+    tuned = "tuned" in study.rates
+    trials = study.tuning["trials"] * study.tuning["seeds"] * len(study.losses) * len(study.tuning_settings())
+    compared = len(study.losses) * len(study.settings()) * study.seeds * len(study.rates)
+    return round(_WIDENED * trials) if tuned else 0, compared
+
+
+def cost(study: Study) -> float:
+    """Seconds that a study takes, about, by a few measured steps of one of its runs."""
+    from losslab.sweep.cost import seconds_a_run
+
+    request = study.request(study.losses[0], study.settings()[0], study.base["seed"])
+    return seconds_a_run(request, sum(runs(study))) * sum(runs(study))
+
+
+def within(study: Study, budget: float) -> tuple[Study, str]:
+    """The study cut to so many seconds, and a sentence that says what was cut."""
+    from losslab.stats.paired import seeds_needed
+
+    one = cost(study) / sum(runs(study))
+    fewest = min(study.seeds, seeds_needed(len(study.losses) - 1, _LEVEL))
+    cut = study
+    while sum(runs(cut)) * one > budget and cut.tuning["trials"] > _FEWEST_TRIALS:
+        cut = replace(cut, tuning=cut.tuning | {"trials": cut.tuning["trials"] - 1})
+    while sum(runs(cut)) * one > budget and cut.seeds > fewest:
+        cut = replace(cut, seeds=cut.seeds - 1)
+    takes = sum(runs(cut)) * one
+    about = f"{shown(takes)} on this machine"
+    if cut == study:
+        return cut, f"The budget of {shown(budget)} suffices: it takes about {about}."
+    what = f"cut to {cut.tuning['trials']} trials and {cut.seeds} seeds ({study.tuning['trials']} and {study.seeds} were asked for)"
+    if takes > budget:
+        return (
+            cut,
+            f"The budget of {shown(budget)} is too small for a claim; {what}, which is the least, it takes about {about}.",
+        )
+    return cut, f"For the budget of {shown(budget)} the study is {what}: about {about}."
+
+
+def shown(time: float) -> str:
+    """A time in words: 40 s, 3 min, 2.5 h."""
+    if time < 90:
+        return f"{max(time, 1):.0f} s"
+    return f"{time / 60:.0f} min" if time < 5400 else f"{time / 3600:.1f} h"
