@@ -28,7 +28,7 @@ SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
 FEWEST_TRIALS = 4
 _CARDS = (".yaml", ".yml")
 _BATCHES = (16, 1024)  # rows
-_STEPS, _EPOCHS = 1500, (10, 100)  # so many steps in all, in so many epochs
+_STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
 _RARE = 0.4  # of the share that a class had if all were as frequent
 
@@ -309,7 +309,7 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence
 
 
 def _sizes(rows: int, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Batch size and epochs: some fifty steps an epoch, and some 1,500 in all."""
+    """Batch size and epochs: some fifty steps an epoch, and some 1,000 in all."""
     train = rows * (1 - sum(settings.get(f"{part}_fraction", 0.2) for part in ("val", "test")))
     low, high = _BATCHES
     batch = min(max(low, 2 ** round(math.log2(max(train / 50, 1.0)))), high, max(2, int(train)))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROLES = ("number", "category", "date", "text")
 _FEW, _SHARE = 200, 0.5  # distinct words of a category, and their share of the rows
+_LOOKED_AT = 5000  # rows, for what is estimated
 _LONG = 4  # words in a cell, on average, from which it is text
 _READABLE = 0.9  # share of the cells of a column that must be numbers or dates for the others to be errors
 _DATE = re.compile(
@@ -142,20 +143,23 @@ def _of_words(known: Any, rows: int, of: Mapping[str, Any]) -> Column:
     import pandas as pd
 
     distinct = of["distinct"]
-    if any(set(known.str.lower().unique()) == pair for pair in _YES_NO):
+    values = pd.Series(known.unique())
+    some = known.iloc[:: max(1, len(known) // _LOOKED_AT)]
+    words = float(some.str.split().str.len().mean())
+    if any(set(values.str.lower()) == pair for pair in _YES_NO):
         return Column(kind="yes or no", used_as="category", **of)
-    if known.str.fullmatch(_DATE).mean() >= _READABLE:
+    if some.str.fullmatch(_DATE).mean() >= _READABLE:
         return _of_dates(known, of)
-    numbers = pd.to_numeric(known, errors="coerce")
-    share = float(numbers.notna().mean())
-    if _READABLE <= share < 1 and distinct > 20:
+    share = float(pd.to_numeric(some, errors="coerce").notna().mean())
+    numbers = pd.to_numeric(known, errors="coerce") if share >= _READABLE else pd.Series(dtype=float)
+    if share >= _READABLE and distinct > 20 and numbers.isna().any():
         wrong = numbers.isna()
         row = first_row(wrong)
         doubt = f"{int(wrong.sum())} cells are no numbers, such as row {row}, '{short(known[wrong].iloc[0])}'; they count as missing"
         return Column(kind="numbers", used_as="number", doubt=doubt, **of)
-    if distinct == len(known) and rows >= 20 and known.str.split().str.len().mean() < _LONG:
+    if distinct == len(known) and rows >= 20 and words < _LONG:
         return Column(kind="identifier", used_as="unused", doubt="every row has its own", **of)
-    if known.str.split().str.len().mean() >= _LONG and distinct > min(_FEW, _SHARE * rows):
+    if words >= _LONG and distinct > min(_FEW, _SHARE * rows):
         return Column(kind="text", used_as="text", **of)
     doubt = ""
     if distinct > _FEW or (distinct > _SHARE * rows and rows >= 40):
@@ -189,11 +193,12 @@ def as_dates(column: Any) -> Any:
     if pd.api.types.is_datetime64_any_dtype(column):
         return column.dt.tz_localize(None) if column.dt.tz is not None else column
     words = column.astype("string")
-    ends = _ends(words)
-    order = day_first(words)
+    values = pd.Series(words.dropna().unique(), dtype="string")
+    order = day_first(values)
+    ends = _ends(values)
     first = order if order is not None else bool(len(ends) and ends[0].max() > 12)
-    found = pd.to_datetime(words, errors="coerce", format="mixed", dayfirst=first, utc=True)
-    return found.dt.tz_localize(None)
+    found = pd.to_datetime(values, errors="coerce", format="mixed", dayfirst=first, utc=True).dt.tz_localize(None)
+    return words.map(dict(zip(values, found, strict=True))).astype("datetime64[ns]")
 
 
 def day_first(words: Any) -> bool | None:

@@ -12,8 +12,10 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from losslab.errors import BadRequest, first_line, nearest
 from losslab.tables.numbers import typed
@@ -26,6 +28,7 @@ _TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat")
 _PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _BINARY = (".parquet", ".pq", ".feather", ".arrow", ".npz", ".npy")
 _SEPARATORS = (",", ";", "\t", "|")
+_PIECE = 2**20  # characters
 _LOOKED_AT = 200  # records, to find the separator
 
 
@@ -98,23 +101,22 @@ def _arrays(path: Path) -> pd.DataFrame:
 def _text(path: Path, separator: str, decimal: str) -> pd.DataFrame:
     import pandas as pd
 
-    text = _decoded(path)
-    if not text.strip():
-        raise BadRequest(f"{path} is empty.")
-    mark = _separator(text, path) if separator == "auto" else separator.replace("\\t", "\t")
+    text = _unpacked(path)
+    mark = _separator(text) if separator == "auto" else separator.replace("\\t", "\t")
     records = _records(text, mark)
     header = next(records)[1]
     first = next(records, (0, []))[1]
     named = not all(_is_number(cell) for cell in header)
-    trailing = len(header) > 1 and not header[-1].strip() and (not first or not first[-1:] or not first[-1].strip())
-    width = _check_widths(text, mark, path, len(header), trailing)
+    trailing = len(header) > 1 and not header[-1].strip() and (not first[-1:] or not first[-1].strip())
+    _check_widths(text, mark, path, len(header), trailing)
     if not named:
         _LOG.warning(f"{path} has no line of names: its columns are called x0 to x{len(header) - 1}.")
     frame = pd.read_csv(
-        io.StringIO(text),
+        io.BytesIO(text.raw),
+        encoding=text.encoding,
         sep=r"\s+" if mark == " " else mark,
         header=0 if named else None,
-        names=[str(number) for number in range(width)],
+        names=[str(number) for number in range(len(header))],
         index_col=False,
         dtype=str,
         keep_default_na=False,
@@ -122,7 +124,7 @@ def _text(path: Path, separator: str, decimal: str) -> pd.DataFrame:
         skip_blank_lines=True,
         engine="c",
     )
-    frame.columns = pd.Index([name.strip() for name in header] if named else [f"x{number}" for number in range(width)])
+    frame.columns = pd.Index([name.strip() for name in header] if named else [f"x{n}" for n in range(len(header))])
     if trailing and (frame.iloc[:, -1] == "").all():
         frame = frame.iloc[:, :-1]
     frame = frame[~(frame == "").all(axis=1)] if (frame.iloc[:, 0] == "").any() else frame
@@ -130,8 +132,19 @@ def _text(path: Path, separator: str, decimal: str) -> pd.DataFrame:
     return typed(frame, path.name, mark, decimal)
 
 
-def _decoded(path: Path) -> str:
-    """The text of a file, unpacked."""
+class _Text(NamedTuple):
+    """What a file holds, unpacked, and its encoding."""
+
+    raw: bytes
+    encoding: str
+
+    def open(self) -> io.TextIOWrapper:
+        """The text, from its beginning, with line ends as they are."""
+        return io.TextIOWrapper(io.BytesIO(self.raw), self.encoding, newline="")
+
+
+def _unpacked(path: Path) -> _Text:
+    """The content of a file, which is held once: text of Python's would take four times as much."""
     suffix = path.suffix.lower()
     if suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -144,61 +157,57 @@ def _decoded(path: Path) -> str:
             raw = file.read()
     else:
         raw = path.read_bytes()
+    if not raw.strip():
+        raise BadRequest(f"{path} is empty.")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return str(raw.decode("utf-16"))
+        return _Text(raw, "utf-16")
     if b"\x00" in raw[:4096]:
         raise BadRequest(f"{path} is no text: it holds zero bytes. Is it a spreadsheet? Save it as CSV.")
     if raw[:2] == b"PK":
         raise BadRequest(f"{path} is a packed file or a spreadsheet, and its name says text; save it as CSV.")
-    for encoding in ("utf-8-sig", "cp1252", "latin-1"):
-        try:
-            return str(raw.decode(encoding)).replace("\r\n", "\n").replace("\r", "\n")
-        except UnicodeDecodeError:
-            continue
-    raise BadRequest(f"{path} is in no encoding that is known; save it as UTF-8.")
+    for encoding in ("utf-8-sig", "cp1252"):
+        text = _Text(raw, encoding)
+        with suppress(UnicodeDecodeError), text.open() as file:
+            while file.read(_PIECE):
+                pass
+            return text
+    return _Text(raw, "latin-1")
 
 
-def _separator(text: str, path: Path) -> str:
+def _separator(text: _Text) -> str:
     """The mark that gives all records the same number of cells, the most cells if several do; a comma if there is one column."""
     found = {}
     for mark in _SEPARATORS:
-        widths = Counter(len(record) for _, record in _first(_records(text, mark)))
+        widths = Counter(len(record) for _, record in islice(_records(text, mark), _LOOKED_AT))
         width, count = widths.most_common(1)[0]
         if width > 1:
             found[mark] = (count / widths.total(), width)
     if found:
         return max(found, key=lambda mark: found[mark])
-    blanks = Counter(len(line.split()) for _, line in _first(enumerate(filter(None, map(str.strip, text.split("\n"))))))
+    blanks = Counter(len(record) for _, record in islice(_records(text, " "), _LOOKED_AT))
     width, count = blanks.most_common(1)[0]
     return " " if width > 1 and count == blanks.total() and count > 1 else ","
 
 
-def _first(records: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-    for number, record in enumerate(records):
-        if number == _LOOKED_AT:
-            return
-        yield record
-
-
-def _records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
+def _records(text: _Text, mark: str) -> Iterator[tuple[int, list[str]]]:
     """The number of the line on which each record ends, and its cells; empty lines left out."""
     csv.field_size_limit(2**31 - 1)
-    if mark == " ":
-        yield from ((n, line.split()) for n, line in enumerate(text.split("\n"), 1) if line.strip())
-        return
-    reader = csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True)
-    yield from ((reader.line_num, record) for record in reader if record and any(record))
+    with text.open() as file:
+        if mark == " ":
+            yield from ((number, line.split()) for number, line in enumerate(file, 1) if line.strip())
+            return
+        reader = csv.reader(file, delimiter=mark, skipinitialspace=True)
+        yield from ((reader.line_num, record) for record in reader if record and any(record))
 
 
-def _check_widths(text: str, mark: str, path: Path, width: int, trailing: bool) -> int:
-    """The number of cells of a record. Raises BadRequest for the first line that has more or fewer than the header."""
+def _check_widths(text: _Text, mark: str, path: Path, width: int, trailing: bool) -> None:
+    """Raises BadRequest for the first line that has more or fewer cells than the header."""
     for line, record in _records(text, mark):
         if len(record) != width and not (trailing and len(record) == width - 1):
             raise BadRequest(
                 f"{path.name}, line {line}: {len(record)} cells, and the header has {width}. Is a quote missing, or is the "
                 f"separator not {mark!r}?"
             )
-    return width
 
 
 def _is_number(cell: str) -> bool:

@@ -19,7 +19,7 @@ _SCALE = re.compile(
 )
 _ID = re.compile(r"(^|_| )(id|zip|zipcode|postcode|postal|plz|code|index|key|uuid)$|^(id|zip)|Id$|ID$", re.IGNORECASE)
 _COUNT = re.compile(
-    r"count|number|num_|n_|visits|calls|rentals|claims|goals|children|events|purchases|clicks|cnt|sales_units|crimes|accidents",
+    r"(^|_| )(n|num|number|counts?|cnt)(_| |$)|visits|calls|rentals|claims|goals|children|events|purchases|clicks|crimes|accidents",
     re.IGNORECASE,
 )
 
@@ -121,7 +121,13 @@ def _of_numbers(known: Any, name: str, distinct: int, rows: int) -> Inferred:
         return Inferred(
             "", f"{scale}: are they classes, or a scale whose distances count?", ("multiclass", "regression")
         )
-    if low >= 0 and low <= 1 and (_COUNT.search(name) or _counts(known)):
+    if low > 1 and _COUNT.search(name):
+        return Inferred(
+            "",
+            f"'{name}' holds whole numbers from {low:g} to {high:g}, which may be counts or amounts.",
+            ("counts", "regression"),
+        )
+    if 0 <= low <= 1 and (_COUNT.search(name) or _counts(known)):
         return Inferred("counts", f"'{name}' holds whole numbers from {low:g} to {high:g} that spread as counts do")
     return Inferred("regression", f"'{name}' holds {distinct:,} different whole numbers, {low:g} to {high:g}")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "<NA>", "?")
 _AMONG_NUMBERS = (*_MISSING, "None", "none", "-", "--", ".", "missing", "na", "NAN", "Null")
-_SIGNS = re.compile(r"^\s*([$€£¥%]|USD|EUR|GBP)?\s*([+-]?)\s*([$€£¥])?\s*(.*?)\s*([$€£¥%]|USD|EUR|GBP)?\s*$")
+_SIGNS = re.compile(r"^\s*([$€£¥%]|USD|EUR|GBP)?\s*([+-]?)\s*([$€£¥])?\s*(.*?)\s*([$€£¥%]|USD|EUR|GBP)?\s*$", re.DOTALL)
 _DOT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d{1,3}([ '\u00a0\u202f]\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?")  # 1,234.5
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}([ '\u00a0\u202f]\d{3})+|\d+)?(,\d*)?([eE][+-]?\d+)?")  # 1.234,5
 _EITHER = re.compile(r"[+-]?\d{1,3}[.,]\d{3}")  # 1,234 may be a thousand or a little more than one
