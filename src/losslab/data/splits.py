@@ -118,6 +118,8 @@ def _chosen(
     times: Tensor | None,
 ) -> Tensor:
     """Some `count` of the rows; a few more where rows stay together."""
+    if not len(rows):
+        return rows
     order = rows[torch.randperm(len(rows), generator=generator)]
     if scheme == "stratified":
         assert labels is not None

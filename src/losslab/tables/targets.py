@@ -31,8 +31,8 @@ def target_values(frame: pd.DataFrame, target: str, task: str) -> tuple[NDArray[
     """The targets, and their names.
 
     regression, counts: numbers [n, 1], float64, and the name of the column. multiclass: class numbers [n], int64, and the
-    classes, numbers in their order and words in that of the alphabet. binary: 0 or 1 [n], and both values, 1 being yes, true,
-    positive or 1, else the larger number, else the rarer word.
+    classes, numbers in their order and words in that of the alphabet. binary: 0 or 1 [n], and both values, 1 being the
+    larger number, yes, true or positive, else the rarer word.
 
     Raises BadRequest, with column and row, for targets that are missing, infinite or of another task, and for a class with
     fewer rows than a split has parts.
@@ -103,14 +103,13 @@ def _classes(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str
     if counts.min() < _FEWEST:
         rare = counts.idxmin()
         raise BadRequest(
-            f"Column '{name}', the target: class '{_named(rare)}' has {counts.min()} row{'s' * (counts.min() > 1)}, and each of "
+            f"Column '{name}', the target: class '{_named(rare)}' has {counts.min()} row{'s' if counts.min() > 1 else ''}, and each of "
             f"train, validation and test needs one; leave the class out, or join it with another."
         )
     if task == "binary":
         yes = [value for value in values if str(value).lower() in _YES]
-        last = (
-            yes[0] if len(yes) == 1 else values[1] if numeric or counts.iloc[0] == counts.iloc[1] else counts.idxmin()
-        )
+        rarer = values[1] if counts.iloc[0] == counts.iloc[1] else counts.idxmin()
+        last = values[1] if numeric else yes[0] if len(yes) == 1 else rarer
         values = [next(value for value in values if value != last), last]
     numbers = column.map({value: number for number, value in enumerate(values)}).to_numpy(dtype=np.int64)
     return numbers, tuple(map(_named, values))
