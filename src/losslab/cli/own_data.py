@@ -105,12 +105,16 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
     """Prints what a file holds and what would be done. Returns the exit status."""
     question = own_data.ask(given.file, options_of(given, words))
     study = own_data.study_of(question, question.path.stem, "")
+    budgets.seconds(given.budget or "1s")  # refused before anything is printed
     console = Console(soft_wrap=False)
     _print_columns(question, console)
     _print_plan(question, console)
     from losslab.training.prepare import prepare
 
     prepare(study.request(study.losses[0], {}, study.fresh_seeds[0]))
+    if given.budget:
+        study, said = budgets.within(study, budgets.seconds(given.budget))
+        _row(console, "Budget", said)
     tuning, compared = budgets.runs(study)
     cost = budgets.cost(study)
     _row(
