@@ -69,6 +69,7 @@ def _train(arguments: list[str], program: str) -> int:
     from losslab.request.compose import offer_cards
     from losslab.request.jobs import for_hydra
 
+    threads.wait_shortly()  # a loss of the user's that is named imports torch while the request is checked
     given = hydra_flags.read(arguments)
     asked = None
     if not hydra_flags.shows(given):

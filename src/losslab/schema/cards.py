@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
@@ -31,6 +34,8 @@ CHOSEN = ("task", "data", "corruption", "loss", "model", "optimizer")  # groups 
 OPEN = (*CHOSEN, "metric")  # groups that take cards from outside
 
 _ADDED: dict[tuple[str, str], Card] = {}  # those of decorated functions
+_DECORATED: dict[int, tuple[Any, str, Card]] = {}  # by the id of the function, which is kept so that no other gets it
+_entering: ContextVar[bool] = ContextVar("entering", default=True)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Card:
         values: its settings with their defaults, `name` among them.
         about: facts about it.
         comments: what its file says of each setting.
-        path: its file; None for a decorated function.
+        path: its file; None for a decorated function, and for a loss that is named by a reference.
         function: where its function stands, 'FILE.py:NAME' or 'module:NAME'; "" for one in losslab's own registry.
         code: the source of a decorated function.
         description: what a decorated function says of itself.
@@ -60,10 +65,35 @@ class Card:
         """Whether it is one of losslab's own."""
         return self.path is not None and self.path.is_relative_to(CONF)
 
+    @property
+    def named_by(self) -> str:
+        """What names its function, for messages."""
+        return f"'function' of {self.path}" if self.path else "loss"
+
 
 def card(group: str, name: str) -> Card:
     """The card of a component; an empty group means conf/config.yaml. Raises BadRequest for a name that is not there."""
+    if is_reference(group, name):
+        found: Card = _references().card(name)
+        return found
     return _ADDED.get((group, name)) or _card(group, name, CONF, folders())
+
+
+def is_reference(group: str, name: str) -> bool:
+    """Whether a name says where the user's code stands; see `losslab.schema.references`."""
+    of = _references()
+    return group == "loss" and (of.of_alias(name) or (of.is_one(name) and name not in names(group)))
+
+
+def has(group: str, name: str) -> bool:
+    """Whether a name can be given for a component of a group. Raises BadRequest for a reference that names no loss."""
+    return name in names(group) or (is_reference(group, name) and bool(card(group, name)))
+
+
+def _references() -> ModuleType:
+    from losslab.schema import references  # which builds on this file
+
+    return references
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -73,8 +103,11 @@ def names(group: str) -> tuple[str, ...]:
     return tuple(sorted({*found, *added})) if added else tuple(found)
 
 
-def add(group: str, made: Card) -> None:
-    """Enters the card of a decorated function, in the place of an earlier one. Raises BadRequest for a name that is taken."""
+def add(group: str, made: Card, function: Any) -> bool:
+    """Enters the card of a decorated function, in the place of an earlier one; within `only_noted` it gives False, and enters none.
+
+    Raises BadRequest for a name that is taken.
+    """
     name = made.values["name"]
     if group == "metric" and name in METRICS:
         raise BadRequest(f"There is already a metric '{name}' of losslab's own; choose another name.")
@@ -82,7 +115,26 @@ def add(group: str, made: Card) -> None:
         raise BadRequest(
             f"There is already a {word(group)} '{name}' ({_card(group, name, CONF, folders()).path}); choose another name."
         )
-    _ADDED[group, name] = made
+    _DECORATED[id(function)] = (function, group, made)
+    if _entering.get():
+        _ADDED[group, name] = made
+    return _entering.get()
+
+
+def decorated(function: Any) -> tuple[str, Card] | None:
+    """The group and the card that a decorator has made of a function; None for one without."""
+    _, group, made = _DECORATED.get(id(function), (None, "", None))
+    return (group, made) if made else None
+
+
+@contextmanager
+def only_noted() -> Iterator[None]:
+    """Within it, decorators make cards without entering them, so that an imported file changes no name but the one asked for."""
+    token = _entering.set(False)
+    try:
+        yield
+    finally:
+        _entering.reset(token)
 
 
 def remove(group: str, name: str) -> None:
@@ -94,6 +146,7 @@ def refresh() -> None:
     """Looks anew at the user's folders: to be called where a request begins, as their files may have changed."""
     for cached in (_folders, _files, _card, _outside):
         cached.cache_clear()
+    _references().refresh()
 
 
 def from_outside() -> list[tuple[str, str]]:
