@@ -62,6 +62,7 @@ class Entry:
     tuned: str  # its search space in words; "" where nothing is tuned but the learning rate
     source: str
     docstring: str
+    assumed: bool = False  # it does not state what it reads
 
     @property
     def summary(self) -> str:
@@ -93,9 +94,13 @@ class Entry:
         return tuple(fact.replace("_", " ") for fact in self.facts if fact not in COMMON)
 
 
-@cache
 def entry(name: str) -> Entry:
     """The entry of a loss. Raises BadRequest for a name that is not there."""
+    return _entry.__wrapped__(name) if cards.is_reference("loss", name) else _entry(name)
+
+
+@cache
+def _entry(name: str) -> Entry:
     card = cards.card("loss", name)
     return Entry(
         name,
@@ -107,6 +112,7 @@ def entry(name: str) -> Entry:
         tuned="; ".join(dimension.in_words for dimension in of_loss(name)),
         source=str(card.about.get("source", "yours")),
         docstring=_docstring("loss", name),
+        assumed=bool(card.about.get("assumed")),
     )
 
 
@@ -210,9 +216,13 @@ def print_card(loss: Entry, console: Console) -> None:
     """Prints all that is known of a loss."""
     _print_head(loss.name, loss.docstring or loss.summary, console)
     tuned = [f"tuned over: {loss.tuned}"] if loss.tuned else []
+    serves, reads = [_served(loss.tasks)], [f"{space}: {WORDS[space].words}" for space in loss.reads]
+    if loss.assumed:
+        serves = ["the tasks on which it works; `losslab check NAME --task TASK` tries one"]
+        reads = [f"not stated, so that each task gives it the first of its spaces ({', '.join(loss.reads)})"]
     for title, items in (
-        ("Serves", [_served(loss.tasks)]),
-        ("Reads", [f"{space}: {WORDS[space].words}" for space in loss.reads]),
+        ("Serves", serves),
+        ("Reads", reads),
         ("Hyperparameters", [setting.described for setting in loss.settings] + tuned),
         ("The same loss", list(loss.identities)),
         ("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts]),

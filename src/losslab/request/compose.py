@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from losslab import errors
 from losslab.errors import BadRequest, first_line, raise_if_ended
 from losslab.request import jobs
 from losslab.request.overrides import axes, read, single
-from losslab.schema import canonical, cards, references
+from losslab.schema import canonical, cards, compatibility, references
 from losslab.schema import check as schema_check
 
 OmegaConf.register_new_resolver("run_id", lambda _root_: canonical.run_id(_root_), replace=True)
@@ -30,7 +30,17 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises BadRequest for whatever the command line would refuse.
     """
     with hydra_at_conf():
-        return schema_check.check(composed(single(axes(overrides))))
+        return checked(composed(single(axes(overrides))))
+
+
+def checked(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    """The whole check of a composed config, with a trial of each loss that is named by where it stands. Raises BadRequest."""
+    request = schema_check.check(config)
+    if any(cards.is_reference("loss", term["name"]) for _, term in compatibility.terms(request["loss"])):
+        from losslab.losses import trial  # imports torch, as the user's file mostly does
+
+        trial.check(request["task"]["name"], request["loss"])
+    return request
 
 
 def offer_cards() -> None:

@@ -78,6 +78,22 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
     return f"{readable}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
 
 
+def run_id_as_read(config: Mapping[str, Any]) -> str:
+    """The run id of a request that was read from a record: no code of the user's is imported for it.
+
+    Where a part of the request is not there any more, it is made of the words in the record alone.
+    """
+    try:
+        with references.without_imports():
+            return run_id(config)
+    except BadRequest:
+        asked = {key: value for key, value in config.items() if key not in WHERE_AND_HOW}
+        named = [part.get("name") for part in asked.values() if isinstance(part, Mapping)]
+        words = "-".join(references.short(name) for name in named if isinstance(name, str))
+        readable = re.sub(r"[^\w.+-]+", "_", words)[:150]
+        return f"{readable}-{hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]}"
+
+
 def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a loss, defaults filled in, in their types and ranges. Raises BadRequest."""
     made = _group("loss", card("loss", loss).values | {"name": loss} | dict(params))

@@ -105,9 +105,9 @@ def without_imports() -> Iterator[None]:
 
 
 def _card(text: str) -> cards.Card:
-    name, target = _target(text)
-    if not _imports.get():
+    if not _imports.get():  # to look for a module imports its parents
         raise BadRequest(f"The loss '{text}' is code of the user's, which is not imported to read records.")
+    name, target = _target(text)
     found = _load(text, target)
     where = f"The loss '{text}'"
     decorated = cards.decorated(found)
@@ -121,6 +121,8 @@ def _card(text: str) -> cards.Card:
         about = _stated(found, where, settings)
         about |= {"instead": dict.fromkeys(unset, f"its default in '{text}' is None, and losslab leaves it so")}
         description = inspect.getdoc(found) or ""
+        if torch_losses.known(found):
+            description = description.split("\n\n")[0]
     for key in settings:
         if key in TAKEN:
             raise BadRequest(f"{where} has a setting '{key}', which losslab has a meaning of its own for; rename it.")
@@ -234,7 +236,7 @@ def _stated(found: Any, where: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The facts that attributes state, checked; those of torch's losses from a table."""
     about = {key: getattr(found, key) for key in _STATED if hasattr(found, key)}
     if known := torch_losses.known(found):
-        about = {"reads": list(known.reads)} | about
+        about = {"reads": list(known.reads), "source": "torch"} | about
     assumed = "reads" not in about
     about.setdefault("reads", list(_OF_TASKS))
     for key in ("reads", "facts"):
