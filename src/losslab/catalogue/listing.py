@@ -189,12 +189,12 @@ def print_list(names: Sequence[str], console: Console, title: str) -> None:
         console.print(Text(f"\n{_served(tasks)}", style="bold underline"))
         for loss in entries:
             known = "; ".join(filter(None, [loss.assignments, ", ".join(loss.notable_facts)]))
-            gist = _wrapped(loss.gist, console.width, width, first=loss.name.ljust(width))
+            gist = wrapped(loss.gist, console.width, width, first=loss.name.ljust(width))
             console.print(Text.assemble((gist[:width], "bold"), gist[width:]), soft_wrap=True)
             if known:
-                console.print(Text(_wrapped(known, console.width, width), style="dim"), soft_wrap=True)
+                console.print(Text(wrapped(known, console.width, width), style="dim"), soft_wrap=True)
     console.print(
-        Text("\n" + _wrapped("`losslab show NAME` prints the whole card of a loss and draws it.", console.width))
+        Text("\n" + wrapped("`losslab show NAME` prints the whole card of a loss and draws it.", console.width))
     )
 
 
@@ -250,7 +250,7 @@ def _print_head(name: str, docstring: str, console: Console) -> None:
             _print_section(title, items, console)
         else:
             console.print()
-            console.print(Text(_wrapped(items[0], console.width)), soft_wrap=True)
+            console.print(Text(wrapped(items[0], console.width)), soft_wrap=True)
 
 
 def _print_section(title: str, items: Sequence[str], console: Console) -> None:
@@ -258,14 +258,14 @@ def _print_section(title: str, items: Sequence[str], console: Console) -> None:
     if items:
         console.print(Text(f"\n{title}", style="bold"))
     for item in items:
-        console.print(Text(_wrapped(item, console.width, 6, first="  ")), soft_wrap=True)
+        console.print(Text(wrapped(item, console.width, 6, first="  ")), soft_wrap=True)
 
 
 def _served(tasks: Sequence[str]) -> str:
     return "every task" if tuple(tasks) == cards.names("task") else ", ".join(tasks) or "no task"
 
 
-def _wrapped(text: str, width: int, indent: int = 0, first: str | None = None) -> str:
+def wrapped(text: str, width: int, indent: int = 0, first: str | None = None) -> str:
     """Text in lines of at most `width`, of which the second and all further are indented, and the first begins as told."""
     first = " " * indent if first is None else first
     lines = fill(

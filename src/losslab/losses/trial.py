@@ -29,7 +29,7 @@ def check(task: str, loss: Mapping[str, Any]) -> None:
         space = compatibility.space(task, name)
         if cards.is_reference("loss", name) and space:
             params = {key: value for key, value in term.items() if key != "name"}
-            if why := _why_not(name, space, LOSSES.of(name), repr(params), params):
+            if why := why_not(name, space, params):
                 raise BadRequest(f"The loss '{name}' cannot be used for task '{task}': {why}{_remedy(name)}.")
             _tell(name, task, space)
 
@@ -54,9 +54,9 @@ def _say(text: str) -> None:
 _found: dict[tuple[str, str, LossFunction, str], str] = {}
 
 
-def _why_not(name: str, space: str, function: LossFunction, key: str, params: Mapping[str, Any]) -> str:
-    """Why a loss cannot be used; "" where it can. Tried once for each setting and version of its function."""
-    known = (name, space, function, key)
+def why_not(name: str, space: str, params: Mapping[str, Any]) -> str:
+    """Why a loss cannot be used in a space; "" where it can. Tried once for each setting and version of its function."""
+    known = (name, space, LOSSES.of(name), repr(params))
     if known not in _found:
         _found[known] = _tried(name, space, params)
     return _found[known]

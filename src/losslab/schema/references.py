@@ -122,7 +122,7 @@ def _card(text: str) -> cards.Card:
         about |= {"instead": dict.fromkeys(unset, f"its default in '{text}' is None, and losslab leaves it so")}
         description = inspect.getdoc(found) or ""
         if torch_losses.known(found):
-            description = description.split("\n\n")[0]
+            description = re.sub(r":\w+:`([^`]*)`", r"\1", description.split("\n\n")[0])
     for key in settings:
         if key in TAKEN:
             raise BadRequest(f"{where} has a setting '{key}', which losslab has a meaning of its own for; rename it.")
