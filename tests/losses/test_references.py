@@ -272,3 +272,150 @@ def test_nothing_but_what_is_named_is_imported(there: Path) -> None:
     assert typed(f"loss=mse {QUICK} hydra.run.dir=two") == 0
     found: Callable[[Tensor, Tensor], Tensor] = losses.LOSSES.of("my_losses.py:andrews")
     assert found.__name__ == "andrews"
+
+
+STACKING = """
+import torch
+
+
+def reads_values(pred, target):
+    return (pred - target).square() if float((pred - target).detach().abs().max()) < 1e9 else pred
+
+
+def plain_number(pred, target, c=1.0):
+    return torch.nn.functional.huber_loss(pred, target, reduction="none", delta=c)
+"""
+
+
+def test_what_cannot_be_stacked_trains_alone_and_holds_up_no_other(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (there / "odd.py").write_text(STACKING)
+    line = f"-m loss=mse,odd.py:reads_values seed=0,1 {QUICK} hydra.sweep.dir=all"
+    assert typed(line) == 0
+    fused = {(record.loss, record.fused) for record in read_records(there / "all")}
+    assert fused == {("mse", 2), ("odd.py:reads_values", 1)}
+    assert "2 trained alone: torch.vmap cannot trace the loss 'odd.py:reads_values'" in capsys.readouterr().out
+
+
+def test_a_loss_of_plain_numbers_is_stacked_and_equals_lone_runs(there: Path) -> None:
+    (there / "odd.py").write_text(STACKING)
+    for loss in ("odd.py:plain_number", "torch.nn.HuberLoss"):
+        key = "delta" if loss.startswith("torch") else "c"
+        folder = references.short(loss)
+        assert typed(f"-m loss={loss} loss.{key}=0.5,1.5 seed=0,1 {QUICK} hydra.sweep.dir={folder}") == 0
+        assert (
+            typed(f"-m loss=huber loss.delta=0.5,1.5 seed=0,1 {QUICK} fused.size=1 hydra.sweep.dir={folder}_own") == 0
+        )
+
+        def of(folder: str, key: str) -> dict[tuple[float, int], float]:
+            found = read_records(there / folder)
+            assert {record.fused for record in found} == ({1} if folder.endswith("own") else {4})
+            return {(r.loss_params[key], r.seed): r.metrics["last/test/mae"] for r in found}
+
+        stacked, alone = of(folder, key), of(f"{folder}_own", "delta")
+        assert stacked.keys() == alone.keys()
+        for run, value in stacked.items():
+            assert value == pytest.approx(alone[run], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "said"),
+    [
+        ("return pred - target", "task=multiclass", "it raises RuntimeError: The size of tensor a (3) must match"),
+        ("return pred - target", "task=multiclass", "it does not state what it reads: write f.reads = 'values'"),
+        ("return (pred - target).mean()", "", "must give a number for each sample"),
+        ("return (pred - target).detach()", "", "its result has no gradient"),
+        ("return 1.0", "", "it gave float"),
+        ("raise KeyError('oh')", "", "it raises KeyError: 'oh'"),
+    ],
+)
+def test_a_loss_that_does_not_work_is_refused_before_training(
+    code: str, line: str, said: str, there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (there / "f.py").write_text(f"def f(pred, target):\n    {code}\n")
+    for words in (f"loss=f.py:f {line} hydra.run.dir=one", f"-m loss=f.py:f,mse seed=0,1 {line} hydra.sweep.dir=one"):
+        if "multiclass" in words:
+            words = words.replace(",mse", ",cross_entropy")
+        assert typed(f"{words} trainer=cpu") == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
+        assert not (there / "one").exists()
+    with pytest.raises(BadRequest):
+        compose("loss=f.py:f", *line.split())
+
+
+def test_which_space_is_given_is_said_where_it_could_be_another(there: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (there / "said.py").write_text("def said(pred, target):\n    return (pred - target).square()\n")
+    with caplog.at_level(logging.WARNING, "losslab"):
+        compose("loss=said.py:said")
+        assert caplog.text == "", "a regression has one space of numbers"
+        compose("loss=said.py:said", "task=counts")
+    assert "said.py:said does not state what it reads, so task 'counts' gives it log_rate" in caplog.text
+    assert "said.reads = 'rate'" in caplog.text
+
+
+STUDY = (
+    "study=fair study.seeds=2 study.tuning.trials=2 study.tuning.seeds=1 trainer=cpu trainer.max_epochs=1 data.rows=200"
+)
+
+
+def test_a_study_tunes_what_states_where_and_reports_without_the_code(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "study.losses=[mse,'my_losses.py:andrews(c=2)',my_losses.py:andrews,my_losses.py:pull]"
+    assert typed(f'{STUDY} "{line}" hydra.sweep.dir=study') == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("states no search ranges, so only its learning rate is tuned and c stays") == 1
+    records = read_records(there / "study")
+    tuned = {record.loss_params["c"] for record in records if record.loss == "my_losses.py:pull"}
+    assert len(tuned) > 2
+    assert {record.loss_params["c"] for record in records if record.loss == "my_losses.py:andrews"} == {2.0, 1.339}
+    page = (there / "study" / "report.md").read_text()
+    digest = records[0].pairing and {r.pairing.get("source/loss/my_losses.py:pull") for r in records} - {None}
+    assert f"loss/my_losses.py:pull: {next(iter(digest))}" in page
+    (there / "my_losses.py").write_text("raise RuntimeError('a report imports nothing')\n")
+    cards.refresh()
+    assert main(["report", "study"]) == 0
+    assert (there / "study" / "report.md").read_text() == page
+
+
+def test_a_recipe_names_it_among_its_defaults(there: Path) -> None:
+    (there / "conf" / "experiment").mkdir(parents=True)
+    (there / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /loss: my_losses.py:andrews\nloss: {c: 1.5}\n"
+    )
+    assert compose("experiment=mine")["loss"] == {"name": "my_losses.py:andrews", "c": 1.5}
+
+
+def test_other_code_is_another_run(there: Path) -> None:
+    import subprocess
+
+    line = [sys.executable, "-c", "import sys; from losslab.cli.main import main; sys.exit(main())", "train"]
+    line += [*f"loss=my_losses.py:andrews {QUICK}".split(), "hydra.run.dir=one"]
+    hashes = set()
+    for said in ("", "had finished already", "is trained again"):
+        if said == "is trained again":
+            (there / "my_losses.py").write_text(CODE.replace("return c**2 *", "return 2 * c**2 *"))
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        assert said in done.stdout + done.stderr
+        hashes.add(read_records(there / "one")[0].pairing["source/loss/my_losses.py:andrews"])
+    assert len(hashes) == 2
+
+
+def test_it_is_shown_and_drawn(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "my_losses.py:andrews", "c=2"]) == 0
+    out = capsys.readouterr().out
+    assert "c^2 (1 - cos(r / c)) within pi c" in out
+    assert "not stated, so that each task gives it the first of its spaces" in out
+    assert (there / "andrews.png").exists()
+    assert main(["show", "torch.nn.HuberLoss"]) == 0
+    assert (there / "HuberLoss.png").exists()
+
+
+def test_a_function_with_the_name_of_a_stateful_loss_is_itself(there: Path) -> None:
+    (there / "f.py").write_text("def barron_adaptive(pred, target):\n    return (pred - target).abs()\n")
+    loss = losses.get("f.py:barron_adaptive")
+    assert list(loss.parameters()) == []
+    assert loss(torch.zeros(2, 1), torch.ones(2, 1)).item() == 1

@@ -53,9 +53,7 @@ class Subject:
         before: torch's settings before anything was called.
     """
 
-    def __init__(
-        self, name: str, space: str, hyperparameters: Mapping[str, Any], before: Mapping[str, object]
-    ) -> None:
+    def __init__(self, name: str, space: str, hyperparameters: Mapping[str, Any], before: Mapping[str, object]) -> None:
         self.before = dict(before)
         self.name, self.space, self.hyperparameters = name, space, dict(hyperparameters)
         self.card = cards.card("loss", name)
