@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, overload
 
 from losslab.errors import BadRequest
-from losslab.schema import cards, signatures, user_code
+from losslab.schema import cards, decorated, signatures, user_code
 from losslab.schema.suggestions import word
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -62,7 +62,9 @@ class Registry(dict[str, T]):
         values = {"name": name} | self.shared | signatures.settings(function, where)
         about = cards.DEFAULTS.get(self.group, {}) | about
         card = cards.Card(values, about, code=_source(function), description=inspect.getdoc(function) or "")
-        if cards.add(self.group, card, function):
+        cards.add(self.group, card)
+        decorated.note(function, self.group, card)
+        if decorated.enters_names():
             self[name] = self.wrap_outside(function)
         return function
 

@@ -419,3 +419,28 @@ def test_a_function_with_the_name_of_a_stateful_loss_is_itself(there: Path) -> N
     loss = losses.get("f.py:barron_adaptive")
     assert list(loss.parameters()) == []
     assert loss(torch.zeros(2, 1), torch.ones(2, 1)).item() == 1
+
+
+@pytest.mark.parametrize("reference", ["my_loses.py:andrews", "nothing:at_all", "my_losses.py", "nowhere.at.all"])
+def test_what_is_not_there_is_refused_without_torch(reference: str, there: Path) -> None:
+    import subprocess
+
+    code = (
+        "import sys; from losslab.cli.main import main; "
+        f"status = main(['train', 'loss={reference}']); sys.exit(10 * ('torch' in sys.modules) + status)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 2
+
+
+def test_a_decorated_function_must_be_callable_with_two_tensors(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "from losslab import register\n@register.loss(reads='values')\n"
+    for code, said in (
+        ("def f(pred, target, c): ...\n", "its argument 'c' needs a default"),
+        ("def f(y_true, y_pred): ...\n", "losslab gives the prediction first"),
+    ):
+        name = f"mine{len(said)}"
+        (there / f"{name}.py").write_text(head + code)
+        assert typed(f"loss={name}.py:f") == 2
+        assert said in capsys.readouterr().err

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from losslab.errors import BadRequest, nearest
+from losslab.schema import decorated
 from losslab.schema.metric_facts import METRICS
 from losslab.schema.suggestions import unknown, word
 
@@ -34,8 +33,6 @@ CHOSEN = ("task", "data", "corruption", "loss", "model", "optimizer")  # groups 
 OPEN = (*CHOSEN, "metric")  # groups that take cards from outside
 
 _ADDED: dict[tuple[str, str], Card] = {}  # those of decorated functions
-_DECORATED: dict[int, tuple[Any, str, Card]] = {}  # by the id of the function, which is kept so that no other gets it
-_entering: ContextVar[bool] = ContextVar("entering", default=True)
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,8 @@ def names(group: str) -> tuple[str, ...]:
     return tuple(sorted({*found, *added})) if added else tuple(found)
 
 
-def add(group: str, made: Card, function: Any) -> bool:
-    """Enters the card of a decorated function, in the place of an earlier one; within `only_noted` it gives False, and enters none.
-
-    Raises BadRequest for a name that is taken.
-    """
+def add(group: str, made: Card) -> None:
+    """Enters the card of a decorated function, in the place of an earlier one. Raises BadRequest for a name that is taken."""
     name = made.values["name"]
     if group == "metric" and name in METRICS:
         raise BadRequest(f"There is already a metric '{name}' of losslab's own; choose another name.")
@@ -115,26 +109,8 @@ def add(group: str, made: Card, function: Any) -> bool:
         raise BadRequest(
             f"There is already a {word(group)} '{name}' ({_card(group, name, CONF, folders()).path}); choose another name."
         )
-    _DECORATED[id(function)] = (function, group, made)
-    if _entering.get():
+    if decorated.enters_names():
         _ADDED[group, name] = made
-    return _entering.get()
-
-
-def decorated(function: Any) -> tuple[str, Card] | None:
-    """The group and the card that a decorator has made of a function; None for one without."""
-    _, group, made = _DECORATED.get(id(function), (None, "", None))
-    return (group, made) if made else None
-
-
-@contextmanager
-def only_noted() -> Iterator[None]:
-    """Within it, decorators make cards without entering them, so that an imported file changes no name but the one asked for."""
-    token = _entering.set(False)
-    try:
-        yield
-    finally:
-        _entering.reset(token)
 
 
 def remove(group: str, name: str) -> None:

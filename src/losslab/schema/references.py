@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from losslab.errors import BadRequest, first_line, nearest
-from losslab.schema import cards, ranges, signatures, torch_losses, user_code
+from losslab.schema import cards, decorated, ranges, signatures, torch_losses, user_code
 from losslab.schema.space_words import WORDS
 from losslab.schema.suggestions import unknown
 
@@ -110,12 +110,13 @@ def _card(text: str) -> cards.Card:
     name, target = _target(text)
     found = _load(text, target)
     where = f"The loss '{text}'"
-    decorated = cards.decorated(found)
-    if decorated:
-        if decorated[0] != "loss":
-            raise BadRequest(f"{where} is registered as another part ({decorated[0]}) and not as a loss.")
-        settings = {key: value for key, value in decorated[1].values.items() if key != "name"}
-        about, description = decorated[1].about, decorated[1].description
+    if stated := decorated.of(found):
+        group, made = stated
+        if group != "loss":
+            raise BadRequest(f"{where} is registered as another part ({group}) and not as a loss.")
+        _settings(found, where)  # refuses what cannot be called with pred and target
+        settings = {key: value for key, value in made.values.items() if key != "name"}
+        about, description = made.about, made.description
     else:
         settings, unset = _settings(found, where)
         about = _stated(found, where, settings)
@@ -184,10 +185,12 @@ def _holds(file: Path) -> str:
 def _load(text: str, target: str) -> Any:
     """The object itself. Raises BadRequest for whatever its module raises while it is imported."""
     try:
-        with cards.only_noted():
+        with decorated.only_noted():
             found = user_code.load("loss", target)
-    except BadRequest:
-        raise
+    except BadRequest as error:  # of a decorator in the file, or of `user_code`
+        if str(error).startswith("loss="):
+            raise
+        raise BadRequest(f"loss='{text}': {error}") from error
     except (Exception, SystemExit) as error:
         raise BadRequest(f"loss='{text}' cannot be imported: {_raised(error, target)}.") from error
     if inspect.isfunction(found) and found.__name__ == "<lambda>":
