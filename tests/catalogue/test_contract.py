@@ -1,5 +1,6 @@
 """`losslab check` finds what is wrong with a loss, and nothing wrong with losslab's own."""
 
+import doctest
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -366,3 +367,9 @@ def test_the_library_gives_the_same(there: Path) -> None:
     with pytest.raises(BadRequest, match="There is no task 'regresion'"):
         contract.check("huber", task="regresion")
     assert not contract.check("wrong.py:reduces").right
+
+
+def test_its_example_runs() -> None:
+    found = doctest.testmod(contract)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -213,6 +213,7 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("wrong.py:weights", ["has a setting 'class_weights'"]),
     ("wrong.py:listed", ["the default of 'c' must be a number, a word or a list"]),
     ("wrong.py:Plain", ["is a class that is no torch.nn.Module"]),
+    ("wrong.py:later", ["leave async and yield away"]),
     ("wrong.py:made", ["is an object of MSELoss; name the class itself"]),
     ("wrong.py:spaces", ["reads 'valeus', which is no space (did you mean 'values'?)"]),
     ("wrong.py:ranged", ["states ranges for 'd', which is none of its settings"]),
@@ -236,6 +237,7 @@ def weights(pred, target, class_weights=1.0): return pred
 def listed(pred, target, c={}): return pred
 class Plain: pass
 made = torch.nn.MSELoss()
+async def later(pred, target): return pred
 def spaces(pred, target): return pred
 spaces.reads = "valeus"
 def ranged(pred, target, c=1.0): return pred
@@ -412,6 +414,21 @@ def test_it_is_shown_and_drawn(there: Path, capsys: pytest.CaptureFixture[str]) 
     assert (there / "andrews.png").exists()
     assert main(["show", "torch.nn.HuberLoss"]) == 0
     assert (there / "HuberLoss.png").exists()
+
+
+def test_a_name_is_printed_as_it_is(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (there / "f.py").write_text("def star(pred, target):\n    return (pred - target).abs()\n")
+    assert typed(f"loss=f.py:star {QUICK} hydra.run.dir=one") == 0
+    assert "regression, f.py:star: done" in capsys.readouterr().out, "and not as an emoji"
+
+
+def test_a_partial_function_has_what_is_left_to_set(there: Path) -> None:
+    (there / "p.py").write_text(
+        "from functools import partial\nfrom my_losses import andrews\nnarrow = partial(andrews, c=0.5)\n"
+    )
+    assert compose("loss=p.py:narrow")["loss"] == {"name": "p.py:narrow", "c": 0.5}
+    assert losses.get("p.py:narrow")(torch.zeros(2, 1), torch.full((2, 1), 9.0)).item() == 0.5
+    sys.modules.pop("my_losses", None)
 
 
 def test_a_function_with_the_name_of_a_stateful_loss_is_itself(there: Path) -> None:

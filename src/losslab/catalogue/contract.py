@@ -188,16 +188,27 @@ def _notes(name: str, spaces: Sequence[str], task: str | None) -> Iterator[Findi
         yield Finding(
             "note",
             f"does not state what it reads, and was checked on {spaces[0]}: {WORDS[spaces[0]].words}{how}",
-            f"write {own}.reads = '{spaces[0]}', or @losslab.register.loss(reads='{spaces[0]}') above it",
+            f"state it with {own}.reads = '...', or @losslab.register.loss(reads='...') above it",
         )
     settings = {key: value for key, value in card.values.items() if key != "name"}
     for key, value in settings.items():
-        if key not in about.get("ranges", {}):
+        if key not in about.get("ranges", {}) and not isinstance(value, bool):
             said = f"{key} states no range, so any value is taken"
-            yield Finding("note", said, f"write {own}.ranges = {{'{key}': '(0, inf)'}}")
+            yield Finding("note", said, f"write {own}.ranges = {{'{key}': '{_range_of(value)}'}}")
         if isinstance(value, int) and not isinstance(value, bool) and card.function:
             said = f"{key} takes whole numbers only, as its default is {value}"
             yield Finding("note", said, f"write {key}={value}.0 if fractions are meant")
+    tunable = [key for key, value in settings.items() if isinstance(value, float)]
     if settings and not about.get("search"):
         said = "states no search ranges, so that a study tunes the learning rate only"
-        yield Finding("note", said, f"write {own}.search = {{'{next(iter(settings))}': 'log [0.1, 10]'}}")
+        how = f"write {own}.search = {{'{tunable[0]}': 'log [0.1, 10]'}}" if tunable else ""
+        yield Finding("note", said, how)
+
+
+def _range_of(default: Any) -> str:
+    """An example of a range, for a setting with this default."""
+    if isinstance(default, str):
+        return f"{default} | other"
+    if isinstance(default, list):
+        return f"any of {_range_of(default[0])}"
+    return "(0, inf)" if default > 0 else "(-inf, inf)"

@@ -151,7 +151,13 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
         raise errors.BadRequest(
             left_out or f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
         )
-    build.make(records, folder, Console(), ReportOptions(metric, epoch, reference, mix), [left_out] if corrupt else [])
+    build.make(
+        records,
+        folder,
+        Console(emoji=False),
+        ReportOptions(metric, epoch, reference, mix),
+        [left_out] if corrupt else [],
+    )
     return 0
 
 

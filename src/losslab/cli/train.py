@@ -182,7 +182,7 @@ def _study(asked: StudyRequest) -> int:
         with SweepBar() as bar:
             records, finished = conduct(*asked, together(bar, _report))
         messages.print_line("")
-        build.make(list(records.values()), asked.folder, Console(), ReportOptions(mix=asked.mix))
+        build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):
             messages.print_line(said)
         failed = [folder for folder, record in records.items() if record.status == "failed"]

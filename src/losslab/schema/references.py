@@ -121,7 +121,7 @@ def _card(text: str) -> cards.Card:
         settings, unset = _settings(found, where)
         about = _stated(found, where, settings)
         about |= {"instead": dict.fromkeys(unset, f"its default in '{text}' is None, and losslab leaves it so")}
-        description = inspect.getdoc(found) or ""
+        description = inspect.getdoc(getattr(found, "func", found)) or ""
         if torch_losses.known(found):
             description = re.sub(r":\w+:`([^`]*)`", r"\1", description.split("\n\n")[0])
     for key in settings:
@@ -193,6 +193,8 @@ def _load(text: str, target: str) -> Any:
         raise BadRequest(f"loss='{text}': {error}") from error
     except (Exception, SystemExit) as error:
         raise BadRequest(f"loss='{text}' cannot be imported: {_raised(error, target)}.") from error
+    if inspect.iscoroutinefunction(found) or inspect.isgeneratorfunction(found):
+        raise BadRequest(f"loss='{text}' is no plain function: leave async and yield away, and return the losses.")
     if inspect.isfunction(found) and found.__name__ == "<lambda>":
         raise BadRequest(f"loss='{text}' is a lambda; write it as 'def {short(text)}(pred, target): ...'.")
     if isinstance(found, type):
