@@ -144,6 +144,7 @@ def test_its_catalogue_is_that_of_the_cards() -> None:
 
 def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    put_files(tmp_path)
     shown = {line for _, line in COMMANDS if line.startswith("losslab ") and "report" not in line}
     assert len(shown) >= 2
     for line in sorted(shown):

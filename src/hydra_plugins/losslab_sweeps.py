@@ -30,10 +30,11 @@ class LosslabSweeper(BasicSweeper):
     @staticmethod
     def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
         """The overrides of each run, in batches; a sweep's values are those that `train.py` has checked."""
+        from losslab.request.jobs import for_hydra
         from losslab.request.overrides import axes
 
         words = [str(override.input_line) for override in overrides]
-        runs = [list(run) for run in itertools.product(*axes(words).values())]
+        runs = [for_hydra(run) for run in itertools.product(*axes(words).values())]
         size = max_batch_size or len(runs)
         return [runs[start : start + size] for start in range(0, len(runs), size)]
 

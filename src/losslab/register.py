@@ -2,7 +2,7 @@
 
 What is registered is like losslab's own: `compose("loss=andrews")`, sweeps, studies and `losslab.losses.get` take its name, which is
 that of the function in small letters. Settings are the keywords of the function, with their defaults. It lasts as long as the
-process; for commands put the function into a file and describe it in a card: docs/own_parts.md.
+process; for commands put the function into a file and name it there, or describe it in a card: docs/own_parts.md.
 
 >>> import torch
 >>> from losslab import losses, register

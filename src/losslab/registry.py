@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, overload
 
 from losslab.errors import BadRequest
-from losslab.schema import cards, user_code
+from losslab.schema import cards, decorated, signatures, user_code
 from losslab.schema.suggestions import word
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -59,12 +59,13 @@ class Registry(dict[str, T]):
         name = function.__name__.lower()
         where = f"The {word(self.group)} '{name}'"
         cards.check_facts(self.group, where, about)
-        values = {"name": name} | self.shared | _settings(function, where)
+        values = {"name": name} | self.shared | signatures.settings(function, where)
         about = cards.DEFAULTS.get(self.group, {}) | about
-        cards.add(
-            self.group, cards.Card(values, about, code=_source(function), description=inspect.getdoc(function) or "")
-        )
-        self[name] = self.wrap_outside(function)
+        card = cards.Card(values, about, code=_source(function), description=inspect.getdoc(function) or "")
+        cards.add(self.group, card)
+        decorated.note(function, self.group, card)
+        if decorated.enters_names():
+            self[name] = self.wrap_outside(function)
         return function
 
     def of(self, name: str) -> T:
@@ -75,12 +76,11 @@ class Registry(dict[str, T]):
         if card.function:
             known, function = self._named.get(name, ("", None))
             if known != card.function or function is None:
-                key = f"'function' of {card.path}"
-                user_code.check(key, card.function)
-                function = self.wrap_outside(cast(T, user_code.load(key, card.function)))
+                user_code.check(card.named_by, card.function)
+                function = self.wrap_outside(cast(T, user_code.load(card.named_by, card.function)))
                 self._named[name] = (card.function, function)
             else:
-                user_code.load(card.function, card.function)  # refuses code that has changed since
+                user_code.load(card.named_by, card.function)  # refuses code that has changed since
             return function
         own = str(card.about.get("function", name))
         if own in self:
@@ -91,27 +91,6 @@ class Registry(dict[str, T]):
         """Takes a function from outside and its card away."""
         self.pop(name, None)
         cards.remove(self.group, name)
-
-
-def _settings(function: Callable[..., Any], where: str) -> dict[str, Any]:
-    """The keywords of a function with their defaults, as the settings of a card."""
-    found = {}
-    for key, parameter in inspect.signature(function).parameters.items():
-        if parameter.default is parameter.empty:
-            if parameter.kind is parameter.KEYWORD_ONLY and key not in _GIVEN:
-                raise BadRequest(f"{where}: its keyword '{key}' needs a default, such as {key}=1.0.")
-            continue
-        default: Any = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
-        wide = isinstance(default, int) and not isinstance(default, bool) and parameter.annotation in (float, "float")
-        found[key] = float(default) if wide else default
-        if not isinstance(found[key], bool | int | float | str | list):
-            raise BadRequest(
-                f"{where}: the default of '{key}' must be a number, a word or a list, and {default!r} is none."
-            )
-    return found
-
-
-_GIVEN = ("classes", "rows")  # keywords that losslab itself fills
 
 
 def _source(function: Callable[..., Any]) -> str:

@@ -62,6 +62,7 @@ class Entry:
     tuned: str  # its search space in words; "" where nothing is tuned but the learning rate
     source: str
     docstring: str
+    assumed: bool = False  # it does not state what it reads
 
     @property
     def summary(self) -> str:
@@ -93,9 +94,13 @@ class Entry:
         return tuple(fact.replace("_", " ") for fact in self.facts if fact not in COMMON)
 
 
-@cache
 def entry(name: str) -> Entry:
     """The entry of a loss. Raises BadRequest for a name that is not there."""
+    return _entry.__wrapped__(name) if cards.is_reference("loss", name) else _entry(name)
+
+
+@cache
+def _entry(name: str) -> Entry:
     card = cards.card("loss", name)
     return Entry(
         name,
@@ -107,6 +112,7 @@ def entry(name: str) -> Entry:
         tuned="; ".join(dimension.in_words for dimension in of_loss(name)),
         source=str(card.about.get("source", "yours")),
         docstring=_docstring("loss", name),
+        assumed=bool(card.about.get("assumed")),
     )
 
 
@@ -183,12 +189,12 @@ def print_list(names: Sequence[str], console: Console, title: str) -> None:
         console.print(Text(f"\n{_served(tasks)}", style="bold underline"))
         for loss in entries:
             known = "; ".join(filter(None, [loss.assignments, ", ".join(loss.notable_facts)]))
-            gist = _wrapped(loss.gist, console.width, width, first=loss.name.ljust(width))
+            gist = wrapped(loss.gist, console.width, width, first=loss.name.ljust(width))
             console.print(Text.assemble((gist[:width], "bold"), gist[width:]), soft_wrap=True)
             if known:
-                console.print(Text(_wrapped(known, console.width, width), style="dim"), soft_wrap=True)
+                console.print(Text(wrapped(known, console.width, width), style="dim"), soft_wrap=True)
     console.print(
-        Text("\n" + _wrapped("`losslab show NAME` prints the whole card of a loss and draws it.", console.width))
+        Text("\n" + wrapped("`losslab show NAME` prints the whole card of a loss and draws it.", console.width))
     )
 
 
@@ -210,9 +216,13 @@ def print_card(loss: Entry, console: Console) -> None:
     """Prints all that is known of a loss."""
     _print_head(loss.name, loss.docstring or loss.summary, console)
     tuned = [f"tuned over: {loss.tuned}"] if loss.tuned else []
+    serves, reads = [_served(loss.tasks)], [f"{space}: {WORDS[space].words}" for space in loss.reads]
+    if loss.assumed:
+        serves = ["the tasks on which it works; `losslab check NAME --task TASK` tries one"]
+        reads = [f"not stated, so that each task gives it the first of its spaces ({', '.join(loss.reads)})"]
     for title, items in (
-        ("Serves", [_served(loss.tasks)]),
-        ("Reads", [f"{space}: {WORDS[space].words}" for space in loss.reads]),
+        ("Serves", serves),
+        ("Reads", reads),
         ("Hyperparameters", [setting.described for setting in loss.settings] + tuned),
         ("The same loss", list(loss.identities)),
         ("Facts", [f"{fact}: {FACTS.get(fact, 'a fact without a description')}" for fact in loss.facts]),
@@ -240,7 +250,7 @@ def _print_head(name: str, docstring: str, console: Console) -> None:
             _print_section(title, items, console)
         else:
             console.print()
-            console.print(Text(_wrapped(items[0], console.width)), soft_wrap=True)
+            console.print(Text(wrapped(items[0], console.width)), soft_wrap=True)
 
 
 def _print_section(title: str, items: Sequence[str], console: Console) -> None:
@@ -248,14 +258,14 @@ def _print_section(title: str, items: Sequence[str], console: Console) -> None:
     if items:
         console.print(Text(f"\n{title}", style="bold"))
     for item in items:
-        console.print(Text(_wrapped(item, console.width, 6, first="  ")), soft_wrap=True)
+        console.print(Text(wrapped(item, console.width, 6, first="  ")), soft_wrap=True)
 
 
 def _served(tasks: Sequence[str]) -> str:
     return "every task" if tuple(tasks) == cards.names("task") else ", ".join(tasks) or "no task"
 
 
-def _wrapped(text: str, width: int, indent: int = 0, first: str | None = None) -> str:
+def wrapped(text: str, width: int, indent: int = 0, first: str | None = None) -> str:
     """Text in lines of at most `width`, of which the second and all further are indented, and the first begins as told."""
     first = " " * indent if first is None else first
     lines = fill(

@@ -154,7 +154,8 @@ def _settings(name: str, space: str, params: Mapping[str, Any]) -> dict[str, Los
     key = next((key for key, value in params.items() if isinstance(value, float)), None)
     if key is None:
         return {}
-    inside = cards.card("loss", name).about["ranges"][key]
+    unknown = "(0, inf)" if params[key] > 0 else "(-inf, inf)"
+    inside = cards.card("loss", name).about.get("ranges", {}).get(key, unknown)
     return {
         f"{key}={shown(value)}": losses.get(name, space=space, **dict(params) | {key: value})
         for value in _around(params[key], inside)

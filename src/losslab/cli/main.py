@@ -55,6 +55,11 @@ def _main(arguments: list[str]) -> int:
     card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
     card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of what is drawn, such as delta=2")
     card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
+    checked = commands.add_parser("check", help="say what is wrong with a loss, such as one of yours")
+    checked.add_argument("name", metavar="NAME", help="a loss, FILE.py:NAME, or such as torch.nn.HuberLoss")
+    checked.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="hyperparameters other than the defaults")
+    checked.add_argument("--task", choices=schema_cards.names("task"), help="the task that gives it pred and target")
+    checked.add_argument("--half", action="store_true", help="check bfloat16 and float16 too")
     gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
     gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
     report = commands.add_parser("report", help="sum up the records below a folder: a table, a page, Markdown, parquet")
@@ -64,7 +69,7 @@ def _main(arguments: list[str]) -> int:
     report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
     report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
     given, more = parser.parse_known_args(arguments)
-    if given.command == "show" and not any(word.startswith("-") for word in more):
+    if given.command in ("show", "check") and not any(word.startswith("-") for word in more):
         given.settings += more  # argparse takes none after an option
     elif more and given.command not in ("inspect", "compare"):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
@@ -73,6 +78,7 @@ def _main(arguments: list[str]) -> int:
         "compare": lambda: own_data.compare(given, more, " ".join(["losslab", *map(quote, arguments)])),
         "losses": lambda: list_losses(given.task, given.markdown),
         "show": lambda: show(given.name, given.settings, given.out),
+        "check": lambda: check_loss(given.name, given.task, given.settings, given.half),
         "gallery": lambda: write_gallery(given.out),
         "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
     }
@@ -115,6 +121,13 @@ def show(what: str, settings: list[str], into: Path | None) -> int:
     return 0
 
 
+def check_loss(name: str, task: str | None, settings: list[str], half: bool) -> int:
+    """Prints what is right and wrong with a loss. Returns the exit status: 0 where nothing is wrong, else 1."""
+    from losslab.cli.check import check
+
+    return check(name, task, settings, half, Console())
+
+
 def write_gallery(into: Path) -> int:
     """Writes the page of all losses. Returns the exit status."""
     from losslab.catalogue.gallery import write
@@ -140,7 +153,13 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
         raise errors.BadRequest(
             left_out or f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
         )
-    build.make(records, folder, Console(), ReportOptions(metric, epoch, reference, mix), [left_out] if corrupt else [])
+    build.make(
+        records,
+        folder,
+        Console(emoji=False),
+        ReportOptions(metric, epoch, reference, mix),
+        [left_out] if corrupt else [],
+    )
     return 0
 
 

@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from losslab.errors import one_line
@@ -90,14 +91,14 @@ def report_failures(failed: Sequence[Path]) -> None:
 
 def _report_lone_run(record: Record, folder: Path) -> None:
     """What a lone run says at its end."""
-    table = Table(title=f"{record.task}, {record.loss}: {record.status}", title_justify="left")
+    table = Table(title=escape(f"{record.task}, {record.loss}: {record.status}"), title_justify="left")
     table.add_column("test metric")
     for column in (f"best epoch ({record.best_epoch})", f"last epoch ({record.epochs})"):
         table.add_column(column, justify="right")
     for name in record.metric_names():
         table.add_row(name, *(_number(record.metrics[f"{which}/test/{name}"]) for which in ("best", "last")))
     if record.metrics:
-        console = Console()
+        console = Console(emoji=False)  # ':star:' may be part of where a loss stands
         with console.capture() as captured:  # where nobody reads any more, rich would end the process
             console.print(table)
         print_line(captured.get().rstrip("\n"))

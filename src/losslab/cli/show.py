@@ -9,7 +9,7 @@ from rich.console import Console
 
 from losslab import errors
 from losslab.catalogue import listing
-from losslab.schema import canonical
+from losslab.schema import canonical, references
 from losslab.schema import cards as schema_cards
 
 _OF_A_REQUEST = ("task", "data", "seed")
@@ -29,9 +29,14 @@ def show(what: str, settings: Sequence[str], into: Path | None) -> None:
     group, _, name = what.rpartition("=")
     if group not in ("", "loss", "corruption"):
         raise errors.BadRequest(f"'{what}' cannot be shown; write the name of a loss, or corruption=NAME.")
-    if not group and name not in schema_cards.names("loss") and name in schema_cards.names("corruption"):
+    if (
+        not group
+        and not schema_cards.is_reference("loss", name)
+        and name not in schema_cards.names("loss")
+        and name in schema_cards.names("corruption")
+    ):
         group = "corruption"
-    into = into or Path(f"{name}.png")
+    into = into or Path(f"{references.short(name)}.png")
     if into.suffix not in (".png", ".svg"):
         raise errors.BadRequest(f"The figure is a .png or an .svg file, and {into} is neither.")
     (_corruption if group == "corruption" else _loss)(name, settings, into)

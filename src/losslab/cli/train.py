@@ -70,6 +70,7 @@ def _train(arguments: list[str], program: str) -> int:
     from losslab.request.jobs import for_hydra
     from losslab.request.overrides import with_own_data
 
+    threads.wait_shortly()  # a loss of the user's that is named imports torch while the request is checked
     given = hydra_flags.read(arguments)
     given.overrides = with_own_data(given.overrides)
     asked = None
@@ -183,7 +184,7 @@ def _study(asked: StudyRequest) -> int:
         with SweepBar() as bar:
             records, finished = conduct(*asked, together(bar, report_study))
         messages.print_line("")
-        build.make(list(records.values()), asked.folder, Console(), ReportOptions(mix=asked.mix))
+        build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):
             messages.print_line(said)
         failed = [folder for folder, record in records.items() if record.status == "failed"]

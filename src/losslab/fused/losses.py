@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from losslab import spaces
-from losslab.losses import LOSSES, Loss
+from losslab.losses import LOSSES, Loss, stacking
 from losslab.losses.weighting import OPTIONS, reduced, weighed
 from losslab.tasks import Task
 from losslab.training.prepare import Prepared
@@ -28,11 +28,11 @@ ROW_WEIGHTS = "row weights"  # beside the targets in each space
 def loss_key(run: Prepared) -> str:
     """What runs must share to be served by one call of a loss: names, spaces, all that is not mapped, lengths of lists."""
 
-    def fixed(value: Any) -> Any:
-        return value if not is_mapped(value) else len(value) if isinstance(value, list) else "number"
+    def fixed(loss: Loss, value: Any) -> Any:
+        return value if not _differs(loss, value) else len(value) if isinstance(value, list) else "number"
 
     terms = [
-        (t.name, t.space, {key: fixed(value) for key, value in t.params.items()}, t.options) for t in run.loss.each()
+        (t.name, t.space, {key: fixed(t, value) for key, value in t.params.items()}, t.options) for t in run.loss.each()
     ]
     return json.dumps(terms)
 
@@ -49,6 +49,11 @@ def is_mapped(value: Any) -> bool:
     if size % 1 == 0:
         return size < _WHOLE
     return size < _MOST and min(size, abs(size - round(size))) > _LEAST
+
+
+def _differs(loss: Loss, value: Any) -> bool:
+    """Whether a hyperparameter of a loss may differ from run to run; a loss from outside may take plain numbers only."""
+    return is_mapped(value) and (isinstance(value, list) or stacking.of(loss.name, loss.space).numbers)
 
 
 class Group(nn.Module):
@@ -90,7 +95,7 @@ class StackedTerm(nn.Module):
         self.space = first.space
         self.options = [key for key in OPTIONS if any(key in loss.options for loss in each)]
         used = {key: value for key, value in first.params.items() if key in first.plain or key in self.options}
-        self.shared = {key: value for key, value in used.items() if not is_mapped(value)}
+        self.shared = {key: value for key, value in used.items() if not _differs(first, value)}
         self.mapped = [key for key in used if key not in self.shared]
         for key in self.mapped:
             values = torch.tensor([loss.params[key] for loss in each], dtype=torch.float64)

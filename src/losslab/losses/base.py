@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from losslab import spaces
+from losslab.losses.outside import as_function
 from losslab.losses.precision import computed_wide, wide
 from losslab.losses.unit import Shares
 from losslab.losses.weighting import OPTIONS, reduced, weighed
@@ -42,7 +43,7 @@ def _of_each_sample(function: LossFunction) -> LossFunction:
 
 
 LOSSES: Registry[LossFunction] = Registry(  # in half precision they are computed in float32
-    "loss", wrap=computed_wide, wrap_outside=lambda function: computed_wide(_of_each_sample(function))
+    "loss", wrap=computed_wide, wrap_outside=lambda found: computed_wide(_of_each_sample(as_function(found)))
 )
 register = LOSSES.register
 
@@ -93,10 +94,10 @@ class Loss(nn.Module):
             True  # of predictions and targets, at each call; can be turned off where they are known to be valid
         )
         self._function = LOSSES.of(name)
-        self.counted = cards.card("loss", name).about.get(
-            "counted", ""
-        )  # a hyperparameter: the training samples of each class
-        self._state = STATES.get(self._function.__name__, State())
+        card = cards.card("loss", name)
+        self.counted = card.about.get("counted", "")  # a hyperparameter: the training samples of each class
+        # a function of the user's may have the name of one of losslab's
+        self._state = State() if card.function else STATES.get(self._function.__name__, State())
         self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
         self.plain = {key: value for key, value in params.items() if key not in OPTIONS}

@@ -32,7 +32,7 @@ def get(
     4.416...
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or where a loss of yours stands: "my_losses.py:andrews", "torch.nn.HuberLoss".
         space: what pred and target are, if the loss can read several spaces; by default the first that it reads.
         reduction: what a call returns: "mean", "sum" or "none".
         class_weights: one number for each class (binary: for no and for yes), or one for all.
@@ -54,6 +54,7 @@ def get(
         asked["pos_weight"] = yes
     checked = {key: value for key, value in asked.items() if value is not None}
     params = canonical.check_hyperparameters(name, hyperparameters | checked)
+    name = cards.card("loss", name).values["name"]
     reads = compatibility.reads(params | {"name": name})
     if reduction not in REDUCTIONS:
         raise errors.BadRequest(f"reduction must be one of: {', '.join(REDUCTIONS)}; '{reduction}' is not.")

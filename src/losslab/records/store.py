@@ -9,6 +9,7 @@ from typing import Any
 
 from losslab.records import files
 from losslab.records.record import NAME, Record
+from losslab.schema import references
 from losslab.schema.canonical import WHERE_AND_HOW, run_id
 from losslab.schema.check import of_user
 
@@ -65,7 +66,8 @@ def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
         {key: value for key, value in asked.items() if key not in WHERE_AND_HOW} for asked in (record.config, request)
     )
     try:
-        same = then == now or run_id(record.config) == run_id(request)  # an id takes a millisecond
+        with references.without_imports():
+            same = then == now or run_id(record.config) == run_id(request)  # an id takes a millisecond
     except ValueError:  # its request is none of this version's
         return None
     return record if same and not any(map(files.is_cut, checkpoints(folder))) else None

@@ -14,6 +14,7 @@ from losslab.report.analysis import find
 from losslab.report.export import save
 from losslab.report.results import Results
 from losslab.report.terminal import show
+from losslab.schema import references
 from losslab.study.recipe import NAME, last_asked
 
 
@@ -28,6 +29,17 @@ def make(
 
     `notes`: what else a reader must know. Raises BadRequest for records that cannot be compared; see `collect.results`.
     """
+    with references.without_imports():
+        return _make(records, folder, console, asked, notes)
+
+
+def _make(
+    records: Sequence[Record],
+    folder: Path,
+    console: Console,
+    asked: collect.ReportOptions | None,
+    notes: Sequence[str],
+) -> Results:
     study = last_asked(folder)
     if study is None and (folder / NAME).exists():
         notes = [*notes, f"{folder / NAME} is corrupt and was not read; the records say what they belong to."]

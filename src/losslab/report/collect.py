@@ -77,10 +77,10 @@ def _checked(records: Sequence[Record], mix: bool) -> tuple[list[Record], list[s
         notes.append(f"Mixed on request (--mix): the records {said}.")
     if len(studies) > 1:  # one comparison of runs, to which trials do not belong
         records = [replace(record, study=None) for record in records if _part(record)[0] != "tune"]
-    distinct = {(*_part(record), canonical.run_id(record.config)): record for record in records}
+    distinct = {(*_part(record), canonical.run_id_as_read(record.config)): record for record in records}
     if copies := len(records) - len(distinct):
         if not mix:
-            twice = Counter(canonical.run_id(record.config) for record in records).most_common(1)[0][0]
+            twice = Counter(canonical.run_id_as_read(record.config) for record in records).most_common(1)[0][0]
             raise BadRequest(f"The run {twice} is there twice; remove the copy, or leave copies out with --mix.")
         notes.append(f"{copies} copies of runs are left out.")
     return list(distinct.values()), notes

@@ -83,6 +83,11 @@ def provenance(records: Sequence[Record], study: Study | None) -> dict[str, str]
         told[f"Hash of {stream}"] = (
             f"{hashlib.sha256(' '.join(hashes).encode()).hexdigest()[:16]} (of {_distinct(len(hashes))})"
         )
+    own = {
+        f"{key.removeprefix('source/')}: {code}" for r in trained for key, code in r.pairing.items() if "source/" in key
+    }
+    if own:
+        told["Hashes of your own code and files"] = ", ".join(sorted(own))
     if study:
         told["Base request"] = yaml.safe_dump(study.mark()["base"], default_flow_style=True, width=10_000).strip()
     return told

@@ -27,7 +27,7 @@ def of_run(record: Record, metric: str, epoch: str) -> tuple[Any, ...]:
         *numbers,
         record.optimizer["lr"],
         in_words(record.loss_params),
-        canonical.run_id(record.config),
+        canonical.run_id_as_read(record.config),
     )
 
 

@@ -18,11 +18,10 @@ from losslab.errors import BadRequest, Incompatible, first_line
 from losslab.hydra_internals import CORE_PLUGINS
 from losslab.records.run_folder import check_folder, check_writable
 from losslab.request import jobs
-from losslab.request.compose import composed, hydra_at_conf
+from losslab.request.compose import checked, composed, hydra_at_conf
 from losslab.request.overrides import axes, is_group, read, single
 from losslab.safe_points import check
 from losslab.schema import canonical, cards
-from losslab.schema import check as schema_check
 from losslab.study import recipe
 from losslab.study.recipe import Study
 
@@ -63,7 +62,7 @@ def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, A
             check_writable(_folder(whole, "sweep"))
             return None
         single(given)
-        request = schema_check.check(whole)
+        request = checked(whole)
         folder = _folder(whole, "run").absolute()
         check_writable(folder)
         check_folder(folder, request)
@@ -103,6 +102,8 @@ def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
     name = str(whole.hydra.runtime.choices.get("experiment") or "study")
     told = [text for text in overrides if not text.startswith(("hydra.", "study.mix", *canonical.WHERE_AND_HOW))]
     study = recipe.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
+    for loss in study.losses:
+        checked(study.request(loss, study.settings()[0], study.base["seed"]))
     folder = _folder(whole, "sweep")
     folder = (folder / name if str(folder) == canonical.RUNS else folder).absolute()
     check_writable(folder)
@@ -155,10 +156,10 @@ def _check_sweep(given: Mapping[str, list[str]]) -> None:
         check()
         base = _chosen(whole, combination, [choices[0] for choices in values.values()])
         try:
-            schema_check.check(base)
+            checked(base)
             for choices in values.values():
                 for choice in choices[1:]:
-                    schema_check.check(_changed(base, read(choice)))
+                    checked(_changed(base, read(choice)))
         except Incompatible as error:
             misfits.append(error)
     if misfits and len(misfits) == len(combinations):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from yaml import YAMLError
 
 from losslab import errors
 from losslab.errors import BadRequest, first_line, raise_if_ended
 from losslab.request import jobs
 from losslab.request.overrides import axes, read, single, with_own_data
-from losslab.schema import canonical, cards
+from losslab.schema import canonical, cards, compatibility, references
 from losslab.schema import check as schema_check
 
 OmegaConf.register_new_resolver("run_id", lambda _root_: canonical.run_id(_root_), replace=True)
@@ -29,11 +30,21 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises BadRequest for whatever the command line would refuse.
     """
     with hydra_at_conf():
-        return schema_check.check(composed(single(axes(with_own_data(overrides)))))
+        return checked(composed(single(axes(with_own_data(overrides)))))
+
+
+def checked(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    """The whole check of a composed config, with a trial of each loss that is named by where it stands. Raises BadRequest."""
+    request = schema_check.check(config)
+    if any(cards.is_reference("loss", term["name"]) for _, term in compatibility.terms(request["loss"])):
+        from losslab.losses import trial  # imports torch, as the user's file mostly does
+
+        trial.check(request["task"]["name"], request["loss"])
+    return request
 
 
 def offer_cards() -> None:
-    """Lets Hydra find the cards and recipes from outside."""
+    """Lets Hydra find the cards and recipes from outside, and the losses that a request names by where they stand."""
     store = ConfigStore.instance().store
     for group, name in cards.from_outside():
         store(group=group, name=name, node=cards.card(group, name).values, provider="losslab")
@@ -42,7 +53,20 @@ def offer_cards() -> None:
             content = OmegaConf.load(path)
         except (YAMLError, ValueError) as error:
             raise BadRequest(f"{path} cannot be read: {first_line(error)}.") from error
-        store(group="experiment", name=name, node=content, package="_global_", provider="losslab")
+        store(group="experiment", name=name, node=_with_aliases(content), package="_global_", provider="losslab")
+    for alias, card in references.entered():
+        store(group="loss", name=alias, node=card.values, provider="losslab")
+
+
+def _with_aliases(recipe: Any) -> Any:
+    """A recipe in which a reference to the user's loss, among its defaults, is a name that Hydra can look for."""
+    defaults = recipe.get("defaults") if isinstance(recipe, DictConfig) else None
+    for entry in defaults if isinstance(defaults, ListConfig) else []:
+        for key, value in entry.items() if isinstance(entry, DictConfig) else ():
+            of_loss = re.fullmatch(r"(override\s+)?/?loss(@.*)?", str(key))
+            if of_loss and isinstance(value, str) and references.is_one(value) and cards.has("loss", value):
+                entry[key] = references.alias(value)
+    return recipe
 
 
 def composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
@@ -59,10 +83,10 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
     """One sentence for a composition that failed."""
     chosen = {read(text).key_or_group: str(read(text).value()) for text in overrides}
     choosing = (*cards.GROUPS, "study", "experiment")
-    groups = [f"{group}={name}" for group, name in chosen.items() if group in choosing and name in cards.names(group)]
+    groups = [f"{group}={name}" for group, name in chosen.items() if group in choosing and cards.has(group, name)]
     unknown = f"The request cannot be composed: {first_line(error)}."
     try:
-        plain = hydra_compose("config", overrides=groups)
+        plain = hydra_compose("config", overrides=jobs.for_hydra(groups))
     except Exception:  # a recipe that is wrong in itself
         return unknown
     known = list(_keys(plain))

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from losslab import errors
 from losslab.errors import first_line
 from losslab.safe_points import check
-from losslab.schema import canonical, cards
+from losslab.schema import canonical, cards, references
 from losslab.schema.canonical import set_value
 from losslab.sweep.jobs import Job
 
@@ -60,7 +60,7 @@ def _composed(
 ) -> dict[str, Any]:
     """One job as Hydra composes it, and the name of its folder as `subdir`, None where its run id is that."""
     try:
-        whole = loader.load_sweep_config(master, list(fixed))
+        whole = loader.load_sweep_config(master, for_hydra(fixed))
         with open_dict(whole):
             whole.hydra.job.num = whole.hydra.job.id = number
         return canonical.resolved(whole) | {"subdir": None if plain_folders else str(whole.hydra.sweep.subdir)}
@@ -93,7 +93,7 @@ def _names_a_file(override: Override) -> bool:
     return (
         key in cards.GROUPS
         and key != "task"
-        and override.value() in cards.names(key)
+        and cards.has(key, str(override.value()))
         and not _reaches_further(override)
     )
 
@@ -110,5 +110,20 @@ def is_option(key: str) -> bool:
 
 
 def for_hydra(overrides: Sequence[str]) -> list[str]:
-    """The same overrides for Hydra, which adds a key that is not there only where it is told to by plus signs."""
-    return [f"++{text}" if is_option(text.partition("=")[0]) else text for text in overrides]
+    """The same overrides for Hydra.
+
+    It adds a key that is not there only where it is told to by plus signs. Names of files are all that it takes for a loss, so
+    that a reference to the user's code is given its alias.
+    """
+    return [_for_hydra(text) for text in overrides]
+
+
+def _for_hydra(text: str) -> str:
+    key, _, value = text.partition("=")
+    if is_option(key):
+        return f"++{text}"
+    if key == "loss" and references.is_one(value):
+        chosen = parse(text)
+        if isinstance(chosen.value(), str) and cards.is_reference(key, str(chosen.value())):
+            return f"{key}={references.alias(str(chosen.value()))}"
+    return text

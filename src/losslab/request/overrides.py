@@ -113,7 +113,7 @@ def _check_choice(text: str) -> None:
     if key.endswith(".name") and key.removesuffix(".name") in cards.GROUPS:
         raise BadRequest(f"'{key}' cannot be set by itself: write {key.removesuffix('.name')}=NAME.")
     chooses = key in (*cards.GROUPS, "study", "experiment") and not parsed.is_delete()
-    if chooses and str(value) not in cards.names(key):
+    if chooses and not cards.has(key, str(value)):
         raise BadRequest(unknown(key, "null" if value is None else str(value), cards.names(key)))
 
 

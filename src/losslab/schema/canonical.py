@@ -15,7 +15,7 @@ from losslab import errors
 from losslab.errors import BadRequest as BadRequest
 from losslab.errors import first_line
 from losslab.errors import nearest as nearest
-from losslab.schema import loss_terms
+from losslab.schema import loss_terms, references
 from losslab.schema.cards import GROUPS, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
 from losslab.schema.suggestions import where_listed, word
@@ -72,10 +72,26 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
             for key, value in request[group].items()
             if value != defaults[key] and not isinstance(value, list)
         ]
-        words.append("_".join([name, *changed]))
+        words.append("_".join([references.short(name) if group == "loss" else name, *changed]))
     words += [request["model"]["name"], request["optimizer"]["name"], f"s{request['seed']}"]
     readable = re.sub(r"[^\w.+-]+", "_", "-".join(words).replace(" ", ""))[:150]
     return f"{readable}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+
+
+def run_id_as_read(config: Mapping[str, Any]) -> str:
+    """The run id of a request that was read from a record: no code of the user's is imported for it.
+
+    Where a part of the request is not there any more, it is made of the words in the record alone.
+    """
+    try:
+        with references.without_imports():
+            return run_id(config)
+    except BadRequest:
+        asked = {key: value for key, value in config.items() if key not in WHERE_AND_HOW}
+        named = [part.get("name") for part in asked.values() if isinstance(part, Mapping)]
+        words = "-".join(references.short(name) for name in named if isinstance(name, str))
+        readable = re.sub(r"[^\w.+-]+", "_", words)[:150]
+        return f"{readable}-{hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]}"
 
 
 def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,6 +104,10 @@ def _group(group: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         raise BadRequest(f"{group} must be the name of a {word(group)}. {where_listed(group, names(group))}.")
     own = card(group, given["name"])
+    given = {
+        **given,
+        "name": own.values.get("name", given["name"]),
+    }  # a reference in the one way in which it is written
     also = {key: value for key, value in options(group).items() if key in given and key not in own.values}
     given = {key: value for key, value in given.items() if key != "about"}
     for key in given:
@@ -147,7 +167,13 @@ def _canonical_sum(text: str) -> str:
         if "terms" in checked:
             raise BadRequest(f"The terms of a sum are plain losses, and '{name}' is a sum; write its terms out.")
         defaults = card("loss", name).values
-        each.append((weight, name, {key: value for key, value in checked.items() if value != defaults[key]}))
+        each.append(
+            (
+                weight,
+                card("loss", name).values["name"],
+                {key: value for key, value in checked.items() if value != defaults[key]},
+            )
+        )
     return loss_terms.written(each)
 
 

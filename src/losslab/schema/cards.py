@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
 from losslab.errors import BadRequest, nearest
+from losslab.schema import decorated
 from losslab.schema.metric_facts import METRICS
 from losslab.schema.suggestions import unknown, word
 
@@ -41,7 +43,7 @@ class Card:
         values: its settings with their defaults, `name` among them.
         about: facts about it.
         comments: what its file says of each setting.
-        path: its file; None for a decorated function.
+        path: its file; None for a decorated function, and for a loss that is named by a reference.
         function: where its function stands, 'FILE.py:NAME' or 'module:NAME'; "" for one in losslab's own registry.
         code: the source of a decorated function.
         description: what a decorated function says of itself.
@@ -60,10 +62,35 @@ class Card:
         """Whether it is one of losslab's own."""
         return self.path is not None and self.path.is_relative_to(CONF)
 
+    @property
+    def named_by(self) -> str:
+        """What names its function, for messages."""
+        return f"'function' of {self.path}" if self.path else "loss"
+
 
 def card(group: str, name: str) -> Card:
     """The card of a component; an empty group means conf/config.yaml. Raises BadRequest for a name that is not there."""
+    if is_reference(group, name):
+        found: Card = _references().card(name)
+        return found
     return _ADDED.get((group, name)) or _card(group, name, CONF, folders())
+
+
+def is_reference(group: str, name: str) -> bool:
+    """Whether a name says where the user's code stands; see `losslab.schema.references`."""
+    of = _references()
+    return group == "loss" and (of.of_alias(name) or (of.is_one(name) and name not in names(group)))
+
+
+def has(group: str, name: str) -> bool:
+    """Whether a name can be given for a component of a group. Raises BadRequest for a reference that names no loss."""
+    return name in names(group) or (is_reference(group, name) and bool(card(group, name)))
+
+
+def _references() -> ModuleType:
+    from losslab.schema import references  # which builds on this file
+
+    return references
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -82,7 +109,8 @@ def add(group: str, made: Card) -> None:
         raise BadRequest(
             f"There is already a {word(group)} '{name}' ({_card(group, name, CONF, folders()).path}); choose another name."
         )
-    _ADDED[group, name] = made
+    if decorated.enters_names():
+        _ADDED[group, name] = made
 
 
 def remove(group: str, name: str) -> None:
@@ -94,6 +122,7 @@ def refresh() -> None:
     """Looks anew at the user's folders: to be called where a request begins, as their files may have changed."""
     for cached in (_folders, _files, _card, _outside):
         cached.cache_clear()
+    _references().refresh()
 
 
 def from_outside() -> list[tuple[str, str]]:

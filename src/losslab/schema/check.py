@@ -36,7 +36,7 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         names = [term["name"] for _, term in terms(request["loss"])] if group == "loss" else [request[group]["name"]]
         for of in (card(group, name) for name in names):
             if of.function:
-                user_code.check(f"'function' of {of.path}", of.function)
+                user_code.check(of.named_by, of.function)
     if request["trainer"]["name"] == "gpu" and not hardware.has_gpu():
         raise BadRequest("trainer=gpu was asked for, and this machine shows no GPU; use trainer=auto or trainer=cpu.")
     if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not hardware.has_gpu()):

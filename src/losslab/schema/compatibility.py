@@ -17,9 +17,14 @@ _LEAST_EPS_OF_HALF = 1e-4  # a gradient whose square is 0 in float16 is below 2.
 
 
 def space(task: str, loss: str) -> str | None:
-    """The space in which a loss serves a task: the first that it reads and the task offers; None where there is none."""
-    offered = card("task", task).about["spaces"]
-    return next((space for space in card("loss", loss).about["reads"] if space in offered), None)
+    """The space in which a loss serves a task: the first that it reads and the task offers; None where there is none.
+
+    A loss that does not state what it reads gets the first space of the task.
+    """
+    offered, about = card("task", task).about["spaces"], card("loss", loss).about
+    if about.get("assumed"):
+        return str(next(iter(offered)))
+    return next((space for space in about["reads"] if space in offered), None)
 
 
 def terms(loss: Mapping[str, Any]) -> list[tuple[float, dict[str, Any]]]:

@@ -11,7 +11,9 @@ import yaml
 from losslab.errors import BadRequest
 
 Term = tuple[float, str, dict[str, Any]]  # weight, name of a loss, hyperparameters that are not to be its defaults
-_TERM = re.compile(r"\s*(?:(?P<weight>[^*()\s]+)\s*\*\s*)?(?P<name>\w+)\s*(?:\((?P<params>[^()]*)\))?\s*")
+# a name, or where a loss of the user's stands: a path, which may hold spaces but none of the signs of a sum, or a module
+_NAME = r"[^*()+,]+\.py:\w+|[\w.]+:\w+|[\w.]+"
+_TERM = re.compile(rf"\s*(?:(?P<weight>[^*()\s]+)\s*\*\s*)?(?P<name>{_NAME})\s*(?:\((?P<params>[^()]*)\))?\s*")
 
 
 def parse(text: str) -> list[Term]:

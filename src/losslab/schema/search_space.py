@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -165,13 +165,23 @@ def of_loss(name: str, fixed: Iterable[str] = ()) -> list[Dimension]:
 
     Raises BadRequest for a loss that is not there, and for a card whose search space leaves what the loss takes.
     """
-    about, kept = cards.card("loss", name).about, set(fixed)
-    ranges = about.get("ranges", {})
-    found = [parse(key, text, ranges.get(key, "")) for key, text in about.get("search", {}).items() if key not in kept]
+    found = of_texts(stated(name, fixed))
     for dimension in found:
         for value in dimension.choices or (dimension.low, dimension.high):
             canonical.check_hyperparameters(name, {dimension.key: value})
     return found
+
+
+def stated(name: str, fixed: Iterable[str] = ()) -> dict[str, list[str]]:
+    """What the card of a loss states of each key that is tuned: where, and the range of what is valid ("" where none is stated)."""
+    about, kept = cards.card("loss", name).about, set(fixed)
+    ranges = about.get("ranges", {})
+    return {key: [text, ranges.get(key, "")] for key, text in about.get("search", {}).items() if key not in kept}
+
+
+def of_texts(texts: Mapping[str, Sequence[str]]) -> list[Dimension]:
+    """Dimensions from what `stated` gives."""
+    return [parse(key, *each) for key, each in texts.items()]
 
 
 def of_optimizer(name: str) -> Dimension:

@@ -12,8 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from losslab.errors import BadRequest
+from losslab.errors import BadRequest, nearest
 from losslab.schema import source_hashes
+
+_FEW = 8  # names that a sentence can list whole
 
 
 def check(key: str, target: str) -> None:
@@ -28,7 +30,7 @@ def check(key: str, target: str) -> None:
         if not name.isidentifier():
             raise BadRequest(f"{key} must name a function or class as 'FILE.py:NAME'; '{target}' does not.")
         if not Path(place).is_file():
-            raise BadRequest(f"{key}='{target}': there is no file {Path(place).absolute()}.")
+            raise BadRequest(f"{key}='{target}': there is no file {Path(place).absolute()}{_beside(Path(place))}.")
         return
     if not (name.isidentifier() and all(part.isidentifier() for part in place.split("."))):
         raise BadRequest(
@@ -66,8 +68,25 @@ def load(key: str, target: str) -> Any:
             "it; start the process (a notebook: its kernel) again."
         )
     if not hasattr(found, name):
-        raise BadRequest(f"{key}='{target}': '{place}' holds no '{name}'.")
+        raise BadRequest(f"{key}='{target}': '{place}' holds no '{name}'{_meant(name, found)}.")
     return getattr(found, name)
+
+
+def _beside(path: Path) -> str:
+    """The files that may have been meant, of those beside one that is not there; all of them where none is near and they are few."""
+    if not path.parent.is_dir():
+        return f", as there is no folder {path.parent.absolute()}"
+    files = sorted(file.name for file in path.parent.glob("*.py"))
+    few = f" (beside it: {', '.join(files)})" if 0 < len(files) <= _FEW else ""
+    return nearest(path.name, files, cutoff=0.6) or few
+
+
+def _meant(name: str, module: ModuleType) -> str:
+    """The names that may have been meant, of what a module defines; all of them where none is near and they are few."""
+    own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    here = [key for key in own if getattr(getattr(module, key), "__module__", None) == module.__name__]
+    few = f" (it holds: {', '.join(here)})" if 0 < len(here) <= _FEW else ""
+    return nearest(name, own, cutoff=0.6) or few
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -95,6 +114,15 @@ def file_of(target: str) -> Path | None:
     """The file that a target names, or the file of its module; None where there is none. Imports nothing but parent packages."""
     path = _file(target.rpartition(":")[0])
     return path if path is not None and path.is_file() else None
+
+
+def is_module(name: str) -> bool:
+    """Whether Python finds a module or package at the top, from where the command stands. Imports nothing."""
+    with _found_from(Path.cwd()):
+        try:
+            return find_spec(name) is not None
+        except (ImportError, ValueError):
+            return False
 
 
 def _file(place: str) -> Path | None:

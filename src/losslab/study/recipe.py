@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import itertools
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +15,14 @@ from typing import Any
 import yaml
 
 from losslab.errors import BadRequest, nearest
-from losslab.schema import canonical, cards, check, loss_terms
+from losslab.schema import canonical, cards, check, loss_terms, references
 from losslab.schema.canonical import set_value
 from losslab.schema.ranges import typed
 from losslab.schema.suggestions import unknown
 from losslab.sweep import value_ranges
 from losslab.sweep.jobs import Job
 
+_LOG = logging.getLogger(__name__)
 ONE_SETTING = "one setting"  # the label of the setting of a study without axes
 NAME = "study.yaml"  # the study as it was asked for last, beside its runs
 Setting = dict[str, Any]  # a value for each axis
@@ -202,7 +204,23 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
         *((losses[0], setting) for setting in settings[1:]),
     ]:
         check.check(study.request(loss, setting, base["seed"]))
+    if "tuned" in study.rates:
+        _tell_untuned(losses)
     return study
+
+
+def _tell_untuned(losses: Sequence[str]) -> None:
+    """Says for which losses of the user's only the learning rate is tuned, though they have hyperparameters."""
+    for loss in losses:
+        terms = loss_terms.parse(loss)
+        card = cards.card("loss", terms[0][1])
+        left = [key for key in card.values if key != "name" and key not in fixed(loss)]
+        if len(terms) == 1 and left and not (card.shipped or card.about.get("search")):
+            own = references.short(terms[0][1])
+            _LOG.warning(
+                f"{loss} states no search ranges, so only its learning rate is tuned and {', '.join(left)} stays at its default. "
+                f"To tune it too: {own}.search = {{'{left[0]}': 'log [0.1, 10]'}}."
+            )
 
 
 def last_asked(folder: Path) -> Study | None:

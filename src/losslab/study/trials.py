@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from losslab.errors import BadRequest
 from losslab.records.record import Record
-from losslab.schema import search_space
+from losslab.schema import cards, loss_terms, search_space
 from losslab.study.recipe import Setting, Study, fixed, loss_setting
 
 if TYPE_CHECKING:
@@ -27,26 +27,27 @@ class Trial:
 
 
 def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
-    """One row a run of a trial: loss, at, trial, lr, params (a mapping of what was tuned), seed, status, value.
+    """One row a run of a trial: loss, at, trial, lr, params (a mapping of what was tuned), seed, status, value, dimensions.
 
     Raises BadRequest for a record without a value of what was tuned.
     """
     import pandas as pd
 
-    columns = ("loss", "at", "trial", "lr", "params", "seed", "status", "value")
+    columns = ("loss", "at", "trial", "lr", "params", "seed", "status", "value", "dimensions")
     found = []
     for record in records:
         part = record.study or {}
-        params = {dimension.key: record.loss_params.get(dimension.key) for dimension in dimensions(part["loss"])}
-        for key, tuned in params.items():
-            if isinstance(tuned, bool) or not isinstance(tuned, int | float | str):
+        tuned = dimensions(part["loss"]) if (noted := _noted(part)) is None else noted
+        params = {dimension.key: record.loss_params.get(dimension.key) for dimension in tuned}
+        for key, value in params.items():
+            if isinstance(value, bool) or not isinstance(value, int | float | str):
                 raise BadRequest(
-                    f"The record of a trial of {part['loss']} holds {tuned!r} for '{key}', which cannot be."
+                    f"The record of a trial of {part['loss']} holds {value!r} for '{key}', which cannot be."
                 )
         value = record.metrics.get(f"{epoch}/val/{metric}") if record.status == "done" else None
         status = "diverged" if record.status == "done" and value is None else record.status
         lr = record.optimizer["lr"]
-        found.append((part["loss"], part["at"], part["trial"], lr, params, record.seed, status, value))
+        found.append((part["loss"], part["at"], part["trial"], lr, params, record.seed, status, value, tuned))
     return pd.DataFrame(found, columns=columns).astype({"value": float})
 
 
@@ -65,6 +66,25 @@ def means(seen: pd.DataFrame) -> pd.DataFrame:
 def dimensions(loss: str) -> list[search_space.Dimension]:
     """The hyperparameters that are tuned for a loss as a study names it; the learning rate left out."""
     return search_space.of_loss(loss_setting(loss)["name"], fixed(loss))
+
+
+def search_of_user(loss: str) -> dict[str, Any]:
+    """What the records of trials note of a loss from outside, whose card may not be there when they are read."""
+    named = [name for _, name, _ in loss_terms.parse(loss)]
+    if all(cards.card("loss", name).shipped for name in named):
+        return {}
+    return {"searched": search_space.stated(loss_setting(loss)["name"], fixed(loss))}
+
+
+def _noted(part: Mapping[str, Any]) -> list[search_space.Dimension] | None:
+    """The dimensions that the record of a trial notes; None where it notes none."""
+    searched = part.get("searched")
+    try:
+        return None if searched is None else search_space.of_texts(searched)
+    except (TypeError, AttributeError) as error:
+        raise BadRequest(
+            f"The record of a trial of {part['loss']} holds a search space that cannot be read."
+        ) from error
 
 
 def rate_range(study: Study, setting: Setting) -> search_space.Dimension:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from losslab.records.record import Record
 from losslab.safe_points import check
 from losslab.study.recipe import Study
 from losslab.study.searchers import Optuna, Points, Search
-from losslab.study.trials import best_trial, dimensions, means, rows, side_of
+from losslab.study.trials import best_trial, means, rows, search_of_user, side_of
 from losslab.sweep.jobs import Job
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
         check()
         jobs: list[Job] = []
         for trial in trials:
-            part = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
+            part: dict[str, Any] = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
+            part |= search_of_user(trial.loss)
             for seed in study.tuning_seeds:
                 request = study.request(trial.loss, settings[trial.at], seed, trial.lr, trial.params)
                 jobs.append(study.job(folder, request, len(jobs), **part))
@@ -45,13 +46,14 @@ def choose(study: Study, seen: pd.DataFrame, shown: pd.DataFrame | None = None) 
     import pandas as pd
 
     table = means(seen).assign(shown=means(seen if shown is None else shown)["value"])
+    tuned = dict(zip(seen["loss"], seen["dimensions"], strict=True))
     found = []
     for (loss, at), trials in table.groupby(["loss", "at"], sort=False):
         best = best_trial(study, trials)
         edges = []
         if side := side_of(best["lr"], table.loc[table["at"] == at, "lr"]):
             edges.append(f"the {side} learning rate that was tried")
-        for dimension in dimensions(str(loss)):
+        for dimension in tuned[loss]:
             side = dimension.edge(best["params"][dimension.key])
             if side and dimension.widened(side):  # an end of what is valid has nothing beyond it
                 edges.append(f"{dimension.key} at the {side} edge of its range")

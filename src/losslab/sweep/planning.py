@@ -10,6 +10,7 @@ from typing import Any
 from losslab import hardware
 from losslab.fused.functional import why_alone
 from losslab.fused.sizing import fastest
+from losslab.losses import stacking
 from losslab.schema import check as schema_check
 from losslab.schema import compatibility
 from losslab.schema.cards import card
@@ -54,6 +55,8 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str
         return 1, None, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
     if "stateful" in compatibility.facts(request["loss"]):
         return 1, None, "their loss keeps numbers of its own, which a stack does not carry"
+    if why := _loss_alone(request):
+        return 1, None, why
     if not card("optimizer", request["optimizer"]["name"]).about.get("stacked"):
         return 1, None, "their optimizer is none of those that a stack has"
     if len(requests) < LEAST:
@@ -85,4 +88,13 @@ def _shared(request: dict[str, Any]) -> str:
     if schema_check.uneven(request["data"]):
         agreed["seed"] = request["seed"]
     agreed |= {"heads": compatibility.heads(task, loss), "stateful": "stateful" in compatibility.facts(loss)}
+    agreed |= {"alone": _loss_alone(request)}
     return json.dumps(agreed, sort_keys=True)
+
+
+def _loss_alone(request: dict[str, Any]) -> str | None:
+    """Why a run's loss cannot be stacked; None where it can."""
+    task = request["task"]["name"]
+    named = [term["name"] for _, term in compatibility.terms(request["loss"])]
+    found = [stacking.of(name, space).why_alone for name in named if (space := compatibility.space(task, name))]
+    return next(filter(None, found), None)

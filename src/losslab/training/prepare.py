@@ -11,8 +11,8 @@ from torch import nn
 from losslab import corruption, data, errors, losses, models, tasks
 from losslab.records.record import Record
 from losslab.safe_points import check
+from losslab.schema import cards, compatibility
 from losslab.schema import check as schema_check
-from losslab.schema import compatibility
 from losslab.seeding import fingerprint, globals_restored, seed_globals
 from losslab.training import threads
 from losslab.training.batches import Batches
@@ -134,5 +134,10 @@ def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.
             {space: task.prediction(space, raw) for space in loss.spaces},
             {space: task.target_as(space, rows.targets[:2], dtype) for space in loss.spaces},
         )
-    except (ValueError, OverflowError) as error:
-        raise errors.BadRequest(f"The loss cannot be used here: {error}") from error
+    except Exception as error:
+        of_losslab = all(cards.card("loss", term.name).shipped for term in loss.each())
+        if of_losslab and not isinstance(error, ValueError | OverflowError):
+            raise
+        errors.raise_if_ended(error)
+        said = error if isinstance(error, ValueError | OverflowError) else errors.describe(error)
+        raise errors.BadRequest(f"The loss cannot be used here: {said}") from error
