@@ -17,7 +17,7 @@ RUN: Any = SimpleNamespace(model=None, rows=SimpleNamespace(inputs=[]), batches=
 
 
 def given(monkeypatch: pytest.MonkeyPatch, lone: float, stacked: dict[int, float]) -> int:
-    monkeypatch.setattr(sizing, "_lone", lambda run, device: lone)
+    monkeypatch.setattr(sizing, "lone_pace", lambda run, device: lone)
     monkeypatch.setattr(threads, "worth", lambda *_: 1)
     monkeypatch.setattr(sizing, "stacked_pace", lambda run, size, device, count: stacked[size])
     return sizing.fastest(RUN, max(stacked), CPU)[0]
@@ -42,7 +42,7 @@ def test_memory_that_ends_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None
             raise torch.OutOfMemoryError
         return 1 / size
 
-    monkeypatch.setattr(sizing, "_lone", lambda run, device: 1.0)
+    monkeypatch.setattr(sizing, "lone_pace", lambda run, device: 1.0)
     monkeypatch.setattr(sizing, "stacked_pace", stacked)
     assert sizing.fastest(RUN, 64, CPU)[0] == 4
 
@@ -57,7 +57,7 @@ def test_the_threads_are_measured_with_the_size(
     monkeypatch.setattr(threads, "worth", lambda *_: 1)
     monkeypatch.setattr(threads, "most", lambda: 8)
     monkeypatch.setattr(threads, "chosen_by_user", lambda: False)
-    monkeypatch.setattr(sizing, "_lone", lambda run, device: 10.0)
+    monkeypatch.setattr(sizing, "lone_pace", lambda run, device: 10.0)
     monkeypatch.setattr(sizing, "stacked_pace", lambda run, size, device, count: seconds[count])
     assert sizing.fastest(RUN, 4, CPU) == (4, fastest)
     monkeypatch.setattr(threads, "chosen_by_user", lambda: True)
