@@ -123,11 +123,15 @@ class Comparison:
         return self.results.runs.drop(columns=["run"], errors="ignore").copy()
 
     def pairs(self) -> pd.DataFrame:
-        """One row a pair of losses: their difference, its interval, p after Holm's correction, and the verdict."""
+        """One row a pair of losses: the difference of `loss` minus `other`, its interval, p, p after Holm's correction, the verdict."""
         import pandas as pd
 
         tables = [table.assign(setting=setting) for (_, setting), table in self.findings.matrices.items()]
-        return pd.concat(tables, ignore_index=True)
+        both = pd.concat(tables, ignore_index=True)  # each pair both ways round
+        place = {loss: number for number, loss in enumerate(self.study.losses)}
+        found = both[both["loss"].map(place) < both["other"].map(place)]
+        shown = ["setting", "loss", "other", "seeds", "diverged", "difference", "low", "high", "p", "p_holm", "verdict"]
+        return found[shown].reset_index(drop=True)
 
     def plot(self, kind: str = "ranking") -> Any:
         """A figure of plotly: ranking, pairs, curves or robustness. Raises BadRequest where there is none of a kind."""

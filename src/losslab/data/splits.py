@@ -203,7 +203,8 @@ def _check(data: Mapping[str, Any], parts: Split, labels: Tensor | None) -> None
         )
     if data["batch_size"] > sizes["train"]:
         raise BadRequest(
-            f"data.batch_size={data['batch_size']} is larger than the training split, which has {sizes['train']} rows."
+            f"data.batch_size={data['batch_size']} is larger than the training split, which has {sizes['train']} rows; give that "
+            "many or fewer."
         )
     if labels is not None and "path" in data:  # shipped data have no rare classes
         lost = set(labels.unique().tolist()) - set(labels[parts["train"]].unique().tolist())

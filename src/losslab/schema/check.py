@@ -98,7 +98,8 @@ def check_split(data: Mapping[str, Any], rows: int) -> None:
         )
     if data["batch_size"] > sizes["train"]:
         raise BadRequest(
-            f"data.batch_size={data['batch_size']} is larger than the training split, which has {sizes['train']} rows."
+            f"data.batch_size={data['batch_size']} is larger than the training split, which has {sizes['train']} rows; give that "
+            "many or fewer."
         )
 
 

@@ -66,7 +66,7 @@ def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[R
         except Exception as error:
             raise_if_ended(error)
             short = is_out_of_memory(error)
-            why = f"its stack failed with {describe(error).splitlines()[0]}"
+            why = f"its stack failed with {describe(error).splitlines()[0].rstrip('.')}"
     if short:  # not where the error is caught, as it holds the memory of the stack
         gc.collect()
         halves = stack.halves("memory did not hold a second run")
