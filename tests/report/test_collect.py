@@ -353,3 +353,34 @@ def test_the_protocol_speaks_of_axes_only_where_there_are_some() -> None:
     told = " ".join(results(conducted(with_axes)).protocol)
     assert "at optimizer=adam, fraction=0.2; optimizer=sgd, fraction=0.2" in told
     assert "optimizer that is an axis" in told
+
+
+def with_data(records: list[Record], split: str = "of {seed}", **data: Any) -> list[Record]:
+    """Records of a user's table, with the hash of a split for each seed."""
+    return [
+        replace(
+            record,
+            config=record.config | {"data": record.config["data"] | data},
+            pairing=record.pairing | {"split": split.format(seed=record.seed)},
+            data=record.data | {"rows_in": {"train": 60, "val": 20, "test": 20}},
+        )
+        for record in records
+    ]
+
+
+@pytest.mark.parametrize("data", [{"path": "sales.csv"}, {"folds": 5}])
+def test_seeds_that_share_rows_have_wider_intervals_and_it_is_said(records: list[Record], data: dict[str, Any]) -> None:
+    plain, shared = results(with_data(records)), results(with_data(records, **data))
+    assert plain.overlap == 0
+    assert shared.overlap == pytest.approx(1 / 3)
+    assert any("Nadeau and Bengio" in sentence for sentence in shared.protocol)
+    assert not any("Nadeau and Bengio" in sentence for sentence in plain.protocol)
+
+
+def test_one_split_for_all_seeds_is_said_and_not_corrected(records: list[Record]) -> None:
+    made = results(with_data(records, split="the only one", path="sales.csv"))
+    assert made.overlap == 0
+    assert any("not how other rows would turn out" in note for note in made.notes)
+    assert any("All seeds have one split" in sentence for sentence in made.protocol)
+    for others in (with_data(records, path="sales.csv"), with_data(records, "one", name="anchors")):
+        assert results(others).notes == []

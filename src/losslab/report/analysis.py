@@ -47,27 +47,28 @@ class Findings:
 def find(results: Results) -> Findings:
     """Computes them all."""
     runs, better, reference, level = results.runs, results.better, results.reference, results.level
+    overlap = results.overlap
     settings, axis = results.settings, numeric_axis(results.settings)
     levels = axis_levels(settings, axis) if axis else pd.Series(dtype=float)
     other = panels(settings, axis) if axis else pd.Series(dtype=object)
     overs = ("seed", "setting") if "data" in settings else ("seed",)  # several data sets may speak of others
     plain = results.conditions == ["asked"]
     return Findings(
-        ranking=summaries.ranking(runs, better, level),
-        comparisons=summaries.comparisons(runs, reference, better, level),
-        overall=summaries.overall(runs, better, level),
+        ranking=summaries.ranking(runs, better, level, overlap),
+        comparisons=summaries.comparisons(runs, reference, better, level, overlap),
+        overall=summaries.overall(runs, better, level, overlap),
         friedman=pd.concat([summaries.friedman(runs, better, over) for over in overs], ignore_index=True),
-        flips=summaries.flips(runs, better, level),
+        flips=summaries.flips(runs, better, level, overlap),
         matrices={
-            (condition, setting): summaries.matrix(runs, condition, setting, better, level)
+            (condition, setting): summaries.matrix(runs, condition, setting, better, level, overlap)
             for condition, setting in runs[["condition", "setting"]].drop_duplicates().itertuples(index=False)
         },
         rank_matrices={
-            str(condition): summaries.rank_matrix(runs, str(condition), better, level)
+            str(condition): summaries.rank_matrix(runs, str(condition), better, level, overlap)
             for condition in pd.unique(runs["condition"])
         },
         epochs={
-            which: summaries.ranking(runs.assign(value=runs[which]), better, level)
+            which: summaries.ranking(runs.assign(value=runs[which]), better, level, overlap)
             for which in ("best", "last")
             if plain and which in runs
         },
@@ -75,5 +76,5 @@ def find(results: Results) -> Findings:
         axis=axis or "",
         levels=levels,
         panels=other,
-        robustness=robustness(runs, levels, better, reference, level, other) if axis else pd.DataFrame(),
+        robustness=robustness(runs, levels, better, reference, level, other, overlap) if axis else pd.DataFrame(),
     )

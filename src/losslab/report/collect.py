@@ -10,7 +10,7 @@ import pandas as pd
 
 from losslab.errors import BadRequest, nearest
 from losslab.records.record import Record, flatten
-from losslab.report import checks, rows
+from losslab.report import checks, resampling, rows
 from losslab.report.formatting import listed
 from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
@@ -130,9 +130,13 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     notes += checks.unpaired(
         phases["confirm"], [record.study["setting"] for record in phases["confirm"] if record.study]
     )
+    notes += resampling.sentences(
+        phases["confirm"], [record.study["setting"] for record in phases["confirm"] if record.study]
+    )
     notes += checks.not_as_chosen(runs, choices, study) if "tuned" in study.rates else []
     notes += checks.on_an_edge(choices, study)
     notes += checks.same(_compared(phases["confirm"]))
+    overlap = resampling.overlap(phases["confirm"])
     return Results(
         name=study.name,
         question=study.question,
@@ -149,7 +153,8 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         choices=choices.assign(params=choices["params"].map(rows.in_words)),
         curves=rows.curves(_compared(phases["confirm"]), metric),
         failures=rows.failures(kept, metric, epoch),
-        protocol=protocol(study, kept, epoch),
+        protocol=protocol(study, kept, epoch) + resampling.protocol(overlap),
+        overlap=overlap,
         notes=notes,
         provenance=provenance(kept, study),
     )
@@ -208,6 +213,8 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     found = [("asked", loss, setting, *rows.of_run(record, metric, epoch)) for loss, setting, record in compared]
     runs = pd.DataFrame(found, columns=rows.RUNS)
     asked_for = [("asked", *run) for run in compared]
+    overlap = resampling.overlap(trained)
+    notes += [*checks.uneven(runs), *checks.unpaired(records, where_run), *resampling.sentences(records, where_run)]
     return Results(
         name="",
         question="",
@@ -222,8 +229,9 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         runs=runs,
         curves=rows.curves(asked_for, metric),
         failures=rows.failures(records, metric, epoch, where_run, losses),
-        protocol=selection(trained, epoch),
-        notes=[*notes, *checks.uneven(runs), *checks.unpaired(records, where_run), *checks.same(asked_for)],
+        protocol=selection(trained, epoch) + resampling.protocol(overlap),
+        overlap=overlap,
+        notes=[*notes, *checks.same(asked_for)],
         provenance=provenance(records, None),
     )
 

@@ -9,6 +9,7 @@ import yaml
 
 from losslab.records.record import HASHES, Record
 from losslab.report.formatting import metric_name
+from losslab.report.resampling import one_split
 from losslab.study.recipe import Study
 
 
@@ -39,11 +40,15 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
             "default hyperparameters or those in its name."
         )
     seeds = study.fresh_seeds
+    anew = (
+        "All seeds have one split of the rows, those of the tuning as well. "
+        if one_split(records)
+        else "Each seed splits the rows anew, so a row that helped to choose a rate may be a test row of another seed. "
+    )
     said.append(
         f"Comparison: {study.seeds} fresh seeds ({seeds[0]} to {seeds[-1]}) for each loss, setting and rate. One seed gives all losses the "
-        "same split, corrupted rows, initial weights and batches. Each seed splits the rows anew, so a row that helped to choose a rate "
-        "may be a test row of another seed. The intervals hold for the hyperparameters that were chosen. They do not include the "
-        "uncertainty of that choice."
+        f"same split, corrupted rows, initial weights and batches. {anew}The intervals hold for the hyperparameters that were chosen. "
+        "They do not include the uncertainty of that choice."
     )
     return said + selection([record for record in records if record.selection], epoch)
 

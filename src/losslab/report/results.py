@@ -19,6 +19,7 @@ class Results:
         better: "min" or "max".
         epoch: "best" (by validation) or "last".
         level: of all intervals; 1 - level is the error rate of all claims.
+        overlap: test rows for each training row, where the claims are about other rows than these; see `stats.paired.interval`.
         reference: label of the loss that the others are compared with.
         losses: labels in the order of the study.
         conditions: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
@@ -59,3 +60,4 @@ class Results:
     notes: list[str] = field(default_factory=list)
     provenance: dict[str, str] = field(default_factory=dict)
     level: float = 0.95
+    overlap: float = 0.0

@@ -82,7 +82,7 @@ def _ranking(results: Results, found: Findings) -> Section:
     return Section(
         "ranking",
         "Ranking",
-        [f"{marks}Bars: {percent(results.level)} t intervals over the seeds."],
+        [f"{marks}Bars: {percent(results.level)} t intervals over the seeds{_corrected(results)}."],
         tabs,
         after=told,
         picture=drawn,
@@ -99,6 +99,10 @@ def _flips(results: Results, found: Findings) -> Section | None:
     ]
     tabs = {setting: Tab(made, [listed[setting]] if setting in listed else []) for setting, made in drawn.items()}
     return Section("flips", "What the learning rate decides", lead, tabs, picture=drawn)
+
+
+def _corrected(results: Results) -> str:
+    return ", corrected for the rows that they share" if results.overlap else ""
 
 
 def _bands(results: Results) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -29,6 +30,7 @@ class Pair:
         first_diverged, second_diverged: on how many of them.
         wins, losses: on how many seeds the first is better, or worse; a run that diverged loses against one that is done.
         level: of the interval.
+        overlap: test rows of a seed for each training row, where the seeds share rows; see `interval`.
     """
 
     differences: Floats
@@ -39,6 +41,7 @@ class Pair:
     wins: int
     losses: int
     level: float
+    overlap: float = 0.0
 
     @property
     def ranked(self) -> bool:
@@ -58,7 +61,7 @@ class Pair:
     @cached_property
     def interval(self) -> tuple[float, float, float]:
         """Mean difference with its paired t interval."""
-        return interval(self.differences, self.level)
+        return interval(self.differences, self.level, self.overlap)
 
     @cached_property
     def p(self) -> float:
@@ -66,7 +69,7 @@ class Pair:
 
         The sign test (Arbuthnot, 1710), because how much worse a diverged run is has no number, and because several of them tie:
         it is exact with both, where Wilcoxon's is not. Seeds that tie say nothing and are left out; 1 where all do. NaN without
-        seeds.
+        seeds. The t test is corrected for `overlap` as `interval` is; the sign test is not.
         """
         if self.seeds == 0:
             return np.nan
@@ -74,14 +77,17 @@ class Pair:
             return 1.0
         if self.ranked or not _varies(self.differences):
             return _sign_test(self.wins, self.wins + self.losses)
-        return float(stats.ttest_1samp(self.differences, 0.0).pvalue)
+        count = len(self.differences)
+        t = float(stats.ttest_1samp(self.differences, 0.0).statistic) / _widening(count, self.overlap)
+        return float(2 * stats.t.sf(abs(t), count - 1))
 
     @property
     def detectable(self) -> float:
         """The smallest true mean difference that so many seeds would have shown with power 0.8, uncorrected; NaN if one diverged."""
         if self.ranked or len(self.differences) < 2:
             return np.nan
-        return power_factor(self.seeds, self.level) * float(self.differences.std(ddof=1))
+        spread = float(self.differences.std(ddof=1)) * _widening(self.seeds, self.overlap)
+        return power_factor(self.seeds, self.level) * spread
 
     @property
     def mirrored(self) -> Pair:
@@ -107,7 +113,7 @@ class Pair:
         return BETTER if lead > 0 else WORSE
 
 
-def compare(first: Floats, second: Floats, sign: int, level: float) -> Pair:
+def compare(first: Floats, second: Floats, sign: int, level: float, overlap: float = 0.0) -> Pair:
     """Two columns of scores (lower is better, infinite where a run diverged, NaN where there is none) as a pair."""
     both = ~np.isnan(first) & ~np.isnan(second)
     first, second = first[both], second[both]
@@ -121,18 +127,28 @@ def compare(first: Floats, second: Floats, sign: int, level: float) -> Pair:
         wins=int((first < second).sum()),
         losses=int((first > second).sum()),
         level=level,
+        overlap=overlap,
     )
 
 
-def interval(values: Floats, level: float) -> tuple[float, float, float]:
-    """Mean, and the ends of its t interval (Student, 1908); NaN where there is no value, or for the ends fewer than two."""
+def interval(values: Floats, level: float, overlap: float = 0.0) -> tuple[float, float, float]:
+    """Mean, and the ends of its t interval (Student, 1908); NaN where there is no value, or for the ends fewer than two.
+
+    overlap: test rows of a seed for each training row. Above 0, the variance of the mean of n values is s^2 (1 / n + overlap) in
+        place of s^2 / n: seeds whose splits share rows are not independent (Nadeau and Bengio, 2003).
+    """
     if len(values) == 0:
         return np.nan, np.nan, np.nan
     mean = float(values.mean())
     if len(values) == 1:
         return mean, np.nan, np.nan
-    half = _t_factor(len(values), level) * float(values.std(ddof=1))
+    half = _t_factor(len(values), level) * float(values.std(ddof=1)) * _widening(len(values), overlap)
     return mean, mean - half, mean + half
+
+
+def _widening(count: int, overlap: float) -> float:
+    """How much wider the interval of a mean of so many seeds is than if they were independent."""
+    return math.sqrt(1 + count * overlap)
 
 
 def holm(p: Sequence[float]) -> Floats:

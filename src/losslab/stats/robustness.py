@@ -45,6 +45,7 @@ def robustness(
     reference: str,
     level: float = 0.95,
     panel: pd.Series[str] | None = None,
+    overlap: float = 0.0,
 ) -> pd.DataFrame:
     """One row per panel, condition and loss; in units of the metric unless said otherwise.
 
@@ -55,6 +56,7 @@ def robustness(
         reference: the loss whose metric on clean data is the measure of cost.
         level: of the intervals.
         panel: the panel of each setting, as from `panels`; None: one panel, named "".
+        overlap: see `losslab.stats.paired.interval`.
 
     Columns: panel, condition, loss, area (under the metric against level by the trapezoid rule, over the width of the levels: the mean
     metric over the levels; mean over the seeds that have all levels), area_low, area_high (t interval over seeds), clean_cost
@@ -74,12 +76,15 @@ def robustness(
             raise BadRequest(f"Two settings lie on level {at[at.duplicated()].iloc[0]}; put other axes into panels.")
         for condition, inner in part.groupby("condition", sort=False):
             rows += [
-                {"panel": label, "condition": condition, **row} for row in _rows(inner, at, better, reference, level)
+                {"panel": label, "condition": condition, **row}
+                for row in _rows(inner, at, better, reference, level, overlap)
             ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _rows(runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str, level: float) -> list[dict[str, Any]]:
+def _rows(
+    runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str, level: float, overlap: float
+) -> list[dict[str, Any]]:
     """The rows of one panel and condition."""
     sign, table = direction(better), scores(runs, better).droplevel("condition")
     seed_means = runs.groupby(["setting", "seed"], sort=False)["constant"].mean()
@@ -89,12 +94,12 @@ def _rows(runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str,
     nothing = np.full(len(next(iter(curves.values()))), np.nan)
     rows = []
     for loss, curve in curves.items():
-        cost = compare(curve[:, 0], curves[reference][:, 0] if reference in curves else nothing, 1, level)
+        cost = compare(curve[:, 0], curves[reference][:, 0] if reference in curves else nothing, 1, level, overlap)
         broken = np.isinf(curve).any(axis=0)
         broken_at = _breakdown(x, np.where(broken, np.inf, _mean(curve)) - constant, broken)
         row = [
             loss,
-            *_area(x, sign * curve, level),
+            *_area(x, sign * curve, level, overlap),
             *((np.nan,) * 3 if cost.ranked else cost.interval),
             *broken_at,
             float(x[-1]),
@@ -110,12 +115,12 @@ def _mean(curve: Floats) -> Floats:
     return np.where(count, finite.sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
-def _area(x: Floats, curve: Floats, level: float) -> tuple[float, float, float]:
+def _area(x: Floats, curve: Floats, level: float, overlap: float) -> tuple[float, float, float]:
     """Mean and t interval over seeds of the area, over the width of the levels."""
     if np.isinf(curve).any() or len(x) < 2:
         return np.nan, np.nan, np.nan
     whole = curve[~np.isnan(curve).any(axis=1)]
-    return interval(np.trapezoid(whole, x, axis=1) / (x[-1] - x[0]), level)
+    return interval(np.trapezoid(whole, x, axis=1) / (x[-1] - x[0]), level, overlap)
 
 
 def _breakdown(x: Floats, gap: Floats, broken: npt.NDArray[np.bool_]) -> tuple[float, str, str]:

@@ -1,8 +1,9 @@
 """What a study's runs say of its losses: tables of means, paired differences, ranks, and of orders that flip between conditions.
 
 Every table is a pure function of `Results.runs`, and each takes `better`, "min" or "max". Differences and intervals are in
-units of the metric; `level` is that of the intervals, and 1 - level the error rate of the verdicts. Losses and settings come in
-the order of the runs. Imports scipy and statsmodels, which takes a second: only what builds a report should import this module.
+units of the metric; `level` is that of the intervals, and 1 - level the error rate of the verdicts. `overlap` is that of
+`losslab.stats.paired.interval`. Losses and settings come in the order of the runs. Imports scipy and statsmodels, which takes a
+second: only what builds a report should import this module.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _FLIPS = [
 ]
 
 
-def ranking(runs: pd.DataFrame, better: str, level: float = 0.95) -> pd.DataFrame:
+def ranking(runs: pd.DataFrame, better: str, level: float = 0.95, overlap: float = 0.0) -> pd.DataFrame:
     """One row per condition, setting and loss.
 
     Columns: condition, setting, loss, n (runs that are done), diverged (that diverged or failed), mean, low, high (t interval over
@@ -46,13 +47,15 @@ def ranking(runs: pd.DataFrame, better: str, level: float = 0.95) -> pd.DataFram
         ranks, by_mean = block.rank(axis=1).mean(), ranks_by_mean(block)
         for loss in losses(block):
             values = block[loss].to_numpy()
-            mean, low, high = interval(direction(better) * values[np.isfinite(values)], level)
+            mean, low, high = interval(direction(better) * values[np.isfinite(values)], level, overlap)
             found = (np.isfinite(values).sum(), np.isinf(values).sum(), mean, low, high, ranks[loss], by_mean[loss])
             rows.append(dict(zip(_RANKING, (condition, setting, loss, *found), strict=True)))
     return pd.DataFrame(rows, columns=_RANKING)
 
 
-def comparisons(runs: pd.DataFrame, reference: str, better: str, level: float = 0.95) -> pd.DataFrame:
+def comparisons(
+    runs: pd.DataFrame, reference: str, better: str, level: float = 0.95, overlap: float = 0.0
+) -> pd.DataFrame:
     """One row per condition, setting and loss other than the reference.
 
     Columns: condition, setting, loss, n (seeds on which both are done), diverged (seeds on which one is not), difference (mean of
@@ -74,14 +77,16 @@ def comparisons(runs: pd.DataFrame, reference: str, better: str, level: float = 
     for condition, setting, block in blocks(runs, better):
         others = [loss for loss in losses(block) if loss != reference]
         held = block.reindex(columns=[*others, reference])
-        pairs = {(loss, reference): _pair(held, loss, reference, better, level) for loss in others}
+        pairs = {(loss, reference): _pair(held, loss, reference, better, level, overlap) for loss in others}
         among = sum(pair.seeds > 0 for pair in pairs.values())
         for (loss, _), row in _judged(pairs, among).items():
             rows.append({"condition": condition, "setting": setting, "loss": loss, **row})
     return pd.DataFrame(rows, columns=["condition", "setting", "loss", *_JUDGED])
 
 
-def matrix(runs: pd.DataFrame, condition: str, setting: str, better: str, level: float = 0.95) -> pd.DataFrame:
+def matrix(
+    runs: pd.DataFrame, condition: str, setting: str, better: str, level: float = 0.95, overlap: float = 0.0
+) -> pd.DataFrame:
     """Every ordered pair of losses of one condition and setting: loss, other, and the columns of `comparisons`, loss minus other.
 
     `p_holm` is corrected over the k(k-1)/2 pairs. Whether there are seeds enough to say anything is asked of one row of the
@@ -91,32 +96,34 @@ def matrix(runs: pd.DataFrame, condition: str, setting: str, better: str, level:
     block = next((block for *key, block in blocks(_only(runs, condition, setting), better)), None)
     if block is None:
         raise BadRequest(f"There is no run of condition '{condition}' in setting '{setting}'.")
-    return _matrix(block, better, level)
+    return _matrix(block, better, level, overlap)
 
 
-def rank_matrix(runs: pd.DataFrame, condition: str, better: str, level: float = 0.95) -> pd.DataFrame:
+def rank_matrix(
+    runs: pd.DataFrame, condition: str, better: str, level: float = 0.95, overlap: float = 0.0
+) -> pd.DataFrame:
     """As `matrix`, over all settings of an condition: what is compared is each seed's mean rank over the settings.
 
     Settings of one seed share data and weights, so seeds are what is independent.
     """
     _check(level)
-    return _matrix(_condition(runs, condition, better), "min", level)
+    return _matrix(_condition(runs, condition, better), "min", level, overlap)
 
 
-def overall(runs: pd.DataFrame, better: str, level: float = 0.95) -> pd.DataFrame:
+def overall(runs: pd.DataFrame, better: str, level: float = 0.95, overlap: float = 0.0) -> pd.DataFrame:
     """One row per condition and loss: its ranks over all settings.
 
     Columns: condition, loss, mean_rank (over settings and seeds that all losses of the condition have a run of), low, high (t interval over
     each seed's mean rank), first_in (settings whose best mean it has, none of its runs there broken), settings (that count).
     """
-    ranked = ranking(runs, better, level)
+    ranked = ranking(runs, better, level, overlap)
     rows: list[dict[str, Any]] = []
     for condition, ranks in seed_ranks(runs, better).items():
         settings = ranks.attrs["settings"]
         first = ranked[(ranked["condition"] == condition) & (ranked["rank"] == 1) & (ranked["diverged"] == 0)]
         in_how_many = first.loc[first["setting"].isin(settings), "loss"].value_counts()
         for loss in ranks:
-            found = (*interval(ranks[loss].to_numpy(), level), int(in_how_many.get(loss, 0)), len(settings))
+            found = (*interval(ranks[loss].to_numpy(), level, overlap), int(in_how_many.get(loss, 0)), len(settings))
             rows.append(dict(zip(_OVERALL, (condition, loss, *found), strict=True)))
     return pd.DataFrame(rows, columns=_OVERALL)
 
@@ -142,7 +149,7 @@ def friedman(runs: pd.DataFrame, better: str, over: str = "seed") -> pd.DataFram
     return pd.DataFrame(rows, columns=_FRIEDMAN)
 
 
-def flips(runs: pd.DataFrame, better: str, level: float = 0.95) -> pd.DataFrame:
+def flips(runs: pd.DataFrame, better: str, level: float = 0.95, overlap: float = 0.0) -> pd.DataFrame:
     """Pairs of losses whose order is reversed between the conditions `shared` and `tuned`; no row where one condition is missing.
 
     Columns: setting, loss (better at shared), other (better at tuned), shared, shared_low, shared_high, tuned, tuned_low,
@@ -159,7 +166,7 @@ def flips(runs: pd.DataFrame, better: str, level: float = 0.95) -> pd.DataFrame:
             continue
         both = [loss for loss in losses(shared) if loss in tuned]
         for loss, other in combinations(both, 2):
-            before, after = (_pair(block, loss, other, better, level) for block in (shared, tuned))
+            before, after = (_pair(block, loss, other, better, level, overlap) for block in (shared, tuned))
             if _lead(before) * _lead(after) >= 0:
                 continue
             if _lead(before) < 0:
@@ -194,13 +201,13 @@ def _only(runs: pd.DataFrame, condition: str, setting: str) -> pd.DataFrame:
     return runs[(runs["condition"] == condition) & (runs["setting"] == setting)]
 
 
-def _pair(block: pd.DataFrame, first: str, second: str, better: str, level: float) -> Pair:
-    return compare(block[first].to_numpy(), block[second].to_numpy(), direction(better), level)
+def _pair(block: pd.DataFrame, first: str, second: str, better: str, level: float, overlap: float) -> Pair:
+    return compare(block[first].to_numpy(), block[second].to_numpy(), direction(better), level, overlap)
 
 
-def _matrix(block: pd.DataFrame, better: str, level: float) -> pd.DataFrame:
+def _matrix(block: pd.DataFrame, better: str, level: float, overlap: float) -> pd.DataFrame:
     """Every ordered pair of the columns of a block; each unordered one is tested once."""
-    pairs = {(one, two): _pair(block, one, two, better, level) for one, two in combinations(losses(block), 2)}
+    pairs = {(one, two): _pair(block, one, two, better, level, overlap) for one, two in combinations(losses(block), 2)}
     among = int(block.notna().any().sum()) - 1
     found = _judged(pairs, among) | _judged({(two, one): pair.mirrored for (one, two), pair in pairs.items()}, among)
     rows = [{"loss": one, "other": two, **found[one, two]} for one, two in permutations(losses(block), 2)]
