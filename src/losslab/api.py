@@ -212,7 +212,7 @@ def compare(
         groups: rows of one group are never in two parts of a split; the name of a column, or an array [n].
         time: test rows are later than training rows; the name of a column, or an array [n].
         sample_weight: how much a row counts in the loss; the name of a column, or an array [n].
-        metric: which test metric is compared.
+        metric: which test metric is compared; also "torchmetrics:NAME", or "FILE.py:NAME" of a function of yours.
         seeds: number of seeds of the comparison.
         trials: settings that are tried for each loss.
         folds: test on this many folds in turn.

@@ -2,7 +2,9 @@
 
 from losslab.metrics import boxes as boxes
 from losslab.metrics import classification as classification
+from losslab.metrics import outside as outside
 from losslab.metrics import regression as regression
 from losslab.metrics.base import METRICS as METRICS
+from losslab.metrics.base import Metric as Metric
 from losslab.metrics.base import Predictions as Predictions
 from losslab.metrics.base import register as register

@@ -25,7 +25,11 @@ class Predictions(Protocol):
 Metric = Callable[..., Tensor]  # Predictions -> [R]
 
 
-def _run_by_run(function: Callable[..., object]) -> Metric:
+class NotOneNumber(ValueError):
+    """A metric gave something else than one number."""
+
+
+def run_by_run(function: Callable[..., object]) -> Metric:
     """A metric from outside, a function of the predictions and the targets of one run, for R runs."""
 
     @wraps(function)
@@ -33,11 +37,13 @@ def _run_by_run(function: Callable[..., object]) -> Metric:
         found = [function(pred, target) for pred, target in zip(seen.pred, seen.targets, strict=True)]
         values = [torch.as_tensor(value, dtype=seen.pred.dtype, device=seen.pred.device) for value in found]
         if any(value.numel() != 1 for value in values):
-            raise ValueError(f"The metric '{function.__name__}' must give one number; it gave {list(values[0].shape)}.")
+            raise NotOneNumber(
+                f"The metric '{function.__name__}' must give one number; it gave {list(values[0].shape)}."
+            )
         return torch.stack([value.reshape(()) for value in values])
 
     return measured
 
 
-METRICS: Registry[Metric] = Registry("metric", wrap_outside=_run_by_run)
+METRICS: Registry[Metric] = Registry("metric", wrap_outside=run_by_run)
 register = METRICS.register

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from losslab.report import checks, resampling, rows
 from losslab.report.formatting import listed
 from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
-from losslab.schema import canonical, cards
+from losslab.schema import canonical, metric_references
 from losslab.study import trials as study_trials
 from losslab.study import tuning
 from losslab.study.recipe import ONE_SETTING, Study, from_mark
@@ -114,7 +115,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         asked.epoch or study.epoch,
         asked.reference or study.reference,
     )
-    _check_metric(study.task, metric)
+    _check_metric(study.base["task"], metric)
     _check_reference(reference, study.losses)
     phases = {phase: [record for record in kept if _part(record)[0] == phase] for phase in ("tune", "confirm")}
     phases["tune"].sort(key=lambda record: _in_order(record, study.losses, where_run))
@@ -142,7 +143,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         question=study.question,
         task=study.task,
         metric=metric,
-        better=cards.metrics(study.task)[metric],
+        better=metric_references.of_task(study.base["task"])[metric],
         epoch=epoch,
         reference=reference,
         losses=study.losses,
@@ -188,7 +189,8 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         raise BadRequest(f"None of the {len(records)} runs trained; their records say why.")
     task = trained[0].task
     metric, epoch = asked.metric or trained[0].selection["metric"], asked.epoch or "best"
-    _check_metric(task, metric)
+    of_task = {"name": task} | trained[0].config["task"]
+    _check_metric(of_task, metric)
     flat = pd.DataFrame([flatten(record.config) for record in records])
     differing = [str(key) for key in flat if flat[key].astype(str).nunique() > 1]
     numbers = [key for key in differing if key not in ("seed", "loss") and pd.api.types.is_numeric_dtype(flat[key])]
@@ -220,7 +222,7 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         question="",
         task=task,
         metric=metric,
-        better=cards.metrics(task)[metric],
+        better=metric_references.of_task(of_task)[metric],
         epoch=epoch,
         reference=reference,
         losses=labels,
@@ -236,11 +238,11 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     )
 
 
-def _check_metric(task: str, metric: str) -> None:
-    known = cards.metrics(task)
+def _check_metric(task: Mapping[str, Any], metric: str) -> None:
+    known = metric_references.of_task(task)
     if metric not in known:
         raise BadRequest(
-            f"There is no metric '{metric}' of task '{task}'{nearest(metric, known)}. Valid: {', '.join(known)}."
+            f"There is no metric '{metric}' of task '{task['name']}'{nearest(metric, known)}. Valid: {', '.join(known)}."
         )
 
 

@@ -51,13 +51,15 @@ def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float
         lines.append(f"optimizer = torch.optim.{made}(model.parameters(), lr={lr:.3g}{momentum}{decay})")
     pred, target, shapes = _GIVEN.get(read or "", ("outputs", "targets", ""))
     if "spread" in target:
-        lines.append("centre = train_targets.median()  # losslab scales targets by their median and a robust spread")
+        lines.append("# losslab scales targets by their median and a robust spread")
+        lines.append("centre = train_targets.median()")
         lines.append("spread = 1.4826 * (train_targets - centre).abs().median()")
     lines += [
         "",
         "for inputs, targets in batches:",
         "    outputs = model(inputs)",
-        f"    loss = loss_function({pred}, {target})" + (f"  # {shapes}" if shapes else ""),
+        *([f"    # {shapes}"] if shapes else []),
+        f"    loss = loss_function({pred}, {target})",
         "    optimizer.zero_grad()",
         "    loss.backward()",
         "    optimizer.step()",

@@ -40,6 +40,10 @@ def checked(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         from losslab.losses import trial  # imports torch, as the user's file mostly does
 
         trial.check(request["task"]["name"], request["loss"])
+    if request["task"].get("metrics"):
+        from losslab.metrics import outside
+
+        outside.check(request["task"])
     return request
 
 

@@ -15,7 +15,7 @@ import yaml
 from losslab.errors import BadRequest, nearest
 from losslab.request.compose import composed, hydra_at_conf
 from losslab.request.overrides import axes, read, single
-from losslab.schema import canonical, cards
+from losslab.schema import canonical, cards, metric_references
 from losslab.study import recipe
 
 if TYPE_CHECKING:
@@ -147,7 +147,10 @@ def ask(path: Path, options: Options) -> Question:
     words += [f"data.folds={options.folds}"] if options.folds else []
     batch, epochs = _sizes(len(frame), settings)
     words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
-    words += [f"model={options.model}"] if options.model else []
+    words += [_word("model", options.model)] if options.model else []
+    if metric_references.is_one(metric):
+        [further] = metric_references.parse(metric)
+        words, metric = [*words, _word("task.metrics", metric)], further.name
     study = [
         _word("study.losses", list(losses)),
         f"study.metric={metric}",

@@ -15,7 +15,7 @@ from losslab import errors
 from losslab.errors import BadRequest as BadRequest
 from losslab.errors import first_line
 from losslab.errors import nearest as nearest
-from losslab.schema import loss_terms, references
+from losslab.schema import loss_terms, metric_references, references
 from losslab.schema.cards import GROUPS, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
 from losslab.schema.suggestions import where_listed, word
@@ -130,6 +130,8 @@ def _group(group: str, given: Any) -> dict[str, Any]:
     if group == "loss":
         for key, value in made.items():
             computable(f"loss.{key}", value)
+    if group == "task" and "metrics" in made:
+        made["metrics"] = metric_references.canonical(made["metrics"])
     if "terms" in made:
         made["terms"] = _canonical_sum(made["terms"])
     return made

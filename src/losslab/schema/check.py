@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from losslab import hardware
 from losslab.errors import BadRequest as BadRequest
 from losslab.errors import nearest as nearest
-from losslab.schema import memory, requirements, source_hashes, user_code
+from losslab.schema import memory, metric_references, requirements, source_hashes, user_code
 from losslab.schema.canonical import canonical
 from losslab.schema.cards import CHOSEN, Card, card, metrics
 from losslab.schema.compatibility import check_fit, terms
@@ -56,6 +56,8 @@ def of_user(request: Mapping[str, Any]) -> dict[str, str]:
     components = [(group, request[group]["name"]) for group in CHOSEN if group != "loss"]
     components += [("loss", term["name"]) for _, term in terms(request["loss"])]
     components += [("metric", name) for name in metrics(request["task"]["name"]) if name not in METRICS]
+    further = metric_references.parse(request["task"].get("metrics", ""))
+    found |= {f"source/metric/{one.target}": metric_references.source(one) for one in further}
     return found | {
         f"source/{group}/{name}": code for group, name in components if (code := source_of(card(group, name)))
     }

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from losslab.errors import BadRequest, nearest
-from losslab.schema import canonical, cards, check, loss_terms, references
+from losslab.schema import canonical, cards, check, loss_terms, metric_references, references
 from losslab.schema.canonical import set_value
 from losslab.schema.ranges import typed
 from losslab.schema.suggestions import unknown
@@ -56,7 +56,7 @@ class Study:
     @property
     def better(self) -> str:
         """The better direction of the metric: min or max."""
-        return cards.metrics(self.task)[self.metric]
+        return metric_references.of_task(self.base["task"])[self.metric]
 
     @property
     def fresh_seeds(self) -> list[int]:
@@ -146,7 +146,9 @@ def from_mark(mark: Any) -> Study:
         )
     except BadRequest as error:
         raise BadRequest(f"What was read does not describe a study: {error}") from error
-    if study.metric not in cards.metrics(study.task) or study.reference not in study.losses:  # of no task: refused
+    if (
+        study.metric not in metric_references.of_task(study.base["task"]) or study.reference not in study.losses
+    ):  # of no task: refused
         raise BadRequest("What was read does not describe a study: its metric or its reference is none of its own.")
     if not all(study.axes.values()) or len(set(study.rates)) < len(study.rates):
         raise BadRequest("What was read does not describe a study: an axis is empty, or a rate is there twice.")
@@ -168,7 +170,7 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
     base = canonical.canonical({key: value for key, value in asked.items() if key != "study"})
     known = {key: value for key, value in card.values.items() if key not in ("losses", "axes")}
     values = typed("study", given, known, card.about["ranges"])
-    metrics = cards.metrics(base["task"]["name"])
+    metrics = metric_references.of_task(base["task"])
     if values["metric"] and values["metric"] not in metrics:
         raise BadRequest(
             f"There is no metric '{values['metric']}' of task '{base['task']['name']}'"

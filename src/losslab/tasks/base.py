@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from losslab.data import Data, Split
-from losslab.metrics import METRICS, Predictions
+from losslab.metrics import METRICS, Metric, Predictions, outside
 from losslab.registry import Registry
-from losslab.schema import cards
+from losslab.schema import cards, metric_references
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -39,6 +39,7 @@ class Task(nn.Module):
         super().__init__()
         self.target_names = data.target_names
         self.metrics = cards.metrics(type(self).__name__.lower())
+        self.further: dict[str, Metric] = {}  # metrics that the request names by where they stand
 
     @property
     def selector(self) -> str:
@@ -85,7 +86,7 @@ class Task(nn.Module):
         """The same for each of R runs, [R, n, ...]; the task's buffers hold the values of all runs, or one value for all."""
         finite = torch.isfinite(raw).flatten(1).all(1)
         seen = self.predictions(raw.where(finite[:, None, None], 0.0), targets)
-        measured = {name: METRICS.of(name)(seen) for name in self.metrics}
+        measured = {name: (self.further.get(name) or METRICS.of(name))(seen) for name in self.metrics}
         values = torch.stack([measured[name].to(raw.dtype).where(finite, float("nan")) for name in self.metrics], 1)
         rows = values.cpu().double().tolist()  # one wait for the device, not one per metric
         return [dict(zip(self.metrics, row, strict=True)) for row in rows]
@@ -104,6 +105,9 @@ register = TASKS.register
 
 def build(task: Mapping[str, Any], data: Data) -> Task:
     """The task of a config, for a data set."""
-    made = TASKS.of(task["name"])(data, **{key: value for key, value in task.items() if key != "name"})
-    made.metrics = cards.metrics(task["name"])
+    settings = {key: value for key, value in task.items() if key not in ("name", "metrics")}
+    made = TASKS.of(task["name"])(data, **settings)
+    made.metrics = metric_references.of_task(task)
+    outside.check(task, numbers=len(data.target_names), classes=len(data.target_names))
+    made.further = outside.build(task, classes=len(data.target_names))
     return made
