@@ -10,7 +10,7 @@ _FEW_TIES = 0.25  # up to this share of values that equal the median, the spread
 _MOST = 0.9  # the spread never looks at the tenth of the values that is farthest from the median
 
 
-def robust_scale(values: Tensor) -> tuple[Tensor, Tensor]:
+def robust_scale(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Median and spread of each column: values [n, D] -> two of [D].
 
     The spread is 1.4826 times the median absolute deviation (Hampel, 1974). That is 0 where more than half of the values are
@@ -20,7 +20,11 @@ def robust_scale(values: Tensor) -> tuple[Tensor, Tensor]:
 
     Whatever share of outliers up to 1/10 is among the values, and up to (1 - p) / 2 for p < 4/5, the spread stays within the
     deviations of the others.
+
+    weights: how much each row counts, [n], at least 0; a row of weight 2 counts as two. Without them, quantiles lie between values.
     """
+    if weights is not None:
+        return _weighted(values, weights)
     centre = values.quantile(0.5, dim=0)
     size = (values - centre).abs()
     ties = (size == 0).double().mean(0)
@@ -29,3 +33,23 @@ def robust_scale(values: Tensor) -> tuple[Tensor, Tensor]:
     higher = size.sort(0).values.gather(0, place[None])[0]
     spread = NORMAL * torch.where(ties <= _FEW_TIES, size.quantile(0.5, dim=0), higher)
     return centre, torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _weighted(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of weighted rows, each quantile being one of the values."""
+    total = weights.sum()
+    centre = _quantile(values, weights, torch.full_like(values[0], 0.5))
+    size = (values - centre).abs()
+    ties = (weights[:, None] * (size == 0)).sum(0) / total
+    level = torch.where(ties <= _FEW_TIES, 0.5, torch.where(ties <= 0.5, ties + 0.25, (1 + ties) / 2).clamp(0.5, _MOST))
+    spread = NORMAL * _quantile(size, weights, level)
+    return centre, torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _quantile(values: Tensor, weights: Tensor, level: Tensor) -> Tensor:
+    """The smallest value of each column up to which a share `level` [D] of the weights lies: [D]."""
+    ordered, places = values.sort(0)
+    below = weights[places].cumsum(0)
+    # sums of weights are rounded, and must not fall short of their share for that
+    first = (below < level * below[-1] * (1 - 1e-9)).sum(0)
+    return ordered.gather(0, first[None])[0]

@@ -94,10 +94,14 @@ def run_id_as_read(config: Mapping[str, Any]) -> str:
         return f"{readable}-{hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]}"
 
 
+def component(group: str, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A component with its settings, as a request holds it: defaults filled in, types and ranges checked. Raises BadRequest."""
+    return _group(group, card(group, name).values | {"name": name} | dict(settings))
+
+
 def check_hyperparameters(loss: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters of a loss, defaults filled in, in their types and ranges. Raises BadRequest."""
-    made = _group("loss", card("loss", loss).values | {"name": loss} | dict(params))
-    return {key: value for key, value in made.items() if key != "name"}
+    return {key: value for key, value in component("loss", loss, params).items() if key != "name"}
 
 
 def _group(group: str, given: Any) -> dict[str, Any]:

@@ -51,8 +51,8 @@ class Task(nn.Module):
         """The number of raw outputs of a model."""
         raise NotImplementedError
 
-    def calibrate(self, targets: Tensor) -> None:
-        """Estimates scales from the training targets, which may be corrupted. Most tasks have none."""
+    def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
+        """Estimates scales from the training targets, which may be corrupted, each of some weight. Most tasks have none."""
 
     def check_targets(self, targets: Tensor) -> None:
         """Raises ValueError for a target that is invalid for any loss."""

@@ -48,7 +48,7 @@ class Bbox(Task):
         """4."""
         return 4
 
-    def calibrate(self, targets: Tensor) -> None:
+    def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
         """Computes median and spread, over the training boxes, of the numbers that losses read."""
         if self.coordinates == "standardised":
             self.centre, self.spread = robust_scale(targets)

@@ -25,10 +25,11 @@ class Counts(Regression):
         super().__init__(data)
         self.register_buffer("mean", torch.ones(self.outputs))
 
-    def calibrate(self, targets: Tensor) -> None:
+    def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
         """Computes mean, median and spread of the training targets."""
-        super().calibrate(targets)
-        self.mean = targets.mean(0).clamp(min=1e-6)
+        super().calibrate(targets, weights)
+        mean = targets.mean(0) if weights is None else (weights[:, None] * targets).sum(0) / weights.sum()
+        self.mean = mean.clamp(min=1e-6)
 
     def check_targets(self, targets: Tensor) -> None:
         """Raises ValueError for a target that is negative or not finite."""

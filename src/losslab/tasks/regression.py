@@ -39,9 +39,9 @@ class Regression(Task):
         """D."""
         return len(self.target_names)
 
-    def calibrate(self, targets: Tensor) -> None:
+    def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
         """Computes median and spread of the training targets, which may be corrupted."""
-        self.centre, self.spread = robust_scale(targets)
+        self.centre, self.spread = robust_scale(targets, weights)
 
     def check_targets(self, targets: Tensor) -> None:
         """Raises ValueError for a target that is not finite."""
