@@ -1,5 +1,7 @@
 """LossRegressor and LossClassifier: scikit-learn's own checks, and what losses make of outliers and rare classes."""
 
+import doctest
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import losslab
-from losslab import LossClassifier, LossRegressor
+from losslab import LossClassifier, LossRegressor, estimators
 from losslab.data.robust_scale import robust_scale
 from losslab.errors import BadRequest
 
@@ -106,3 +108,9 @@ def test_a_seed_decides_the_result() -> None:
     one, other = (losslab.LossRegressor(random_state=7, steps=20).fit(X, Y).predict(X) for _ in range(2))
     assert (one == other).all()
     assert (LossRegressor(random_state=8, steps=20).fit(X, Y).predict(X) != one).any()
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    found = doctest.testmod(estimators)
+    assert found.attempted >= 2
+    assert not found.failed
