@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from losslab import compose
 from losslab.errors import BadRequest
-from losslab.request import budgets, own_data
+from losslab.request import budgets, data_cards
 from losslab.request.command import StudyRequest, check_command
 from losslab.request.own_data import Options, ask, study_of
 
@@ -121,18 +122,23 @@ def test_the_words_ask_for_the_same_study(table: Path, monkeypatch: pytest.Monke
 def test_a_card_asks_what_it_was_written_from(table: Path) -> None:
     found = ask(table, Options(target="sick", group="who", drop=["x"]))
     card = table.with_name("card.yaml")
-    card.write_text(own_data.card_of(found), encoding="utf-8")
+    card.write_text(data_cards.written(found), encoding="utf-8")
     again = ask(card, Options())
     assert study_of(found, "s", "").mark() == study_of(again, "s", "").mark()
     assert again.path == table
     changed = card.read_text().replace("group: who", "group: ''") + "\n"
     card.write_text(changed)
     assert "stratified" in " ".join(ask(card, Options()).words)
+    card.write_text(data_cards.written(found).replace(f"path: {table}", f"path: {table.name}"))
+    typed = compose(f"data={card}", "data.test_fraction=0.3", "corruption=none")
+    assert (typed["task"]["name"], typed["data"]["target"], typed["data"]["group"]) == ("binary", "sick", "who")
+    assert (typed["data"]["path"], typed["data"]["test_fraction"]) == (str(table), 0.3)
+    assert compose(f"data={card}", "data.group=''", "task=multiclass")["task"]["name"] == "multiclass"
     card.write_text("target: x\n")
     with pytest.raises(BadRequest, match="is no data card"):
         ask(card, Options())
     card.write_text(f"path: {table.name}\ntarget: price\ngruop: who\n")
-    with pytest.raises(BadRequest, match=r"sets 'gruop', which a table does not have \(did you mean 'group'\?\)"):
+    with pytest.raises(BadRequest, match=r"sets 'gruop', which data=table does not have \(did you mean 'group'\?\)"):
         ask(card, Options())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from pathlib import Path
 from shlex import quote
@@ -11,7 +12,7 @@ from shlex import quote
 from rich.console import Console
 
 from losslab import errors
-from losslab.cli import card_folders, messages, own_data
+from losslab.cli import card_folders, completion, messages, own_data
 from losslab.cli.train import train
 from losslab.errors import one_line
 from losslab.safe_points import exit_with, noted
@@ -47,16 +48,20 @@ def _main(arguments: list[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     own_data.add_to(commands)
-    commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
+    train_words = commands.add_parser("train", help="train one run, or with -m a sweep; what python train.py does")
+    words = train_words.add_argument("words", nargs="*", metavar="KEY=VALUE")  # here for the tab key alone
+    words.completer = completion.request_words  # type: ignore[attr-defined]
     catalogue = commands.add_parser("losses", help="list the losses")
     catalogue.add_argument("--task", choices=schema_cards.names("task"), help="only those that serve this task")
     catalogue.add_argument("--markdown", action="store_true", help="the tables of docs/losses.md")
     card = commands.add_parser("show", help="print the card of a loss or a corruption and draw it")
-    card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
+    drawn = card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
+    drawn.completer = completion.what_is_drawn  # type: ignore[attr-defined]
     card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of what is drawn, such as delta=2")
     card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
     checked = commands.add_parser("check", help="say what is wrong with a loss, such as one of yours")
-    checked.add_argument("name", metavar="NAME", help="a loss, FILE.py:NAME, or such as torch.nn.HuberLoss")
+    tried = checked.add_argument("name", metavar="NAME", help="a loss, FILE.py:NAME, or such as torch.nn.HuberLoss")
+    tried.completer = completion.losses  # type: ignore[attr-defined]
     checked.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="hyperparameters other than the defaults")
     checked.add_argument("--task", choices=schema_cards.names("task"), help="the task that gives it pred and target")
     checked.add_argument("--half", action="store_true", help="check bfloat16 and float16 too")
@@ -68,10 +73,13 @@ def _main(arguments: list[str]) -> int:
     report.add_argument("--epoch", default="", choices=["best", "last"], help="whose figures are compared")
     report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
     report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
+    board = commands.add_parser("tensorboard", help="show the curves of the runs below a folder in a browser")
+    board.add_argument("folder", type=Path)
+    completion.offer(parser)
     given, more = parser.parse_known_args(arguments)
     if given.command in ("show", "check") and not any(word.startswith("-") for word in more):
         given.settings += more  # argparse takes none after an option
-    elif more and given.command not in ("inspect", "compare"):
+    elif more and given.command not in ("inspect", "compare", "tensorboard"):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     answers = {
         "inspect": lambda: own_data.inspect(given, more),
@@ -81,6 +89,7 @@ def _main(arguments: list[str]) -> int:
         "check": lambda: check_loss(given.name, given.task, given.settings, given.half),
         "gallery": lambda: write_gallery(given.out),
         "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
+        "tensorboard": lambda: tensorboard(given.folder, more),
     }
     try:
         with noted(), messages.warnings_shown():
@@ -161,6 +170,15 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
         [left_out] if corrupt else [],
     )
     return 0
+
+
+def tensorboard(folder: Path, more: list[str]) -> int:
+    """Starts TensorBoard on the runs below `folder`; `more`: options of its own, such as --port 6007. Returns its exit status."""
+    if not folder.is_dir():
+        raise errors.BadRequest(f"There is no folder {folder}.")
+    if next(folder.rglob("events.out.tfevents.*"), None) is None:
+        raise errors.BadRequest(f"There are no TensorBoard files below {folder}; runs with logger=none leave none.")
+    return subprocess.run([sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), *more]).returncode
 
 
 def _unwritten(error: OSError) -> str:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from losslab.errors import BadRequest
-from losslab.request import budgets, own_data
+from losslab.request import budgets, data_cards, own_data
 from losslab.request.own_data import Options, Question
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
         into = given.write if given.write.suffix else Path(f"{question.path.stem}.yaml")
         if into.exists():
             raise BadRequest(f"{into} is there already; name another with --write CARD.yaml.")
-        into.write_text(own_data.card_of(question), encoding="utf-8")
+        into.write_text(data_cards.written(question), encoding="utf-8")
         console.print(f"\nCard: {into}  (edit it, then: losslab compare {into})", soft_wrap=True)
     console.print(f"\nThe same in Hydra's words:\n{question.command}", soft_wrap=True, markup=False, highlight=False)
     return 0

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, OverrideParseException
 
 from losslab.errors import BadRequest, nearest
+from losslab.request import data_cards
 from losslab.schema import cards
 from losslab.schema.suggestions import unknown
 from losslab.sweep import value_ranges
@@ -20,10 +21,11 @@ HYDRA_KEYS = ("run.dir", "sweep.dir", "sweep.subdir", "mode", "launcher", "sweep
 
 
 def with_own_data(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with corruption=none where the data are a file of the user's and no corruption is asked for.
+    """The overrides with a data card read in, and corruption=none where the data are the user's and no corruption is asked for.
 
     A task brings a corruption for the data that losslab ships, such as outliers for regression.
     """
+    overrides = data_cards.expanded(overrides)
     chosen = {text.partition("=")[0]: text.partition("=")[2] for text in overrides}
     name = chosen.get("data", "")
     own = name in cards.names("data") and cards.card("data", name).about.get("path")

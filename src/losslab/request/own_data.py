@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from losslab.errors import BadRequest, nearest
+from losslab.request import data_cards
 from losslab.request.compose import composed, hydra_at_conf
-from losslab.request.overrides import axes, read, single
+from losslab.request.overrides import axes, single
 from losslab.schema import canonical, cards, metric_references
 from losslab.study import recipe
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
 FEWEST_TRIALS = 4
-_CARDS = (".yaml", ".yml")
 _BATCHES = (16, 1024)  # rows
 _STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
@@ -140,19 +137,24 @@ def ask(path: Path, options: Options) -> Question:
     traits = _traits(targets, classes)
     losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
     metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
-    words = [f"task={task}", "data=table", _word("data.path", str(path)), _word("data.target", options.target)]
-    words += [_word(f"data.{key}", value) for key, value in settings.items()]
-    words += [_word(f"data.{key}", value) for key, value in _of_columns(options).items()]
+    words = [
+        f"task={task}",
+        "data=table",
+        data_cards.word("data.path", str(path)),
+        data_cards.word("data.target", options.target),
+    ]
+    words += [data_cards.word(f"data.{key}", value) for key, value in settings.items()]
+    words += [data_cards.word(f"data.{key}", value) for key, value in _of_columns(options).items()]
     words += [f"data.split={scheme}"] if scheme != "auto" else []
     words += [f"data.folds={options.folds}"] if options.folds else []
     batch, epochs = _sizes(len(frame), settings)
     words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
-    words += [_word("model", options.model)] if options.model else []
+    words += [data_cards.word("model", options.model)] if options.model else []
     if metric_references.is_one(metric):
         [further] = metric_references.parse(metric)
-        words, metric = [*words, _word("task.metrics", metric)], further.name
+        words, metric = [*words, data_cards.word("task.metrics", metric)], further.name
     study = [
-        _word("study.losses", list(losses)),
+        data_cards.word("study.losses", list(losses)),
         f"study.metric={metric}",
         "study.rates=[tuned]",
         f"study.seeds={options.seeds or SEEDS}",
@@ -185,56 +187,23 @@ def study_of(question: Question, name: str, command: str, seed: int = 0) -> Stud
         return recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
 
 
-def card_of(question: Question) -> str:
-    """A data card that asks the same, for `losslab compare FILE.yaml` and, in a folder conf/data/, for data=NAME."""
-    with hydra_at_conf():
-        settings = {
-            key.removeprefix("data."): read(word).value()
-            for word in question.words
-            if (key := word.partition("=")[0]).startswith("data.") and key != "data.batch_size"
-        }
-    own = {column.name: column.used_as for column in question.columns if column.used_as not in ("target", "unused")}
-    text = f"# {question.path.name}, {question.rows:,} rows; made by `losslab inspect`. Edit it and give it in place of the file.\n"
-    text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
-    text += "".join(f"#   {name}: {use}\n" for name, use in own.items())
-    text += yaml.safe_dump({"defaults": ["table"], **settings}, sort_keys=False, allow_unicode=True)
-    text += yaml.safe_dump({"about": {"tasks": [question.task]}}, sort_keys=False)
-    return text
-
-
 def _with_card(path: Path, options: Options) -> tuple[Path, Options, dict[str, Any]]:
     """The file, the options and further settings of the data, those of a data card read in."""
-    if path.suffix not in _CARDS:
+    if not data_cards.is_one(path):
         return path, options, {}
-    try:
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BadRequest(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    known = cards.card("data", "table").values
-    if not isinstance(card, Mapping) or not card.get("path"):
-        raise BadRequest(
-            f"{path} is no data card: it must hold 'path: FILE', as `losslab inspect FILE --write` leaves it."
-        )
-    about = card.get("about") or {}
-    settings = {str(key): value for key, value in card.items() if key not in ("about", "defaults", "name")}
-    for key in settings:
-        if key not in {**known, **cards.options("data")}:
-            raise BadRequest(f"{path} sets '{key}', which a table does not have{nearest(key, known)}.")
-    file = Path(settings.pop("path"))
-    file = file if file.is_absolute() or file.exists() else path.parent / file
-    tasks = about.get("tasks") or []
+    card = data_cards.read(path)
+    settings = dict(card.settings)
     options = replace(
         options,
         target=options.target or str(settings.pop("target", "")),
-        task=options.task or (tasks[0] if len(tasks) == 1 else ""),
+        task=options.task or card.task,
         group=options.group or str(settings.pop("group", "")),
         time=options.time or str(settings.pop("time", "")),
         weight=options.weight or str(settings.pop("row_weight", "")),
         drop=[*options.drop, *settings.pop("drop", [])],
         folds=options.folds or int(settings.pop("folds", 0)),
     )
-    settings = {key: value for key, value in settings.items() if key not in known or value != known[key]}
-    return file, options, settings
+    return Path(settings.pop("path")), options, settings
 
 
 def _roles(options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -324,22 +293,6 @@ def _unless_typed(words: Sequence[str], typed: Sequence[str]) -> list[str]:
     """Words without those whose key is typed anyway."""
     keys = {word.lstrip("+").partition("=")[0] for word in typed}
     return [word for word in words if word.partition("=")[0] not in keys]
-
-
-def _word(key: str, value: Any) -> str:
-    """An override in Hydra's grammar, quoted where that is needed."""
-    return f"{key}={_quoted(value)}"
-
-
-def _quoted(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(map(_quoted, value))}]"
-    if not isinstance(value, str):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    if re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value.lower() not in ("true", "false", "null", "inf", "nan"):
-        return value
-    escaped = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", value)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
