@@ -384,3 +384,13 @@ def test_one_split_for_all_seeds_is_said_and_not_corrected(records: list[Record]
     assert any("All seeds have one split" in sentence for sentence in made.protocol)
     for others in (with_data(records, path="sales.csv"), with_data(records, "one", name="anchors")):
         assert results(others).notes == []
+
+
+@pytest.mark.parametrize(
+    ("data", "measure"),
+    [({}, "MAE"), ({"target": "price"}, "MAE of price"), ({"target": "price", "unit": "EUR"}, "MAE of price (EUR)")],
+)
+def test_the_target_and_its_unit_are_named(records: list[Record], data: dict[str, str], measure: str) -> None:
+    made = results(with_data(records, **data))
+    assert made.measure == measure
+    assert replace(made, metric="r2").measure == "R2", "a share has no unit"

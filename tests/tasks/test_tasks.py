@@ -2,17 +2,22 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn, tensor
 
-from losslab import models, tasks
+from losslab import compose, models, tasks
 from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
+from losslab.errors import BadRequest
 from losslab.schema import cards
 from losslab.tasks.bbox import corners
 from losslab.training import optimizers
+from losslab.training.run import run
+
+ONE_NUMBER = Data(torch.zeros(5, 1), torch.ones(5, 1), ("y",))
 
 
 def task(name: str, targets: Tensor, names: tuple[str, ...], **settings: str) -> tasks.Task:
@@ -291,3 +296,28 @@ def test_metrics_that_do_not_exist_are_undefined() -> None:
     assert not math.isnan(found["accuracy"])
     flat = torch.full((4, 1), 3.0)
     assert math.isnan(task("regression", flat, ("y",)).evaluate(torch.zeros(4, 1), flat)["r2"])
+
+
+def test_a_log_target_is_seen_by_losses_and_metrics_stay_in_its_units(tmp_path: Path) -> None:
+    words = ("task=regression", "data=diabetes", "corruption=none", "trainer=cpu", "logger=none")
+    plain, log = (tasks.build({"name": "regression"} | more, ONE_NUMBER) for more in ({}, {"log_target": True}))
+    targets = torch.tensor([[1.0], [10.0], [100.0], [1000.0], [10000.0]])
+    for task in (plain, log):
+        task.calibrate(targets)
+    assert log.centre.exp().item() == pytest.approx(100)
+    assert torch.allclose(log.target("values", targets).diff(dim=0), torch.tensor(10.0).log() / log.spread)
+    assert torch.allclose(log.in_units(log.target("values", targets)), targets, rtol=1e-5)
+    assert torch.allclose(log.in_units(log.constant(targets)), torch.tensor([100.0]))
+    one, many = compose(*words, "trainer.max_epochs=2", "task.log_target=true"), compose(*words, "trainer.max_epochs=2")
+    assert one["task"]["log_target"] is True
+    assert "log_target" not in many["task"], "so that the runs of before are the same runs"
+    record = run(one, tmp_path)
+    assert 20 < record.metrics["best/test/mae"] < 200, "in units of the target, whose mean is 152"
+
+
+def test_a_log_of_0_and_of_counts_is_refused() -> None:
+    task = tasks.build({"name": "regression", "log_target": True}, ONE_NUMBER)
+    with pytest.raises(ValueError, match=r"needs targets above 0, and that of row 1 is -2"):
+        task.check_targets(torch.tensor([[1.0], [-2.0]]))
+    with pytest.raises(BadRequest, match="log_target is for regression"):
+        compose("task=counts", "task.log_target=true")

@@ -25,6 +25,7 @@ _PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "tes
 def table(
     path: str,
     target: str,
+    unit: str,
     drop: Sequence[str],
     number: Sequence[str],
     category: Sequence[str],

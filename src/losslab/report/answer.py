@@ -12,7 +12,6 @@ from losslab.report.formatting import (
     alike,
     counted,
     listed,
-    metric_name,
     name,
     number,
     ordinal,
@@ -109,7 +108,7 @@ def _by_mean(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]
     table = table.sort_values("rank", kind="stable").set_index("loss")
     best, firsts = _leaders(table["rank"], reference)
     row: Any = table.loc[best]
-    metric, most = f"test {metric_name(results.metric)}", "lowest" if results.better == "min" else "highest"
+    metric, most = f"test {results.measure}", "lowest" if results.better == "min" else "highest"
     who = f"{_called(best, reference)} has" if len(firsts) == 1 else f"{several(firsts)} share"
     value = spread(row["mean"], row["low"], row["high"], level)
     head = f"{who} the {most} {metric}: {value}"

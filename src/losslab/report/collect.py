@@ -156,6 +156,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         failures=rows.failures(kept, metric, epoch),
         protocol=protocol(study, kept, epoch) + resampling.protocol(overlap),
         overlap=overlap,
+        target=_target(phases["confirm"]),
         notes=notes,
         provenance=provenance(kept, study),
     )
@@ -233,9 +234,18 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         failures=rows.failures(records, metric, epoch, where_run, losses),
         protocol=selection(trained, epoch) + resampling.protocol(overlap),
         overlap=overlap,
+        target=_target(trained),
         notes=[*notes, *checks.same(asked_for)],
         provenance=provenance(records, None),
     )
+
+
+def _target(records: Sequence[Record]) -> str:
+    """What is predicted, as the data of all records name it, with its unit; else ""."""
+    asked = [record.config.get("data", {}) for record in records]
+    found = {(str(data.get("target", "")), str(data.get("unit", ""))) for data in asked}
+    target, unit = found.pop() if len(found) == 1 else ("", "")
+    return f"{target} ({unit})" if target and unit else target
 
 
 def _check_metric(task: Mapping[str, Any], metric: str) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from losslab.report.formatting import metric_name
+from losslab.schema.metric_facts import METRICS, OF_TARGET
+
 
 @dataclass(frozen=True)
 class Results:
@@ -19,6 +22,7 @@ class Results:
         better: "min" or "max".
         epoch: "best" (by validation) or "last".
         level: of all intervals; 1 - level is the error rate of all claims.
+        target: what is predicted, and its unit in brackets where known; "" where the data do not name it.
         overlap: test rows for each training row, where the claims are about other rows than these; see `stats.paired.interval`.
         reference: label of the loss that the others are compared with.
         losses: labels in the order of the study.
@@ -61,3 +65,11 @@ class Results:
     provenance: dict[str, str] = field(default_factory=dict)
     level: float = 0.95
     overlap: float = 0.0
+    target: str = ""
+
+    @property
+    def measure(self) -> str:
+        """The metric in words, with the target where its units are the target's: 'MAE of price (EUR)'."""
+        facts = METRICS.get(self.metric)
+        of = f" of {self.target}" if self.target and facts and facts.unit == OF_TARGET else ""
+        return metric_name(self.metric) + of

@@ -52,8 +52,14 @@ def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float
     pred, target, shapes = _GIVEN.get(read or "", ("outputs", "targets", ""))
     if "spread" in target:
         lines.append("# losslab scales targets by their median and a robust spread")
-        lines.append("centre = train_targets.median()")
-        lines.append("spread = 1.4826 * (train_targets - centre).abs().median()")
+        log = ".log()" if study.base["task"].get("log_target") else ""
+        lines.append(f"centre = train_targets{log}.median()")
+        lines.append(f"spread = 1.4826 * (train_targets{log} - centre).abs().median()")
+        if log:
+            target = target.replace("targets", "targets.log()")
+            shapes = shapes.replace(
+                "a prediction is outputs * spread + centre", "a prediction is (outputs * spread + centre).exp()"
+            )
     lines += [
         "",
         "for inputs, targets in batches:",

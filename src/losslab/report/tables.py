@@ -10,7 +10,7 @@ import pandas as pd
 
 from losslab.report import wording
 from losslab.report.analysis import CONDITIONS, Findings
-from losslab.report.formatting import NONE, between, chance, counted, decimals, fixed, metric_name, percent, span
+from losslab.report.formatting import NONE, between, chance, counted, decimals, fixed, percent, span
 from losslab.report.results import Results
 from losslab.stats.paired import CANNOT_SAY
 
@@ -67,7 +67,7 @@ def ranking(results: Results, found: Findings) -> dict[str, Table]:
                 cells += [] if row is None else [str(row["n"]), str(row["diverged"])]
             body.append([loss, *cells])
         caption = (
-            f"Test {metric_name(results.metric)} at the {results.epoch} epoch{_in(results, setting)}: "
+            f"Test {results.measure} at the {results.epoch} epoch{_in(results, setting)}: "
             f"mean over n runs and its {percent(results.level)} interval. "
             "Losses are ranked by the number of diverged runs first, then by the mean."
         )
@@ -122,7 +122,7 @@ def flips(results: Results, found: Findings) -> dict[str, Table]:
         ]
         n = span(found.ranking.loc[found.ranking["setting"] == setting, "n"])
         caption = (
-            f"Pairs whose order the rate reverses{_in(results, setting)}: first minus second in test {metric_name(results.metric)}, with "
+            f"Pairs whose order the rate reverses{_in(results, setting)}: first minus second in test {results.measure}, with "
             f"its {percent(results.level)} interval over n = {n} paired seeds. Clear: both intervals exclude zero."
         )
         head = [
@@ -164,7 +164,7 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
                 f"Over {found.axis}{of_condition}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
-                f"Area: mean test {metric_name(results.metric)} "
+                f"Area: mean test {results.measure} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
                 "lowest level at which the loss is no better than the best constant prediction for the same training targets."
             )
@@ -195,7 +195,7 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             ]
             of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             caption = (
-                f"Paired differences to `{results.reference}` in test {metric_name(results.metric)}{_in(results, setting)}{of_condition}: "
+                f"Paired differences to `{results.reference}` in test {results.measure}{_in(results, setting)}{of_condition}: "
                 f"mean over n seeds with its {percent(results.level)} interval. p: Holm-corrected. Wins: share of the seeds on which "
                 "the loss is better. Detectable: the smallest true difference that so many seeds would show with power 0.8."
             )
@@ -232,7 +232,7 @@ def choices(results: Results) -> Table | None:
         "loss",
         "rate",
         "hyperparameters",
-        f"validation {metric_name(results.metric)}",
+        f"validation {results.measure}",
         "n",
         "diverged",
         "at an edge",

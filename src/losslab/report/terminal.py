@@ -11,7 +11,7 @@ from rich.table import Table
 
 from losslab.report import answer
 from losslab.report.analysis import Findings
-from losslab.report.formatting import counted, metric_name, percent, span
+from losslab.report.formatting import counted, percent, span
 from losslab.report.results import Results
 
 _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
@@ -31,7 +31,7 @@ def _table(results: Results, found: Findings) -> Table:
     """Rank, mean and interval of each loss, setting by setting, the best of the first column first."""
     columns = _columns(results, found)
     seeds = span(results.runs.groupby(["condition", "setting", "loss"]).size())
-    title = f"Test {metric_name(results.metric)}: rank, mean and {percent(results.level)} interval over {seeds} seeds"
+    title = f"Test {results.measure}: rank, mean and {percent(results.level)} interval over {seeds} seeds"
     printed = Table(title=title, title_justify="left")
     printed.add_column("loss")
     for name in columns:

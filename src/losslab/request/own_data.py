@@ -277,6 +277,8 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence
         found.append(f"Classes are imbalanced: {traits['imbalance']}. So {metric.replace('_', ' ')} is compared.")
     if "heavy_tails" in traits:
         found.append(f"The target has heavy tails: {traits['heavy_tails']}. So robust losses are added.")
+        if targets.min() > 0:
+            found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
     return found
 
 

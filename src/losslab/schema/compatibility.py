@@ -75,6 +75,10 @@ def check_fit(request: Mapping[str, Any]) -> None:
             raise Incompatible(f"The {word} '{name}' does not fit task '{task}', which takes: {', '.join(fit)}.")
     if card("data", data).about.get("one_split") and request["corruption"]["name"] != "none":
         raise Incompatible(f"The rows of '{data}' are also its test rows, which stay clean; use corruption=none.")
+    if request["task"].get("log_target") and task != "regression":
+        raise Incompatible(
+            f"task.log_target is for regression, and task '{task}' predicts no free numbers; leave it away."
+        )
     if wrong := misfits(task, request["loss"]):
         count = len(fitting("loss", task))
         raise Incompatible(

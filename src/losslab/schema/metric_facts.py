@@ -16,7 +16,8 @@ class MetricFacts(NamedTuple):
     words: str
 
 
-_SHARE, _UNITS, _PICTURE = "share in [0, 1]", "units of the target", "share of the picture"
+OF_TARGET = "units of the target"
+_SHARE, _PICTURE = "share in [0, 1]", "share of the picture"
 METRICS = {
     "accuracy": MetricFacts("max", _SHARE, "share of right guesses"),
     "balanced_accuracy": MetricFacts(
@@ -27,9 +28,9 @@ METRICS = {
     "nll": MetricFacts("min", "nats", "mean -log p of the true class"),
     "ece": MetricFacts("min", _SHARE, "expected calibration error over 15 bins (Guo et al., 2017)"),
     "brier": MetricFacts("min", "squared probability", "mean squared error of the probabilities (Brier, 1950)"),
-    "mae": MetricFacts("min", _UNITS, "mean absolute error"),
-    "rmse": MetricFacts("min", _UNITS, "root of the mean squared error"),
-    "median_ae": MetricFacts("min", _UNITS, "median absolute error"),
+    "mae": MetricFacts("min", OF_TARGET, "mean absolute error"),
+    "rmse": MetricFacts("min", OF_TARGET, "root of the mean squared error"),
+    "median_ae": MetricFacts("min", OF_TARGET, "median absolute error"),
     "r2": MetricFacts("max", "share, at most 1", "share of the variance explained; 0 for the mean"),
     "mean_iou": MetricFacts("max", _SHARE, "mean intersection over union"),
     "iou50": MetricFacts("max", _SHARE, "share of pictures with an IoU above 0.5"),

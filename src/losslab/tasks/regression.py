@@ -24,13 +24,16 @@ class Regression(Task):
     Where a loss reads a scale beside each value, the model gives its logarithm as D further numbers.
     Losses read both in spreads from the median of the training targets, so a `beta` or `delta` means the same for every
     data set. Metrics are in the target's own units.
+
+    log_target: the model predicts the logarithm of the target, and losses read both as logarithms; targets are above 0.
     """
 
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, log_target: bool = False) -> None:
         super().__init__(data)
+        self.log_target = log_target
         self.register_buffer("centre", torch.zeros(self.outputs))
         self.register_buffer("spread", torch.ones(self.outputs))
 
@@ -41,11 +44,17 @@ class Regression(Task):
 
     def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
         """Computes median and spread of the training targets, which may be corrupted."""
-        self.centre, self.spread = robust_scale(targets, weights)
+        self.centre, self.spread = robust_scale(self._seen(targets), weights)
 
     def check_targets(self, targets: Tensor) -> None:
-        """Raises ValueError for a target that is not finite."""
+        """Raises ValueError for a target that is not finite, or of which there is no logarithm where that is asked for."""
         check_target("values", targets)
+        if self.log_target and not (targets > 0).all():
+            row = int((targets <= 0).any(-1).nonzero()[0])
+            raise ValueError(
+                f"task.log_target=true needs targets above 0, and that of row {row} is {targets[row].min().item():g}; "
+                "leave it away, or take a loss for counts where 0 occurs."
+            )
 
     def constant(self, targets: Tensor) -> Tensor:
         """The median of the training targets, which is 0 after `calibrate`."""
@@ -59,7 +68,8 @@ class Regression(Task):
 
     def in_units(self, raw: Tensor) -> Tensor:
         """What the model predicts, in the units of the targets, [n, D]."""
-        return self.located(raw) * self.spread + self.centre
+        found = self.located(raw) * self.spread + self.centre
+        return found.exp() if self.log_target else found
 
     def located(self, raw: Tensor) -> Tensor:
         """The values among the raw outputs, [n, D]; with a loss that also reads a scale, a model gives 2 D numbers."""
@@ -67,7 +77,11 @@ class Regression(Task):
 
     def target(self, space: str, targets: Tensor) -> Tensor:
         """In spreads from the median, in both spaces."""
-        return (targets - self.centre) / self.spread
+        return (self._seen(targets) - self.centre) / self.spread
+
+    def _seen(self, targets: Tensor) -> Tensor:
+        """Targets as losses see them, but for the scale."""
+        return targets.log() if self.log_target else targets
 
     def predictions(self, raw: Tensor, targets: Tensor) -> NumberPredictions:
         """In units of the targets."""

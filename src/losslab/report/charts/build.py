@@ -10,7 +10,7 @@ import pandas as pd
 
 from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.charts.spec import Chart, Series, alike, edge, wide
-from losslab.report.formatting import Row, metric_name, number
+from losslab.report.formatting import Row, number
 from losslab.report.results import Results
 
 CONSTANT = "best constant prediction"
@@ -110,7 +110,7 @@ def curves(results: Results, found: Findings) -> Tabs:
             series = [
                 _line(results.losses[index], index, "epoch", rows) for index, rows in of_condition if rows is not None
             ]
-            label = f"validation {metric_name(results.metric)}"
+            label = f"validation {results.measure}"
             if series:
                 made.append(
                     Chart(f"curves-{tab}-{condition}", condition_title(results, condition), "epoch", label, series)
@@ -205,7 +205,7 @@ def rates(results: Results) -> Tabs:
             for one in _trials(results, index, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
         ]
         remarks = {} if fine.all() else {beyond: "diverged or far off"}
-        label = f"validation {metric_name(results.metric)}"
+        label = f"validation {results.measure}"
         chart = Chart(f"rates-{tab}", "", "learning rate", label, series, True, log, remarks=remarks, aside=0)
         tabs[str(at)] = [chart]
     return tabs
@@ -251,7 +251,7 @@ def _apart(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def _metric(results: Results) -> str:
-    return f"test {metric_name(results.metric)} ({'lower' if results.better == 'min' else 'higher'} is better)"
+    return f"test {results.measure} ({'lower' if results.better == 'min' else 'higher'} is better)"
 
 
 def condition_title(results: Results, condition: str) -> str:
