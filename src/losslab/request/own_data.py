@@ -147,7 +147,7 @@ def ask(path: Path, options: Options) -> Question:
     words += [f"data.folds={options.folds}"] if options.folds else []
     batch, epochs = _sizes(len(frame), settings)
     words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
-    words += [f"model={options.model}"] if options.model else []
+    words += [_word("model", options.model)] if options.model else []
     study = [
         _word("study.losses", list(losses)),
         f"study.metric={metric}",
