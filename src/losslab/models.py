@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import update_wrapper
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from losslab import seeding
+from losslab import errors, seeding
 from losslab.errors import BadRequest
 from losslab.registry import Registry
 from losslab.schema import cards, memory, user_code
@@ -19,24 +19,41 @@ from losslab.schema import cards, memory, user_code
 
 def _checked(function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     """A model from outside, held to turning inputs of its shape into its number of outputs."""
+    name = getattr(getattr(function, "func", function), "__name__", "of yours")
 
-    @wraps(function)
     def made(shape: Sequence[int], outputs: int, **settings: Any) -> nn.Module:
-        model = function(tuple(shape), outputs, **settings)
-        name = function.__name__
+        shape = tuple(shape)
+        called = f"The model '{name}', called as {name}(shape={shape}, outputs={outputs})"
+        try:
+            model = function(shape, outputs, **settings)
+        except Exception as error:  # a user's own code
+            raise _refusal(error, called, "losslab gives it the shape of one input and the number of outputs") from error
         if not isinstance(model, nn.Module):
             raise BadRequest(f"The model '{name}' gave a {type(model).__name__}; it must give a torch.nn.Module.")
-        with torch.no_grad():
-            found = model.eval()(torch.zeros(2, *shape))
+        turned = f"inputs [n, {', '.join(map(str, shape))}] into [n, {outputs}]"
+        try:
+            with torch.no_grad():
+                found = model.eval()(torch.zeros(2, *shape))
+        except Exception as error:
+            raise _refusal(error, f"The model '{name}', given two rows of zeros", f"it must turn {turned}") from error
         model.train()
         if not isinstance(found, Tensor) or found.shape != (2, outputs):
             became = list(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
-            raise BadRequest(
-                f"The model '{name}' must turn inputs [n, {', '.join(map(str, shape))}] into [n, {outputs}]; two rows became {became}."
-            )
+            raise BadRequest(f"The model '{name}' must turn {turned}; two rows became {became}.")
+        if not any(p.requires_grad for p in model.parameters()):
+            raise BadRequest(f"The model '{name}' has no parameter that can be trained: none has requires_grad.")
         return model
 
-    return made
+    return update_wrapper(made, function) if hasattr(function, "__name__") else made
+
+
+def _refusal(error: Exception, what: str, wanted: str) -> Exception:
+    """One sentence for an error of a user's code; the error itself where memory or the disk has ended."""
+    errors.raise_if_ended(error)
+    if isinstance(error, BadRequest) or errors.is_out_of_memory(error):
+        return error
+    said = errors.describe(error).splitlines()[0][:300].rstrip(".")
+    return BadRequest(f"{what}, raises {said}; {wanted}.")
 
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry("model", wrap_outside=_checked)

@@ -48,7 +48,7 @@ def checked(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 
 
 def offer_cards() -> None:
-    """Lets Hydra find the cards and recipes from outside, and the losses that a request names by where they stand."""
+    """Lets Hydra find the cards and recipes from outside, and what a request names by where it stands."""
     store = ConfigStore.instance().store
     for group, name in cards.from_outside():
         store(group=group, name=name, node=cards.card(group, name).values, provider="losslab")
@@ -58,17 +58,17 @@ def offer_cards() -> None:
         except (YAMLError, ValueError) as error:
             raise BadRequest(f"{path} cannot be read: {first_line(error)}.") from error
         store(group="experiment", name=name, node=_with_aliases(content), package="_global_", provider="losslab")
-    for alias, card in references.entered():
-        store(group="loss", name=alias, node=card.values, provider="losslab")
+    for group, alias, card in references.entered():
+        store(group=group, name=alias, node=card.values, provider="losslab")
 
 
 def _with_aliases(recipe: Any) -> Any:
-    """A recipe in which a reference to the user's loss, among its defaults, is a name that Hydra can look for."""
+    """A recipe in which a reference to the user's code, among its defaults, is a name that Hydra can look for."""
     defaults = recipe.get("defaults") if isinstance(recipe, DictConfig) else None
     for entry in defaults if isinstance(defaults, ListConfig) else []:
         for key, value in entry.items() if isinstance(entry, DictConfig) else ():
-            of_loss = re.fullmatch(r"(override\s+)?/?loss(@.*)?", str(key))
-            if of_loss and isinstance(value, str) and references.is_one(value) and cards.has("loss", value):
+            group = re.fullmatch(r"(override\s+)?/?(loss|model)(@.*)?", str(key))
+            if group and isinstance(value, str) and references.is_one(value) and cards.has(group[2], value):
                 entry[key] = references.alias(value)
     return recipe
 

@@ -112,7 +112,7 @@ def is_option(key: str) -> bool:
 def for_hydra(overrides: Sequence[str]) -> list[str]:
     """The same overrides for Hydra.
 
-    It adds a key that is not there only where it is told to by plus signs. Names of files are all that it takes for a loss, so
+    It adds a key that is not there only where it is told to by plus signs. Names of files are all that it takes for a loss or a model, so
     that a reference to the user's code is given its alias.
     """
     return [_for_hydra(text) for text in overrides]
@@ -122,7 +122,7 @@ def _for_hydra(text: str) -> str:
     key, _, value = text.partition("=")
     if is_option(key):
         return f"++{text}"
-    if key == "loss" and references.is_one(value):
+    if references.is_of(key) and references.is_one(value):
         chosen = parse(text)
         if isinstance(chosen.value(), str) and cards.is_reference(key, str(chosen.value())):
             return f"{key}={references.alias(str(chosen.value()))}"

@@ -73,7 +73,7 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
             if value != defaults[key] and not isinstance(value, list)
         ]
         words.append("_".join([references.short(name) if group == "loss" else name, *changed]))
-    words += [request["model"]["name"], request["optimizer"]["name"], f"s{request['seed']}"]
+    words += [references.short(request["model"]["name"]), request["optimizer"]["name"], f"s{request['seed']}"]
     readable = re.sub(r"[^\w.+-]+", "_", "-".join(words).replace(" ", ""))[:150]
     return f"{readable}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
 

@@ -43,10 +43,11 @@ class Card:
         values: its settings with their defaults, `name` among them.
         about: facts about it.
         comments: what its file says of each setting.
-        path: its file; None for a decorated function, and for a loss that is named by a reference.
+        path: its file; None for a decorated function, and for what is named by a reference.
         function: where its function stands, 'FILE.py:NAME' or 'module:NAME'; "" for one in losslab's own registry.
         code: the source of a decorated function.
         description: what a decorated function says of itself.
+        group: of a card that a reference names, for messages.
     """
 
     values: dict[str, Any]
@@ -56,6 +57,7 @@ class Card:
     function: str = ""
     code: str = ""
     description: str = ""
+    group: str = "loss"
 
     @property
     def shipped(self) -> bool:
@@ -65,13 +67,13 @@ class Card:
     @property
     def named_by(self) -> str:
         """What names its function, for messages."""
-        return f"'function' of {self.path}" if self.path else "loss"
+        return f"'function' of {self.path}" if self.path else self.group
 
 
 def card(group: str, name: str) -> Card:
     """The card of a component; an empty group means conf/config.yaml. Raises BadRequest for a name that is not there."""
     if is_reference(group, name):
-        found: Card = _references().card(name)
+        found: Card = _references().card(group, name)
         return found
     return _ADDED.get((group, name)) or _card(group, name, CONF, folders())
 
@@ -79,11 +81,11 @@ def card(group: str, name: str) -> Card:
 def is_reference(group: str, name: str) -> bool:
     """Whether a name says where the user's code stands; see `losslab.schema.references`."""
     of = _references()
-    return group == "loss" and (of.of_alias(name) or (of.is_one(name) and name not in names(group)))
+    return of.is_of(group) and (of.of_alias(name) or (of.is_one(name) and name not in names(group)))
 
 
 def has(group: str, name: str) -> bool:
-    """Whether a name can be given for a component of a group. Raises BadRequest for a reference that names no loss."""
+    """Whether a name can be given for a component of a group. Raises BadRequest for a reference that names none."""
     return name in names(group) or (is_reference(group, name) and bool(card(group, name)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from losslab.errors import BadRequest
 
 _GIVEN = ("classes", "rows")  # keywords that losslab itself fills
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def settings(function: Callable[..., Any], where: str) -> dict[str, Any]:
@@ -38,24 +38,24 @@ def _setting(key: str, parameter: inspect.Parameter, where: str) -> Any:
     return default
 
 
-def loss_settings(
-    function: Callable[..., Any], where: str, tensors: int, without: Collection[str]
+def named_settings(
+    function: Callable[..., Any], where: str, first: int, without: Collection[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The settings of a loss, and the keywords that cannot be set, as their default is None.
+    """The settings of what a request names by where it stands, and the keywords that cannot be set, as their default is None.
 
     Args:
-        function: a loss, or the class of one.
+        function: a loss or a model, or the class of one.
         where: what names it, for messages.
-        tensors: how many parameters come first that are no settings: pred and target of a function.
+        first: how many parameters come first that are no settings: pred and target of a loss, shape and outputs of a model.
         without: keywords that are none either, such as those that losslab gives itself.
 
     Raises:
         BadRequest: a parameter without a default, or with one that no card holds.
     """
     found, unset = {}, []
-    for number, (key, parameter) in enumerate(_parameters(function, where).items()):
-        positional = parameter.kind in _POSITIONAL
-        if (positional and number < tensors) or key in without or parameter.kind in _VARIADIC:
+    for number, (key, parameter) in enumerate(parameters_of(function, where).items()):
+        positional = parameter.kind in POSITIONAL
+        if (positional and number < first) or key in without or parameter.kind in _VARIADIC:
             continue
         if parameter.default is parameter.empty:
             raise BadRequest(f"{where}: its argument '{key}' needs a default, such as {key}=1.0.")
@@ -79,10 +79,10 @@ def check_tensors(function: Callable[..., Any], where: str, bound: int = 0) -> N
 
     bound: how many parameters come before them, such as `self`.
     """
-    parameters = list(_parameters(function, where).items())[bound:]
+    parameters = list(parameters_of(function, where).items())[bound:]
     if any(parameter.kind is parameter.VAR_POSITIONAL for _, parameter in parameters):
         return
-    positional = [key for key, parameter in parameters if parameter.kind in _POSITIONAL]
+    positional = [key for key, parameter in parameters if parameter.kind in POSITIONAL]
     if len(positional) < 2:
         raise BadRequest(f"{where} must take pred and target first, and it takes ({', '.join(positional)}).")
     if positional[0].lower() in _TARGETS and positional[1].lower() in _PREDS:
@@ -94,7 +94,7 @@ def check_tensors(function: Callable[..., Any], where: str, bound: int = 0) -> N
 
 def check_no_more(function: Callable[..., Any], where: str, bound: int = 0) -> None:
     """Raises BadRequest where a call with pred and target would lack an argument."""
-    for key, parameter in list(_parameters(function, where).items())[bound + 2 :]:
+    for key, parameter in list(parameters_of(function, where).items())[bound + 2 :]:
         if parameter.default is parameter.empty and parameter.kind not in _VARIADIC:
             raise BadRequest(f"{where} needs '{key}' beside pred and target, and losslab gives those two.")
 
@@ -108,10 +108,11 @@ def keywords(function: Callable[..., Any]) -> set[str]:
     return {parameter.name for parameter in found if parameter.kind is not parameter.POSITIONAL_ONLY}
 
 
-def _parameters(function: Callable[..., Any], where: str) -> dict[str, inspect.Parameter]:
+def parameters_of(function: Callable[..., Any], where: str) -> dict[str, inspect.Parameter]:
+    """The parameters of a function or class by name. Raises BadRequest where Python cannot tell them."""
     try:
         return dict(inspect.signature(function).parameters)
     except (ValueError, TypeError) as error:
         raise BadRequest(
-            f"{where}: Python cannot tell its arguments; write a function of your own that calls it, with pred and target first."
+            f"{where}: Python cannot tell its arguments; write a function of your own that calls it."
         ) from error

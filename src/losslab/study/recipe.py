@@ -301,7 +301,7 @@ def _axes(given: Any, rates: Sequence[str], prefix: str = "") -> Iterator[tuple[
         for number, value in enumerate(values):
             if value in values[:number]:
                 raise BadRequest(f"study.axes.{key} holds {value!r} twice.")
-            if key in _GROUP_AXES and value not in cards.names(key):
+            if key in _GROUP_AXES and not cards.has(key, str(value)):
                 raise BadRequest(unknown(key, str(value), cards.names(key)))
         yield key, values
 
