@@ -73,7 +73,7 @@ def load(data: Mapping[str, Any], seed: int, task: str = "") -> tuple[Data, Spli
         settings["task"] = task
     files = requirements.files_of_user(settings, about).values()
     code = check.source_of(cards.card("data", data["name"])) or ""
-    made_from = (code, *map(source_hashes.of_file, files))
+    made_from = (code, *map(source_hashes.of_path, files))
     source = _rows(data["name"], made_from, **{key: _hashable(value) for key, value in settings.items()})
     rows = len(source.targets)
     for what, said, found in (("rows", about.get("rows"), rows), ("kind", about.get("kind"), source.kind)):

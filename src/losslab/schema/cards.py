@@ -263,7 +263,8 @@ _FACTS: dict[str, tuple[set[str], set[str]]] = {
     "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted"}),
     "data": (
         {"tasks"},
-        {"kind", "rows", "one_split", "uneven", "rows_per_point", "numbers", "path", "files", "package", "extra"},
+        {"kind", "rows", "one_split", "uneven", "rows_per_point", "numbers", "path", "more_paths", "files", "package"}
+        | {"extra", "presets"},
     ),
     "corruption": ({"tasks"}, set()),
     "model": (set(), {"kinds", "per_row", "quick", "target"}),

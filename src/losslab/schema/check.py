@@ -50,7 +50,7 @@ def of_user(request: Mapping[str, Any]) -> dict[str, str]:
     A run is finished only for the files from which it was trained; records hold the hashes among those of their pairing.
     """
     files = requirements.files_of_user(request["data"], card("data", request["data"]["name"]).about)
-    found = {f"source/{what}": source_hashes.of_file(path) for what, path in files.items()}
+    found = {f"source/{what}": source_hashes.of_path(path) for what, path in files.items()}
     if card("model", request["model"]["name"]).about.get("target"):
         found["source/model"] = user_code.source(request["model"]["target"])
     components = [(group, request[group]["name"]) for group in CHOSEN if group != "loss"]

@@ -35,6 +35,11 @@ def check_data(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         _check(f"data.rows={data['rows']}", "the data", 4 * _COPIES_OF_DATA * data["rows"] * about["numbers"])
 
 
+def check_pictures(asked: str, rows: int, numbers: int) -> None:
+    """Raises BadRequest for more pictures than memory can hold, of so many numbers each; `asked`: what would make them fewer."""
+    _check(asked, f"{rows:,} pictures", 4 * _COPIES_OF_DATA * rows * numbers)
+
+
 def check_model(model: Mapping[str, Any], parameters: int) -> None:
     """Raises BadRequest for a model of more parameters than memory can train."""
     settings = " ".join(f"model.{key}={value}" for key, value in model.items() if key != "name")

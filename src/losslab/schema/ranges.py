@@ -44,6 +44,9 @@ def typed(key: str, value: Any, default: Any, ranges: Mapping[str, str]) -> Any:
             raise BadRequest(f"{key} must hold {count} values, and {value} holds {len(value)}.")
         each = default[0] if default else ""  # an empty list holds words
         return [typed(key, item, each, {key: of_each} if of_each else {}) for item in value]
+    words = ranges.get(key, "").split(" | ")
+    if type(default) is str and type(value) is int and any(word.isdigit() for word in words):
+        value = str(value)  # a number among words, as in auto | 1 | 3
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     fits = isinstance(value, (int, float) if type(default) is float else type(default))
     if not fits or (isinstance(value, bool) and not isinstance(default, bool)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -26,6 +27,63 @@ def of_text(text: str) -> str:
 def of_file(path: Path) -> str:
     """A hash of a file's content, 16 hexadecimal digits. Raises BadRequest where it cannot be read."""
     return _read(path).digest
+
+
+def of_path(path: Path) -> str:
+    """A hash of a file's content, or of the names and contents of all files below a folder, 16 hexadecimal digits."""
+    if not path.is_dir():
+        return of_file(path)
+    return _folder_as_of(path, tuple((str(one.relative_to(path)), *_state(one)) for one in files_below(path)))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files below a folder, sorted by their names, without hidden ones and those that file managers leave.
+
+    Links to folders are followed. Raises BadRequest where a folder cannot be read.
+    """
+
+    def unreadable(error: OSError) -> None:
+        raise BadRequest(f"{error.filename} cannot be read: {error.strerror or error}.") from error
+
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        folders[:] = [name for name in folders if not is_clutter(name)]
+        if (real := os.path.realpath(place)) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in names if not is_clutter(name)]
+    return sorted(found)
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder of this name is what file managers and archives leave, and no data."""
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r")
+
+
+@lru_cache(maxsize=16)  # a sweep asks for each of its runs
+def _folder_as_of(path: Path, files: tuple[tuple[str | int, ...], ...]) -> str:
+    """A folder as of one state of its files: each its name, then its state."""
+    digest = hashlib.sha256()
+    for name, *_ in files:
+        digest.update(f"{name}\0{_digest(path / str(name))}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def of_module(path: Path, module: str, roots: Iterable[str]) -> str:
@@ -71,19 +129,13 @@ class _File:
 
 
 def _read(path: Path) -> _File:
-    try:
-        state = path.stat()
-        return _read_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-    except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
+    return _read_as_of(path, *_state(path))
 
 
 @lru_cache(maxsize=1024)  # a sweep asks for each of its runs
 def _read_as_of(path: Path, *state: int) -> _File:
     """A file as of one state of it."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return _File(digest, tuple(_imported(path)) if path.suffix == ".py" else ())
+    return _File(_digest(path), tuple(_imported(path)) if path.suffix == ".py" else ())
 
 
 def _imported(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
