@@ -27,7 +27,9 @@ def _checked(function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
         try:
             model = function(shape, outputs, **settings)
         except Exception as error:  # a user's own code
-            raise _refusal(error, called, "losslab gives it the shape of one input and the number of outputs") from error
+            raise _refusal(
+                error, called, "losslab gives it the shape of one input and the number of outputs"
+            ) from error
         if not isinstance(model, nn.Module):
             raise BadRequest(f"The model '{name}' gave a {type(model).__name__}; it must give a torch.nn.Module.")
         turned = f"inputs [n, {', '.join(map(str, shape))}] into [n, {outputs}]"

@@ -62,10 +62,22 @@ def read(path: Path) -> DataCard:
     return DataCard(str(name), settings, str(tasks[0]) if len(tasks) == 1 else "")
 
 
+def typed(words: Sequence[str]) -> dict[str, Any]:
+    """The settings of the data among some words, such as data.time=day."""
+    from losslab.request import overrides
+    from losslab.request.compose import hydra_at_conf
+
+    mine = [word for word in words if word.startswith("data.")]
+    if not mine:
+        return {}
+    with hydra_at_conf():
+        return {word.partition("=")[0].removeprefix("data."): overrides.read(word).value() for word in mine}
+
+
 def expanded(overrides: Sequence[str]) -> list[str]:
     """The overrides, with data=FILE.yaml in the words that it stands for. What is typed beside it wins."""
     found: list[str] = []
-    typed = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    there = {text.lstrip("+~").partition("=")[0] for text in overrides}
     for text in overrides:
         key, _, value = text.partition("=")
         path = value.strip("'\"")
@@ -73,23 +85,15 @@ def expanded(overrides: Sequence[str]) -> list[str]:
             found.append(text)
             continue
         card = read(Path(path))
-        found += [f"task={card.task}"] if card.task and "task" not in typed else []
-        words = [word(f"data.{key}", value) for key, value in card.settings.items() if f"data.{key}" not in typed]
+        found += [f"task={card.task}"] if card.task and "task" not in there else []
+        words = [word(f"data.{key}", value) for key, value in card.settings.items() if f"data.{key}" not in there]
         found += [f"data={card.name}", *words]
     return found
 
 
 def written(question: Question) -> str:
     """A card that asks the same, for `losslab compare FILE.yaml` and, in a folder conf/data/, for data=NAME."""
-    from losslab.request import overrides
-    from losslab.request.compose import hydra_at_conf
-
-    with hydra_at_conf():
-        settings = {
-            key.removeprefix("data."): overrides.read(text).value()
-            for text in question.words
-            if (key := text.partition("=")[0]).startswith("data.") and key != "data.batch_size"
-        }
+    settings = {key: value for key, value in typed(question.words).items() if key != "batch_size"}
     own = {column.name: column.used_as for column in question.columns if column.used_as not in ("target", "unused")}
     text = f"# {question.path.name}, {question.rows:,} rows; made by `losslab inspect`. Edit it and give it in place of the file.\n"
     text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"

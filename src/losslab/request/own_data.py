@@ -102,7 +102,7 @@ def ask(path: Path, options: Options) -> Question:
 
     Raises BadRequest, with file, column and row, for whatever cannot be read or learnt from, and where the task is not clear.
     """
-    path, options, settings = _with_card(path, options)
+    path, options, settings = _read_in(path, options)
     from losslab.tables import describe, infer_task, read_table, target_values, with_target
 
     if not options.target:
@@ -187,23 +187,24 @@ def study_of(question: Question, name: str, command: str, seed: int = 0) -> Stud
         return recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
 
 
-def _with_card(path: Path, options: Options) -> tuple[Path, Options, dict[str, Any]]:
-    """The file, the options and further settings of the data, those of a data card read in."""
-    if not data_cards.is_one(path):
-        return path, options, {}
-    card = data_cards.read(path)
-    settings = dict(card.settings)
+def _read_in(path: Path, options: Options) -> tuple[Path, Options, dict[str, Any]]:
+    """The file, the options and further settings of the data, those of a data card and of words such as data.time=day read in."""
+    settings: dict[str, Any] = {}
+    if data_cards.is_one(path):
+        card = data_cards.read(path)
+        settings, options = dict(card.settings), replace(options, task=options.task or card.task)
+        path = Path(settings.pop("path"))
+    settings |= data_cards.typed(options.words)
     options = replace(
         options,
         target=options.target or str(settings.pop("target", "")),
-        task=options.task or card.task,
         group=options.group or str(settings.pop("group", "")),
         time=options.time or str(settings.pop("time", "")),
         weight=options.weight or str(settings.pop("row_weight", "")),
         drop=[*options.drop, *settings.pop("drop", [])],
         folds=options.folds or int(settings.pop("folds", 0)),
     )
-    return Path(settings.pop("path")), options, settings
+    return path, options, settings
 
 
 def _roles(options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,16 +232,18 @@ def _split(options: Options, settings: Mapping[str, Any], classes: int) -> tuple
     shares = f"{1 - val - test:.0%} train, {val:.0%} validation, {test:.0%} test"
     if settings.get("parts"):
         return scheme, f"as the column '{settings['parts']}' says"
-    if options.group and options.time:
-        raise BadRequest("A split keeps to groups or to time; give --group or --time.")
-    how = {"stratified": "at random, with the same shares of the classes in each part"}.get(scheme, "at random")
-    if options.group:
-        how = f"by '{options.group}': all rows of a group are in one part"
-    if options.time:
-        how = f"by '{options.time}': validation rows are later than training rows, test rows later still"
+    if options.group and options.time and scheme == "auto":
+        raise BadRequest("A split keeps to groups or to time; give --group or --time, or add data.split=group or time.")
+    by = {"auto": "group" if options.group else "time" if options.time else "random"}.get(scheme, scheme)
+    how = {
+        "random": "at random",
+        "stratified": "at random, with the same shares of the classes in each part",
+        "group": f"by '{options.group}': all rows of a group are in one part",
+        "time": f"by '{options.time}': validation rows are later than training rows, test rows later still",
+    }.get(by, by)
     if options.folds:
         return scheme, f"{options.folds} folds, {how}; one fold a seed"
-    return scheme, f"{shares}; {how}{'' if options.time else ', anew for each seed'}"
+    return scheme, f"{shares}; {how}{'' if by == 'time' else ', anew for each seed'}"
 
 
 def _traits(targets: NDArray[Any], classes: int) -> dict[str, str]:

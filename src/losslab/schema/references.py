@@ -135,9 +135,7 @@ def _target(group: str, text: str) -> tuple[str, str]:
             said = unknown(group, text, cards.names(group)).rstrip(".")
             raise BadRequest(f"{said}; nor does Python find a module '{place.split('.')[0]}'.")
     if place.split(".")[0] == "losslab":
-        raise BadRequest(
-            f"{group}='{text}': losslab's own {_PLURAL[group]} are named plainly, as in {_PLAIN[group]}."
-        )
+        raise BadRequest(f"{group}='{text}': losslab's own {_PLURAL[group]} are named plainly, as in {_PLAIN[group]}.")
     if not place.endswith(".py"):
         user_code.check(group, f"{place}:{name}")
         return text, f"{place}:{name}"
@@ -186,7 +184,9 @@ def _load(group: str, text: str, target: str) -> Any:
         raise BadRequest(f"{group}='{text}' is a lambda; write it as 'def {short(text)}{_GROUPS[group].CALL}: ...'.")
     if isinstance(found, type):
         if not any(f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module" for base in found.__mro__):
-            raise BadRequest(f"{group}='{text}' is a class that is no torch.nn.Module; name a function or such a class.")
+            raise BadRequest(
+                f"{group}='{text}' is a class that is no torch.nn.Module; name a function or such a class."
+            )
     elif not callable(found):
         raise BadRequest(f"{group}='{text}' is {found!r:.60}, of type {type(found).__name__}, and not a function.")
     elif not hasattr(found, "__name__") and not hasattr(found, "func"):
