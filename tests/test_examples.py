@@ -1,11 +1,17 @@
-"""The notebooks in examples/ run from the first cell to the last."""
+"""The notebooks in examples/ run from the first cell to the last; the data are those that its page names, and can be asked about."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.ipynb"))
+from losslab.request.own_data import Options, ask, study_of
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+CARDS = sorted(EXAMPLES.glob("tables/*.yaml"))
 
 
 @pytest.mark.slow
@@ -18,3 +24,26 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert not cell["outputs"], "kept without outputs, so that what is shown was run"
             exec(compile("".join(cell["source"]), f"{path.name}, cell {number}", "exec"), names)
     assert (tmp_path / "runs" / "diabetes" / "report.html").exists()
+
+
+def test_every_file_of_data_has_its_source_licence_and_checksum() -> None:
+    rows = re.findall(
+        r"^\| \[([^]]+)\]\([^)]+\) \| ([^|]+) \| ([^|]+) \| `(\w+)` \|$", (EXAMPLES / "README.md").read_text(), re.M
+    )
+    found = {name: digest for name, _, _, digest in rows}
+    data = [path for path in EXAMPLES.rglob("*") if path.suffix in (".csv", ".json", ".jpg")]
+    assert set(found) == {str(path.relative_to(EXAMPLES)) for path in data}
+    for path in data:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert digest.startswith(found[str(path.relative_to(EXAMPLES))]), path.name
+
+
+@pytest.mark.parametrize("card", CARDS, ids=[path.stem for path in CARDS])
+def test_a_card_asks_a_study_under_every_split(card: Path) -> None:
+    for split in ("random", "group", "time"):
+        question = ask(card, Options(words=(f"data.split={split}", "data.folds=5")))
+        assert study_of(question, card.stem, "").base["data"]["split"] == split
+    traits = next(line for line in (EXAMPLES / "README.md").read_text().splitlines() if f"[{card.stem}]" in line)
+    assert ("heavy-tailed" in traits) == any("heavy tails" in doubt for doubt in question.doubts)
+    assert ("imbalanced" in traits) == any("imbalanced" in doubt for doubt in question.doubts)
+    assert f" {question.rows:,} " in traits

@@ -161,7 +161,8 @@ def ask(path: Path, options: Options) -> Question:
         f"study.tuning.trials={options.trials or TRIALS}",
         f"study.tuning.seeds={TUNING_SEEDS}",
     ]
-    doubts = [f"{column.name}: {column.doubt}" for column in columns if column.doubt]
+    said = (*options.drop, options.group, options.time, options.weight, settings.get("parts"))
+    doubts = [f"{one.name}: {one.doubt}" for one in columns if one.doubt and one.name not in said]
     doubts += _doubts_of(traits, targets, names, metric)
     return Question(
         path=path,
