@@ -96,7 +96,7 @@ def page(runs: pd.DataFrame) -> str:
         lines.append(f"| {row['table']} | {row['scheme']} | `{row['chosen']}` | `{row['best']}` | {worse} | {p} |")
     changed = {s: int((firsts["random"] != firsts[s]).sum()) for s in ("again", "group", "time")}
     counts = f"{changed['again']}, {changed['group']} and {changed['time']} of {len(firsts)}"
-    return "\n".join(lines + ["", f"Changed: {counts}."])
+    return "\n".join([*lines, "", f"Changed: {counts}."])
 
 
 def _wide(block: pd.DataFrame) -> tuple[pd.DataFrame, str, float]:
