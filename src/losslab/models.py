@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from losslab import errors, seeding
+from losslab import errors, model_libraries, seeding
 from losslab.errors import BadRequest
 from losslab.registry import Registry
 from losslab.schema import cards, memory, user_code
+from losslab.schema import model_libraries as named_libraries
 
 
 def _checked(function: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -70,7 +71,7 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     first and restored afterwards.
     """
     settings = {key: value for key, value in model.items() if key != "name"}
-    card, function = cards.card("model", model["name"]), MODELS.of(model["name"])
+    card, function = cards.card("model", model["name"]), _function(model["name"])
     if card.about.get("per_row"):
         settings["rows"] = rows
     if card.shipped and not card.about.get("target"):  # a user's may need real tensors while it is made
@@ -78,6 +79,11 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     with seeding.globals_restored():
         seeding.seed_globals(seed, "init")
         return function(shape, outputs, **settings)
+
+
+def _function(name: str) -> Callable[..., nn.Module]:
+    """What makes a model: losslab's own, the user's, or a library's."""
+    return partial(model_libraries.make, name) if named_libraries.is_one(name) else MODELS.of(name)
 
 
 def _parameters(
@@ -107,9 +113,9 @@ def with_heads(model: nn.Module, heads: int) -> nn.Module:
     narrow = model.get_submodule(last[-1])
     assert isinstance(narrow, nn.Linear)
     with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
-        wide = nn.Linear(narrow.in_features, heads * narrow.out_features).to(narrow.weight)
+        wide = nn.Linear(narrow.in_features, heads * narrow.out_features, narrow.bias is not None).to(narrow.weight)
     with torch.no_grad():
-        for new, old in ((wide.weight, narrow.weight), (wide.bias, narrow.bias)):
+        for new, old in zip(wide.parameters(), narrow.parameters(), strict=True):
             new.zero_()[: narrow.out_features] = old
     parent, _, leaf = last[-1].rpartition(".")
     setattr(model.get_submodule(parent), leaf, wide)

@@ -167,7 +167,7 @@ def test_a_decorated_function_keeps_its_facts_and_enters_no_name(there: Path) ->
 def test_attributes_state_facts(there: Path) -> None:
     with pytest.raises(BadRequest, match=r"model\.width must be at least 1"):
         compose("model=my_models.py:Net", "model.width=0")
-    with pytest.raises(BadRequest, match="'my_models.py:of_pictures' reads picture data"):
+    with pytest.raises(BadRequest, match=r"'my_models\.py:of_pictures' reads picture data"):
         compose("model=my_models.py:of_pictures")
     with pytest.raises(BadRequest, match=r"no key 'model\.widht' \(did you mean 'model\.width'"):
         compose("model=my_models.py:Net", "model.widht=3")

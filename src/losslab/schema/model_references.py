@@ -52,7 +52,10 @@ def _check_signature(found: Any, where: str) -> None:
     if any(each.kind is each.VAR_POSITIONAL for each in parameters.values()):
         return
     own = getattr(found, "__name__", "Net")
-    right = f"losslab calls it as {own}(shape, outputs), with the shape of one input, such as (10,) or (1, 28, 28), and the number of outputs"
+    right = (
+        f"losslab calls it as {own}(shape, outputs), with the shape of one input, such as (10,) or (1, 28, 28), and the "
+        "number of outputs"
+    )
     takes = ", ".join(parameters)
     if len(positional) < 2:
         raise BadRequest(f"{where} takes ({takes}), and {right}; write a function that takes these two and returns it.")

@@ -3,6 +3,7 @@
     my_losses.py:andrews       a function, or one under `@losslab.register.loss(...)`, whose facts are then the card's
     my_models.py:Net           a class of torch.nn.Module: the keywords of its constructor are the settings
     torch.nn.HuberLoss         the same, of an installed package
+    torchvision:resnet18       a network of torchvision or timm; see `model_libraries`
 
 A function or class without the decorator may state facts as attributes: `andrews.reads = "values"`, `Net.kinds = "picture"`. The file
 or module is imported, and nothing else. No torch is imported here. `loss_references` and `model_references` say what each group takes.
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from losslab.errors import BadRequest, first_line
-from losslab.schema import cards, decorated, loss_references, model_references, user_code
+from losslab.schema import cards, decorated, loss_references, model_libraries, model_references, user_code
 from losslab.schema.suggestions import unknown
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
@@ -45,6 +46,8 @@ def card(group: str, text: str) -> cards.Card:
     """The card of what a reference names. Raises BadRequest, in one sentence, for what is none of the group."""
     text = _aliases.get(text, text)
     key = (group, text, str(Path.cwd()))
+    if group == "model" and model_libraries.is_one(text) and not _imports.get():
+        return model_libraries.card(text, checked=False)
     if key not in _made:
         _made[key] = _card(group, text)
     return _made[key]
@@ -80,6 +83,8 @@ def entered() -> list[tuple[str, str, cards.Card]]:
 
 def short(text: str) -> str:
     """The name of the function or class alone, where a name is a reference."""
+    if model_libraries.is_one(text):  # whose names may hold dots
+        return text.partition(":")[2]
     return re.split(r"[:.]", text)[-1] if is_one(text) else text
 
 
@@ -96,6 +101,8 @@ def without_imports() -> Iterator[None]:
 def _card(group: str, text: str) -> cards.Card:
     if not _imports.get():  # to look for a module imports its parents
         raise BadRequest(f"The {group} '{text}' is code of the user's, which is not imported to read records.")
+    if group == "model" and model_libraries.is_one(text):
+        return model_libraries.card(text)
     of = _GROUPS[group]
     name, target = _target(group, text)
     found = _load(group, text, target)
@@ -191,7 +198,7 @@ def _load(group: str, text: str, target: str) -> Any:
         raise BadRequest(f"{group}='{text}' is {found!r:.60}, of type {type(found).__name__}, and not a function.")
     elif not hasattr(found, "__name__") and not hasattr(found, "func"):
         raise BadRequest(
-            f"{group}='{text}' is an object of {type(found).__name__}; name the class itself, or a function, so that its settings are known."
+            f"{group}='{text}' is an object of {type(found).__name__}; name the class itself or a function, so that its settings are known."
         )
     return found
 
