@@ -81,13 +81,13 @@ def _of_folders(folder: Path, task: str) -> Labelled:
     classes, parts = [], []
     for file in files:
         place = next(place for place in places if file.is_relative_to(place))
-        inner, *rest = file.relative_to(place).parts
-        if not rest:
+        inside = file.relative_to(place).parts
+        if len(inside) == 1:
             raise BadRequest(
                 f"{file} lies in no folder of a class; a picture of class cat belongs in {place / 'cat'}. A table of labels is "
                 "named in data.labels."
             )
-        classes.append(inner)
+        classes.append(inside[0])
         parts.append(PARTS[place.name.lower()] if parted else 0)
     if task not in _OF_CLASSES:
         raise BadRequest(
