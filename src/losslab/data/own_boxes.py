@@ -37,13 +37,13 @@ def boxes(
     """
     folder = requirements.pictures_of(Path(path), images)
     found = pictures.chosen(Path(path), folder, objects, margin, classes, outside)
+    return of_rows(found, Path(path).name, channels, side, fit)
+
+
+def of_rows(found: pictures.Chosen, where: str, channels: str, side: int, fit: str) -> Data:
+    """The rows that were chosen, as tensors. Logs what was left out."""
     for note in found.notes:
-        _LOG.warning(f"{Path(path).name}: {note}")
-    return of_rows(found, channels, side, fit)
-
-
-def of_rows(found: pictures.Chosen, channels: str, side: int, fit: str) -> Data:
-    """The rows that were chosen, as tensors."""
+        _LOG.warning(f"{where}: {note}")
     sides = side or pictures.side_of(found.rows)
     check_memory(len(found.rows), sides, 1 if channels == "auto" else int(channels))
     inputs, corners = pictures.decoded(
