@@ -1,4 +1,4 @@
-"""From a user's file and a few options to a study of it: what was read, what it becomes, and the words that ask for it."""
+"""From a user's data and a few options to a study of them: what was read, what it becomes, and the words that ask for it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
 FEWEST_TRIALS = 4
 _CARDS = (".yaml", ".yml")
+_OWN = ("table", "images", "boxes")
 _BATCHES = (16, 1024)  # rows
 _STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
@@ -39,7 +40,7 @@ class Options:
 
     Attributes:
         target: the column that is predicted.
-        task: binary, multiclass, regression or counts.
+        task: binary, multiclass, regression, counts or bbox.
         group, time, weight: columns; see conf/data/table.yaml.
         drop: columns that are not used.
         losses: those to be compared, as in study.losses.
@@ -47,6 +48,8 @@ class Options:
         seeds, trials: of the study.
         folds: see data.folds.
         words: further words of Hydra's, such as "trainer.max_epochs=50".
+        images: the folder of the pictures in which boxes were drawn.
+        labels: a table with a label for each picture of a folder; `target` is its column.
     """
 
     target: str = ""
@@ -62,6 +65,8 @@ class Options:
     trials: int = 0
     folds: int = 0
     words: Sequence[str] = ()
+    images: str = ""
+    labels: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,17 @@ class Question:
     """A study of a user's data before it begins.
 
     Attributes:
-        path: the file.
+        path: the file or folder.
         rows: of it that are used.
-        columns: what each is and is used as.
+        columns: what each is and is used as; none of pictures.
         task: its name; `why` says how it was found.
         target: the column that is predicted, `names` its classes or its name.
         split: how rows are divided, in words.
         losses: with the reason for each.
         doubts: what a user should look at.
         words: Hydra's, that ask for one run; `study` those that make a study of it.
+        data: table, images or boxes.
+        seen: what was read of pictures, each line with its label.
     """
 
     path: Path
@@ -93,6 +100,13 @@ class Question:
     doubts: list[str] = field(default_factory=list)
     words: tuple[str, ...] = ()
     study: tuple[str, ...] = ()
+    data: str = "table"
+    seen: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a study of it is called."""
+        return self.path.stem or self.path.resolve().stem
 
     @property
     def command(self) -> str:
@@ -101,11 +115,19 @@ class Question:
 
 
 def ask(path: Path, options: Options) -> Question:
-    """Reads a file and decides what is asked of it. Trains nothing and writes nothing.
+    """Reads a file or a folder and decides what is asked of it. Trains nothing and writes nothing.
 
     Raises BadRequest, with file, column and row, for whatever cannot be read or learnt from, and where the task is not clear.
     """
-    path, options, settings = _with_card(path, options)
+    from losslab.request import own_pictures  # which builds on this file
+
+    data, path, options, settings = _with_card(path, options)
+    if data in ("images", "boxes") or (not data and own_pictures.is_one(path, options)):
+        return own_pictures.ask(path, options, settings, data)
+    return _of_table(path, options, settings)
+
+
+def _of_table(path: Path, options: Options, settings: dict[str, Any]) -> Question:
     from losslab.tables import describe, infer_task, read_table, target_values, with_target
 
     if not options.target:
@@ -135,17 +157,52 @@ def ask(path: Path, options: Options) -> Question:
         targets, names = target_values(frame, options.target, task)
     except BadRequest as error:
         raise BadRequest(f"{path.name}: {error}") from error
+    question = Question(
+        path=path,
+        rows=len(frame),
+        columns=columns,
+        task=task,
+        why=why,
+        target=options.target,
+        names=names,
+        split="",
+        losses={},
+        metric="",
+        doubts=[f"{column.name}: {column.doubt}" for column in columns if column.doubt],
+    )
+    settings = {"target": options.target} | settings | _of_columns(options)
+    return decided(question, targets, options, settings)
+
+
+def decided(
+    question: Question,
+    targets: NDArray[Any],
+    options: Options,
+    settings: Mapping[str, Any],
+    parts: str = "",
+    split: str = "",
+) -> Question:
+    """A question of what was read with all that follows from the targets: split, losses, metric, doubts and words.
+
+    Args:
+        question: what was read.
+        targets: of all rows; see `losslab.tables.target_values`.
+        options: what the user says.
+        settings: of the data, beside its path.
+        parts: how the data divide themselves, in words.
+        split: how rows stay together, in words.
+    """
+    task, names = question.task, question.names
     classes = len(names) if task in ("binary", "multiclass") else 0
-    scheme, split = _split(options, settings, classes)
-    traits = _traits(targets, classes)
+    scheme, how = _split(options, settings, classes, parts, split)
+    traits = _traits(targets, classes) if task != "bbox" else {}
     losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
     metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
-    words = [f"task={task}", "data=table", _word("data.path", str(path)), _word("data.target", options.target)]
+    words = [f"task={task}", f"data={question.data}", _word("data.path", str(question.path))]
     words += [_word(f"data.{key}", value) for key, value in settings.items()]
-    words += [_word(f"data.{key}", value) for key, value in _of_columns(options).items()]
     words += [f"data.split={scheme}"] if scheme != "auto" else []
     words += [f"data.folds={options.folds}"] if options.folds else []
-    batch, epochs = _sizes(len(frame), settings)
+    batch, epochs = _sizes(question.rows, settings)
     words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
     words += [f"model={options.model}"] if options.model else []
     study = [
@@ -156,20 +213,12 @@ def ask(path: Path, options: Options) -> Question:
         f"study.tuning.trials={options.trials or TRIALS}",
         f"study.tuning.seeds={TUNING_SEEDS}",
     ]
-    doubts = [f"{column.name}: {column.doubt}" for column in columns if column.doubt]
-    doubts += _doubts_of(traits, targets, names, metric)
-    return Question(
-        path=path,
-        rows=len(frame),
-        columns=columns,
-        task=task,
-        why=why,
-        target=options.target,
-        names=names,
-        split=split,
+    return replace(
+        question,
+        split=how,
         losses=losses,
         metric=metric,
-        doubts=doubts,
+        doubts=[*question.doubts, *_doubts_of(traits, targets, names, metric)],
         words=(*_unless_typed(words, options.words), *options.words),
         study=tuple(study),
     )
@@ -192,37 +241,43 @@ def card_of(question: Question) -> str:
         }
     own = {column.name: column.used_as for column in question.columns if column.used_as not in ("target", "unused")}
     text = f"# {question.path.name}, {question.rows:,} rows; made by `losslab inspect`. Edit it and give it in place of the file.\n"
-    text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
+    if own:
+        text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
     text += "".join(f"#   {name}: {use}\n" for name, use in own.items())
-    text += yaml.safe_dump({"defaults": ["table"], **settings}, sort_keys=False, allow_unicode=True)
+    text += yaml.safe_dump({"defaults": [question.data], **settings}, sort_keys=False, allow_unicode=True)
     text += yaml.safe_dump({"about": {"tasks": [question.task]}}, sort_keys=False)
     return text
 
 
-def _with_card(path: Path, options: Options) -> tuple[Path, Options, dict[str, Any]]:
-    """The file, the options and further settings of the data, those of a data card read in."""
+def _with_card(path: Path, options: Options) -> tuple[str, Path, Options, dict[str, Any]]:
+    """The kind of data, the file, the options and further settings of the data, those of a data card read in; "" without one."""
     if path.suffix not in _CARDS:
-        return path, options, {}
+        return "", path, options, {}
     try:
         card = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise BadRequest(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    known = cards.card("data", "table").values
     if not isinstance(card, Mapping) or not card.get("path"):
         raise BadRequest(
             f"{path} is no data card: it must hold 'path: FILE', as `losslab inspect FILE --write` leaves it."
         )
     about = card.get("about") or {}
+    data = str((card.get("defaults") or ["table"])[0])
+    if data not in _OWN:
+        raise BadRequest(f"{path} builds on '{data}', and must build on one of: {', '.join(_OWN)}.")
+    known = cards.card("data", data).values
     settings = {str(key): value for key, value in card.items() if key not in ("about", "defaults", "name")}
     for key in settings:
         if key not in {**known, **cards.options("data")}:
-            raise BadRequest(f"{path} sets '{key}', which a table does not have{nearest(key, known)}.")
+            raise BadRequest(f"{path} sets '{key}', which data={data} does not have{nearest(key, known)}.")
     file = Path(settings.pop("path"))
     file = file if file.is_absolute() or file.exists() else path.parent / file
     tasks = about.get("tasks") or []
     options = replace(
         options,
-        target=options.target or str(settings.pop("target", "")),
+        target=options.target or str(settings.pop("target", settings.pop("label_column", ""))),
+        images=options.images or str(settings.pop("images", "")),
+        labels=options.labels or str(settings.pop("labels", "")),
         task=options.task or (tasks[0] if len(tasks) == 1 else ""),
         group=options.group or str(settings.pop("group", "")),
         time=options.time or str(settings.pop("time", "")),
@@ -231,7 +286,7 @@ def _with_card(path: Path, options: Options) -> tuple[Path, Options, dict[str, A
         folds=options.folds or int(settings.pop("folds", 0)),
     )
     settings = {key: value for key, value in settings.items() if key not in known or value != known[key]}
-    return file, options, settings
+    return data, file, options, settings
 
 
 def _roles(options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,20 +303,25 @@ def _given(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: settings[key] for key in keys if key in settings}
 
 
-def _split(options: Options, settings: Mapping[str, Any], classes: int) -> tuple[str, str]:
-    """The scheme of the split, and what it does in words."""
+def _split(
+    options: Options, settings: Mapping[str, Any], classes: int, parts: str = "", together: str = ""
+) -> tuple[str, str]:
+    """The scheme of the split, and what it does in words; `parts`, `together`: what the data themselves say of it."""
     scheme = str(settings.get("split", "auto"))
+    if settings.get("parts"):
+        parts = f"as the column '{settings['parts']}' says"
     if scheme == "auto":
         plain = not (options.group or options.time or settings.get("parts"))
         scheme = "stratified" if classes and plain else "auto"
     known = cards.card("data", "table").values
     val, test = (settings.get(f"{part}_fraction", known[f"{part}_fraction"]) for part in ("val", "test"))
     shares = f"{1 - val - test:.0%} train, {val:.0%} validation, {test:.0%} test"
-    if settings.get("parts"):
-        return scheme, f"as the column '{settings['parts']}' says"
+    if parts:
+        return scheme, parts
     if options.group and options.time:
         raise BadRequest("A split keeps to groups or to time; give --group or --time.")
     how = {"stratified": "at random, with the same shares of the classes in each part"}.get(scheme, "at random")
+    how = together or how
     if options.group:
         how = f"by '{options.group}': all rows of a group are in one part"
     if options.time:
