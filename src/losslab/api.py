@@ -188,6 +188,8 @@ def compare(
     groups: Any = None,
     time: Any = None,
     sample_weight: Any = None,
+    images: Path | str | None = None,
+    labels: Path | str | None = None,
     metric: str | None = None,
     seeds: int = own_data.SEEDS,
     trials: int = own_data.TRIALS,
@@ -203,16 +205,18 @@ def compare(
     The same call goes on where it was stopped, and trains nothing twice.
 
     Args:
-        X: a path of a table; a DataFrame; or an array [n, features].
+        X: a path of a table, of a folder of pictures, or of boxes in pictures; a DataFrame; or an array [n, features].
         y: the target: with a path or a DataFrame the name of a column, else an array [n].
         losses: names, with hyperparameters in brackets where they are not to be tuned; functions that `losslab.register.loss`
             or you wrote; by default a short list for the task and the data.
         task: regression, counts, binary or multiclass; found from the target where that is clear.
-        model: name of a model, by default an MLP.
+        model: name of a model, by default an MLP, and a CNN for pictures.
         groups: rows of one group are never in two parts of a split; the name of a column, or an array [n].
         time: test rows are later than training rows; the name of a column, or an array [n].
         sample_weight: how much a row counts in the loss; the name of a column, or an array [n].
         metric: which test metric is compared; also "torchmetrics:NAME", or "FILE.py:NAME" of a function of yours.
+        images: the folder of the pictures in which the boxes of X were drawn.
+        labels: a table with a label for each picture of the folder X; y is its column.
         seeds: number of seeds of the comparison.
         trials: settings that are tried for each loss.
         folds: test on this many folds in turn.
@@ -250,6 +254,8 @@ def compare(
         trials=trials,
         folds=folds or 0,
         words=tuple(options),
+        images=str(images or ""),
+        labels=str(labels or ""),
     )
     folder = Path(store) if store is not None else Path("runs") / f"compare-{_digest(table.digest, asked, seed)}"
     path = table.path or own_arrays.written(table, folder)
@@ -276,7 +282,9 @@ def answer(
     from losslab.sweep.progress import SweepBar
     from losslab.training.prepare import prepare
 
-    name = name or question.path.stem
+    name = name or question.name
+    if question.path.is_dir() and folder.resolve().is_relative_to(question.path.resolve()):
+        raise BadRequest(f"{folder} lies in the folder of the data, {question.path}; keep the records elsewhere.")
     study = own_data.study_of(question, name, command or question.command, seed)
     notes = []
     if budget:

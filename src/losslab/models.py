@@ -146,7 +146,7 @@ def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
 
 @register
 def cnn(shape: Sequence[int], outputs: int, *, channels: Sequence[int], hidden: int) -> nn.Module:
-    """CNN: 3 x 3 convolutions of stride 2, flattened, then one hidden layer; for pictures [1, height, width].
+    """CNN: 3 x 3 convolutions of stride 2, flattened, then one hidden layer; for pictures [channels, height, width].
 
     It flattens and does not pool, so that the place of an object is kept. 285,764 parameters for 64 x 64 pictures, [16, 32, 64],
     64 and four outputs.

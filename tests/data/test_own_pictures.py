@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from support.picture_files import COLOURS, class_folders, picture
 
 from losslab import compose
 from losslab.data import load
 from losslab.errors import BadRequest
 from losslab.schema import memory
 from losslab.training.run import run
+from support.picture_files import COLOURS, class_folders, picture
 
 HALF = np.tile(np.array([[0, 255]], dtype="uint8"), (8, 4))  # black and white columns, 8 x 8
 
@@ -81,7 +81,7 @@ def test_channels_follow_the_colours_and_not_the_modes(tmp_path: Path) -> None:
     np.testing.assert_allclose(grey.inputs[0, 0].numpy(), HALF / 255)
     colour = class_folders(tmp_path / "colour", 4)
     assert read(colour).inputs.shape[1] == 3
-    red = read(colour, "data.channels=1").inputs[8:]
+    red = read(colour, "data.channels=1", "data.fit=stretch").inputs[8:]
     assert red.shape[1] == 1
     assert abs(float(red.mean()) - (0.299 * 200 + 0.587 * 30 + 0.114 * 30) / 255) < 0.02
 

@@ -12,6 +12,7 @@ import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 from torch import Tensor
 
 from losslab import corruption, data
@@ -70,7 +71,7 @@ class Seen:
 
 def see(request: Mapping[str, Any]) -> Seen:
     """Applies the corruption of a checked request to its data."""
-    clean, split = data.load(request["data"], request["seed"])
+    clean, split = data.load(request["data"], request["seed"], request["task"]["name"])
     rows = corruption.corrupt(request["corruption"], clean, split, request["seed"])
     return Seen(request, clean.target_names, split, rows, clean)
 
@@ -193,7 +194,7 @@ def _pictures(figure: Figure, seen: Seen) -> None:
     rows = _some(seen.corrupted)
     for axes, row in zip(figure.subplots(2, _PICTURES).T, rows, strict=False):
         for place, values in enumerate((seen.clean.inputs, seen.rows.inputs)):
-            axes[place].imshow(seen.of(values)[row, 0].numpy(), cmap="gray_r", vmin=0, vmax=1)
+            axes[place].imshow(*_shown(seen.of(values)[row]), vmin=0, vmax=1)
     _bare(figure)
     for axes, word in zip((figure.axes[0], figure.axes[_PICTURES]), ("clean", "as trained on"), strict=True):
         axes.set_ylabel(word)
@@ -205,8 +206,7 @@ def _boxes(figure: Figure, seen: Seen) -> None:
     rows = _some(seen.corrupted)
     handles: list[Any] = []
     for axes, row in zip(figure.subplots(2, _PICTURES // 2).flat, rows, strict=False):
-        picture = seen.of(seen.rows.inputs)[row, 0]
-        axes.imshow(picture.numpy(), cmap="gray_r", vmin=0, vmax=1, extent=(0, 1, 1, 0))
+        axes.imshow(*_shown(seen.of(seen.rows.inputs)[row]), vmin=0, vmax=1, extent=(0, 1, 1, 0))
         looks: tuple[tuple[data.Data | corruption.Corrupted, str, str, str], ...]
         looks = ((seen.clean, TRUE, "-", "clean box"), (seen.rows, CORRUPTED, "--", "box as trained on"))
         handles = []
@@ -219,6 +219,11 @@ def _boxes(figure: Figure, seen: Seen) -> None:
             handles.append(axes.add_patch(frame))
     _bare(figure)
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+
+
+def _shown(picture: Tensor) -> tuple[NDArray[Any], str | None]:
+    """A picture [channels, height, width] as matplotlib shows it, and its colours: of other than three channels the first, as ink."""
+    return (picture.permute(1, 2, 0).numpy(), None) if len(picture) == 3 else (picture[0].numpy(), "gray_r")
 
 
 def _bare(figure: Figure) -> None:

@@ -28,11 +28,18 @@ def add_to(commands: Any) -> None:
     compare = commands.add_parser("compare", help="find the loss for a file of yours: tuned, compared, reported")
     for command in (inspect, compare):
         command.add_argument(
-            "file", type=Path, metavar="FILE", help="CSV, TSV, Parquet, Feather, npz, or a data card (.yaml)"
+            "file",
+            type=Path,
+            metavar="FILE",
+            help="CSV, TSV, Parquet, Feather, npz; a folder of pictures; boxes (COCO, Pascal VOC, YOLO); a data card (.yaml)",
+        )
+        command.add_argument("--images", default="", metavar="DIR", help="the pictures in which boxes were drawn")
+        command.add_argument(
+            "--labels", default="", metavar="FILE", help="a table with a label for each picture of a folder"
         )
         command.add_argument("--target", default="", metavar="COLUMN", help="the column that is predicted")
         command.add_argument(
-            "--task", default="", help="regression, counts, binary or multiclass; found where it is clear"
+            "--task", default="", help="regression, counts, binary, multiclass or bbox; found where it is clear"
         )
         command.add_argument(
             "--group", default="", metavar="COLUMN", help="rows of one group are never in two parts of a split"
@@ -47,7 +54,7 @@ def add_to(commands: Any) -> None:
             metavar="LOSS",
             help="such as mse 'huber(delta=1)'; a short list by default",
         )
-        command.add_argument("--model", default="", help="mlp by default")
+        command.add_argument("--model", default="", help="mlp by default, cnn for pictures")
         command.add_argument("--metric", default="", help="the test metric that is compared")
         command.add_argument(
             "--seeds", type=int, default=0, metavar="N", help=f"of the comparison; {own_data.SEEDS} by default"
@@ -98,16 +105,19 @@ def options_of(given: argparse.Namespace, words: Sequence[str]) -> Options:
         trials=given.trials,
         folds=given.folds,
         words=tuple(words),
+        images=given.images,
+        labels=given.labels,
     )
 
 
 def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
     """Prints what a file holds and what would be done. Returns the exit status."""
     question = own_data.ask(given.file, options_of(given, words))
-    study = own_data.study_of(question, question.path.stem, "")
+    study = own_data.study_of(question, question.name, "")
     budgets.seconds(given.budget or "1s")  # refused before anything is printed
     console = Console(soft_wrap=False)
-    _print_columns(question, console)
+    if question.columns:
+        _print_columns(question, console)
     _print_plan(question, console)
     from losslab.training.prepare import prepare
 
@@ -124,7 +134,7 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
         f"{budgets.shown(cost)} to {budgets.shown(2 * cost)} on this machine",
     )
     if given.write is not None:
-        into = given.write if given.write.suffix else Path(f"{question.path.stem}.yaml")
+        into = given.write if given.write.suffix else Path(f"{question.name}.yaml")
         if into.exists():
             raise BadRequest(f"{into} is there already; name another with --write CARD.yaml.")
         into.write_text(data_cards.written(question), encoding="utf-8")
@@ -144,7 +154,7 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     from losslab.report import build
     from losslab.report.collect import ReportOptions
 
-    folder = (given.out or Path("runs", question.path.stem)).absolute()
+    folder = (given.out or Path("runs", question.name)).absolute()
     found = api.answer(
         question, folder, command=command, budget=given.budget or None, mix=given.mix, listen=report_study
     )
@@ -187,6 +197,8 @@ def _print_plan(question: Question, console: Console) -> None:
         if len(question.names) > 1
         else ""
     )
+    for label, text in question.seen:
+        _row(console, label, text)
     _row(console, "Task", f"{question.task}{names} ({question.why})")
     _row(console, "Split", question.split)
     for number, (loss, why) in enumerate(question.losses.items()):

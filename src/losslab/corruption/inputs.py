@@ -15,7 +15,7 @@ def input_noise(inputs: Tensor, targets: Tensor, generator: Generator, *, fracti
     x' = x + scale * s * e, e standard normal, s the standard deviation over all inputs of the split; pixels are cut to [0, 1].
 
     Args:
-        inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; clean.
+        inputs: [n, features], or pictures [n, channels, height, width] in [0, 1]; clean.
         targets: [n, ...], returned as they are.
         generator: random generator for the rows and e.
         fraction: share of the rows, in [0, 1]; a larger one includes the rows of a smaller one.

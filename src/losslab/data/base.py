@@ -24,7 +24,7 @@ from losslab.schema import cards, check, requirements, source_hashes
 class Data:
     """A whole data set, as tensors.
 
-    inputs: [n, features], or pictures [n, 1, height, width] in [0, 1]; float32.
+    inputs: [n, features], or pictures [n, channels, height, width] in [0, 1]; float32.
     targets: class indices [n], int64; labels [n] in {0, 1}, numbers [n, D] or boxes [n, 4], float32. Clean.
     target_names: names of the classes, or of the D numbers with their unit.
     kind: what models read: "table" [n, features], "picture" [n, channels, height, width], or "simulation"; by the shape of the

@@ -1,5 +1,9 @@
 """Pictures of the user's: files by class or with labels, boxes drawn in them, all brought to one size. No torch here."""
 
+from losslab.pictures.boxes import Chosen as Chosen
+from losslab.pictures.boxes import chosen as chosen
+from losslab.pictures.boxes import decoded as decoded
+from losslab.pictures.boxes import side_of as side_of
 from losslab.pictures.decode import Fitted as Fitted
 from losslab.pictures.decode import Size as Size
 from losslab.pictures.decode import fitted as fitted

@@ -50,7 +50,7 @@ class Fitted(NamedTuple):
 @contextmanager
 def _readable(file: Path) -> Iterator[None]:
     """Raises BadRequest, with the file, for a picture that cannot be opened or is cut off."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -58,7 +58,7 @@ def _readable(file: Path) -> Iterator[None]:
             yield
     except BadRequest:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise BadRequest(f"{file} is no picture, or it is damaged; replace it or take it away.") from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise_if_ended(error)
@@ -123,8 +123,8 @@ def fitted(image: Image, side: int, stretch: bool = False) -> Fitted:
     from PIL import Image
 
     width, height = image.size
-    largest = max(width, height)
-    new = (side, side) if stretch else tuple(max(1, round(side * each / largest)) for each in (width, height))
+    share = side / max(width, height)
+    new = (side, side) if stretch else (max(1, round(share * width)), max(1, round(share * height)))
     scaled = image.resize(new, Image.Resampling.BILINEAR)  # Pillow averages over what becomes one pixel
     offset = ((side - new[0]) // 2, (side - new[1]) // 2)
     if new != (side, side):
@@ -166,11 +166,13 @@ def _has_colour(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> bool:
 
 def _in_channels(pixels: NDArray[np.uint8] | NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """[side, side] or [side, side, 3] -> [count, side, side] in [0, 1]; colours become grey by the weights of ITU-R 601."""
-    levels = pixels.astype(np.float32) / (255 if pixels.dtype == np.uint8 else 1)
+    levels = pixels.astype(np.float32)
+    levels /= np.float32(255 if pixels.dtype == np.uint8 else 1)
     if levels.ndim == 2:
         return np.broadcast_to(levels, (count, *levels.shape))
     if count == 3:
         return levels.transpose(2, 0, 1)
     if not _has_colour(pixels):
         return levels[None, ..., 0]
-    return (levels @ np.array([0.299, 0.587, 0.114], dtype=np.float32))[None]
+    grey: NDArray[np.float32] = levels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return grey[None]

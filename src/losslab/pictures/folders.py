@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from losslab.errors import BadRequest, nearest
 from losslab.pictures.decode import SUFFIXES
-from losslab.schema.source_hashes import files_below, is_clutter
+from losslab.schema.source_hashes import files_below, is_clutter, of_path
 from losslab.tables import read_table, target_values
 
 if TYPE_CHECKING:
@@ -67,12 +67,45 @@ def pictures_below(folder: Path, ignored: Sequence[Path] = ()) -> list[Path]:
     return files
 
 
+def classes_of(folder: Path) -> list[str]:
+    """The names of the folders of classes; see `labelled`."""
+    return sorted({name for place in _places(folder)[0] for name in _folders_in(place)})
+
+
+def repeated(files: Sequence[Path], labels: Sequence[Any], parts: Sequence[int] | None) -> list[str]:
+    """Sentences on pictures whose files are equal, and so may be both in training and in test."""
+    by_size: dict[int, list[int]] = {}
+    for number, file in enumerate(files):
+        by_size.setdefault(file.stat().st_size, []).append(number)
+    first: dict[str, int] = {}
+    pairs = []
+    for number in sorted(one for same in by_size.values() if len(same) > 1 for one in same):
+        digest = of_path(files[number])
+        if digest in first:
+            pairs.append((first[digest], number))
+        first.setdefault(digest, number)
+    if not pairs:
+        return []
+    one, two = next((pair for pair in pairs if str(labels[pair[0]]) != str(labels[pair[1]])), pairs[0])
+    other = " with different labels" if str(labels[one]) != str(labels[two]) else ""
+    across = sum(parts[one] != parts[two] for one, two in pairs) if parts else 0
+    said = f"{len(pairs)} pictures are copies of others, such as {files[one]} and {files[two]}{other}"
+    return [
+        f"{said}; {f'{across} of them in another part' if across else 'a copy of a training picture may be tested on'}."
+    ]
+
+
+def _places(folder: Path) -> tuple[list[Path], bool]:
+    """The folders that hold those of the classes, and whether they are parts of a split."""
+    top = _folders_in(folder)
+    parted = bool(top) and all(name.lower() in PARTS for name in top) and not any(map(_pictures_in, top.values()))
+    return (list(top.values()) if parted else [folder]), parted
+
+
 def _of_folders(folder: Path, task: str) -> Labelled:
     import pandas as pd
 
-    top = _folders_in(folder)
-    parted = bool(top) and all(name.lower() in PARTS for name in top) and not any(map(_pictures_in, top.values()))
-    places = list(top.values()) if parted else [folder]
+    places, parted = _places(folder)
     files = pictures_below(folder)
     for place in places:
         for name, inner in _folders_in(place).items():
@@ -81,13 +114,13 @@ def _of_folders(folder: Path, task: str) -> Labelled:
     classes, parts = [], []
     for file in files:
         place = next(place for place in places if file.is_relative_to(place))
-        inner, *rest = file.relative_to(place).parts
-        if not rest:
+        inside = file.relative_to(place).parts
+        if len(inside) == 1:
             raise BadRequest(
                 f"{file} lies in no folder of a class; a picture of class cat belongs in {place / 'cat'}. A table of labels is "
                 "named in data.labels."
             )
-        classes.append(inner)
+        classes.append(inside[0])
         parts.append(PARTS[place.name.lower()] if parted else 0)
     if task not in _OF_CLASSES:
         raise BadRequest(

@@ -14,9 +14,10 @@ from losslab.errors import BadRequest, nearest
 from losslab.schema import cards
 
 if TYPE_CHECKING:
-    from losslab.request.own_data import Question
+    from losslab.request.questions import Question
 
 _ENDINGS = (".yaml", ".yml")
+_OWN = ("table", "images", "boxes")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def read(path: Path) -> DataCard:
             f"{path} is no data card: it must hold 'path: FILE', as `losslab inspect FILE --write` leaves it."
         )
     about, name = card.get("about") or {}, next(iter(card.get("defaults") or ["table"]))
+    if name not in _OWN:
+        raise BadRequest(f"{path} builds on '{name}', and must build on one of: {', '.join(_OWN)}.")
     known = cards.card("data", str(name)).values
     settings = {str(key): value for key, value in card.items() if key not in ("about", "defaults", "name")}
     for key in settings:
@@ -96,9 +99,10 @@ def written(question: Question) -> str:
     settings = {key: value for key, value in typed(question.words).items() if key != "batch_size"}
     own = {column.name: column.used_as for column in question.columns if column.used_as not in ("target", "unused")}
     text = f"# {question.path.name}, {question.rows:,} rows; made by `losslab inspect`. Edit it and give it in place of the file.\n"
-    text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
+    if own:
+        text += "# What each column is used as; to change one, name it in drop, number, category, date or text:\n"
     text += "".join(f"#   {name}: {use}\n" for name, use in own.items())
-    text += yaml.safe_dump({"defaults": ["table"], **settings}, sort_keys=False, allow_unicode=True)
+    text += yaml.safe_dump({"defaults": [question.data], **settings}, sort_keys=False, allow_unicode=True)
     text += yaml.safe_dump({"about": {"tasks": [question.task]}}, sort_keys=False)
     return text
 

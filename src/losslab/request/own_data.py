@@ -1,306 +1,64 @@
-"""From a user's file and a few options to a study of it: what was read, what it becomes, and the words that ask for it."""
+"""From a user's data and a few options to a study of them: what was read, what it becomes, and the words that ask for it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from losslab.errors import BadRequest, nearest
-from losslab.request import data_cards
+from losslab.request import data_cards, own_pictures, own_tables
 from losslab.request.compose import composed, hydra_at_conf
 from losslab.request.overrides import axes, single
-from losslab.schema import canonical, cards, metric_references
+from losslab.request.own_study import SEEDS as SEEDS
+from losslab.request.own_study import TRIALS as TRIALS
+from losslab.request.own_study import unless_typed
+from losslab.request.questions import Options as Options
+from losslab.request.questions import Question as Question
+from losslab.schema import canonical
 from losslab.study import recipe
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from losslab.study.recipe import Study
-    from losslab.tables.columns import Column
-
-SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
-FEWEST_TRIALS = 4
-_BATCHES = (16, 1024)  # rows
-_STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
-_FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
-_RARE = 0.4  # of the share that a class had if all were as frequent
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user says beside the file; "" and 0 where it is to be decided from the data.
-
-    Attributes:
-        target: the column that is predicted.
-        task: binary, multiclass, regression or counts.
-        group, time, weight: columns; see conf/data/table.yaml.
-        drop: columns that are not used.
-        losses: those to be compared, as in study.losses.
-        model, metric: names.
-        seeds, trials: of the study.
-        folds: see data.folds.
-        words: further words of Hydra's, such as "trainer.max_epochs=50".
-    """
-
-    target: str = ""
-    task: str = ""
-    group: str = ""
-    time: str = ""
-    weight: str = ""
-    drop: Sequence[str] = ()
-    losses: Sequence[str] = ()
-    model: str = ""
-    metric: str = ""
-    seeds: int = 0
-    trials: int = 0
-    folds: int = 0
-    words: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Question:
-    """A study of a user's data before it begins.
-
-    Attributes:
-        path: the file.
-        rows: of it that are used.
-        columns: what each is and is used as.
-        task: its name; `why` says how it was found.
-        target: the column that is predicted, `names` its classes or its name.
-        split: how rows are divided, in words.
-        losses: with the reason for each.
-        doubts: what a user should look at.
-        words: Hydra's, that ask for one run; `study` those that make a study of it.
-    """
-
-    path: Path
-    rows: int
-    columns: list[Column]
-    task: str
-    why: str
-    target: str
-    names: tuple[str, ...]
-    split: str
-    losses: dict[str, str]
-    metric: str
-    doubts: list[str] = field(default_factory=list)
-    words: tuple[str, ...] = ()
-    study: tuple[str, ...] = ()
-
-    @property
-    def command(self) -> str:
-        """The same study in Hydra's words."""
-        return " ".join(["losslab train study=fair", *map(quote, (*self.words, *self.study))])
 
 
 def ask(path: Path, options: Options) -> Question:
-    """Reads a file and decides what is asked of it. Trains nothing and writes nothing.
+    """Reads a file or a folder and decides what is asked of it. Trains nothing and writes nothing.
 
     Raises BadRequest, with file, column and row, for whatever cannot be read or learnt from, and where the task is not clear.
     """
-    path, options, settings = _read_in(path, options)
-    from losslab.tables import describe, infer_task, read_table, target_values, with_target
-
-    if not options.target:
-        there = list(map(str, read_table(path).columns))
-        raise BadRequest(
-            f"{path.name}: which column is to be predicted? Add --target NAME; there are {_listed(there)}."
-        )
-    frame = read_table(path, **_given(settings, "separator", "decimal"))
-    if options.target not in frame:
-        known = list(map(str, frame.columns))
-        raise BadRequest(
-            f"{path.name}: there is no column '{options.target}'{nearest(options.target, known)}; there are {_listed(known)}."
-        )
-    frame = with_target(frame, options.target, settings.get("missing_target", "refuse"))
-    task, why = options.task, "as you said"
-    if not task:
-        found = infer_task(frame[options.target])
-        if not found.task:
-            typed = " or ".join(f"--task {name}" for name in found.alternatives)
-            raise BadRequest(f"{path.name}: {found.why}{f' Add {typed}.' if typed else ''}")
-        task, why = found.task, found.why
-    if task not in cards.card("data", "table").about["tasks"]:
-        known = cards.card("data", "table").about["tasks"]
-        raise BadRequest(f"There is no task '{task}' for a table{nearest(task, known)}. Valid: {', '.join(known)}.")
-    try:
-        columns = describe(frame, options.target, **_roles(options, settings))
-        targets, names = target_values(frame, options.target, task)
-    except BadRequest as error:
-        raise BadRequest(f"{path.name}: {error}") from error
-    classes = len(names) if task in ("binary", "multiclass") else 0
-    scheme, split = _split(options, settings, classes)
-    traits = _traits(targets, classes)
-    losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
-    metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
-    words = [
-        f"task={task}",
-        "data=table",
-        data_cards.word("data.path", str(path)),
-        data_cards.word("data.target", options.target),
-    ]
-    words += [data_cards.word(f"data.{key}", value) for key, value in settings.items()]
-    words += [data_cards.word(f"data.{key}", value) for key, value in _of_columns(options).items()]
-    words += [f"data.split={scheme}"] if scheme != "auto" else []
-    words += [f"data.folds={options.folds}"] if options.folds else []
-    batch, epochs = _sizes(len(frame), settings)
-    words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
-    words += [data_cards.word("model", options.model)] if options.model else []
-    if metric_references.is_one(metric):
-        [further] = metric_references.parse(metric)
-        words, metric = [*words, data_cards.word("task.metrics", metric)], further.name
-    study = [
-        data_cards.word("study.losses", list(losses)),
-        f"study.metric={metric}",
-        "study.rates=[tuned]",
-        f"study.seeds={options.seeds or SEEDS}",
-        f"study.tuning.trials={options.trials or TRIALS}",
-        f"study.tuning.seeds={TUNING_SEEDS}",
-    ]
-    said = (*options.drop, options.group, options.time, options.weight, settings.get("parts"))
-    doubts = [f"{one.name}: {one.doubt}" for one in columns if one.doubt and one.name not in said]
-    doubts += _doubts_of(traits, targets, names, metric)
-    return Question(
-        path=path,
-        rows=len(frame),
-        columns=columns,
-        task=task,
-        why=why,
-        target=options.target,
-        names=names,
-        split=split,
-        losses=losses,
-        metric=metric,
-        doubts=doubts,
-        words=(*_unless_typed(words, options.words), *options.words),
-        study=tuple(study),
-    )
+    data, path, options, settings = _read_in(path, options)
+    if data in ("images", "boxes") or (not data and own_pictures.is_one(path, options)):
+        return own_pictures.ask(path, options, settings, data)
+    return own_tables.ask(path, options, settings)
 
 
 def study_of(question: Question, name: str, command: str, seed: int = 0) -> Study:
     """The study that a question asks for. Raises BadRequest where a run of it would be refused."""
-    words = [*question.words, *_unless_typed(question.study, question.words), "study=fair", f"seed={seed}"]
+    words = [*question.words, *unless_typed(question.study, question.words), "study=fair", f"seed={seed}"]
     with hydra_at_conf():
         return recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
 
 
-def _read_in(path: Path, options: Options) -> tuple[Path, Options, dict[str, Any]]:
-    """The file, the options and further settings of the data, those of a data card and of words such as data.time=day read in."""
-    settings: dict[str, Any] = {}
+def _read_in(path: Path, options: Options) -> tuple[str, Path, Options, dict[str, Any]]:
+    """The kind of data, "" where no card says it, then file or folder, options and further settings.
+
+    What a data card sets is read in, and what words such as data.time=day set.
+    """
+    data, settings = "", dict[str, Any]()
     if data_cards.is_one(path):
         card = data_cards.read(path)
-        settings, options = dict(card.settings), replace(options, task=options.task or card.task)
+        data, settings, options = card.name, dict(card.settings), replace(options, task=options.task or card.task)
         path = Path(settings.pop("path"))
     settings |= data_cards.typed(options.words)
     options = replace(
         options,
-        target=options.target or str(settings.pop("target", "")),
+        target=options.target or str(settings.pop("target", settings.pop("label_column", ""))),
+        images=options.images or str(settings.pop("images", "")),
+        labels=options.labels or str(settings.pop("labels", "")),
         group=options.group or str(settings.pop("group", "")),
         time=options.time or str(settings.pop("time", "")),
         weight=options.weight or str(settings.pop("row_weight", "")),
         drop=[*options.drop, *settings.pop("drop", [])],
         folds=options.folds or int(settings.pop("folds", 0)),
     )
-    return path, options, settings
-
-
-def _roles(options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
-    roles = _given(settings, "number", "category", "date", "text", "parts")
-    return roles | {"drop": options.drop, "group": options.group, "time": options.time, "row_weight": options.weight}
-
-
-def _of_columns(options: Options) -> dict[str, Any]:
-    found = {"drop": list(options.drop), "group": options.group, "time": options.time, "row_weight": options.weight}
-    return {key: value for key, value in found.items() if value}
-
-
-def _given(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: settings[key] for key in keys if key in settings}
-
-
-def _split(options: Options, settings: Mapping[str, Any], classes: int) -> tuple[str, str]:
-    """The scheme of the split, and what it does in words."""
-    scheme = str(settings.get("split", "auto"))
-    if scheme == "auto":
-        plain = not (options.group or options.time or settings.get("parts"))
-        scheme = "stratified" if classes and plain else "auto"
-    known = cards.card("data", "table").values
-    val, test = (settings.get(f"{part}_fraction", known[f"{part}_fraction"]) for part in ("val", "test"))
-    shares = f"{1 - val - test:.0%} train, {val:.0%} validation, {test:.0%} test"
-    if settings.get("parts"):
-        return scheme, f"as the column '{settings['parts']}' says"
-    if options.group and options.time and scheme == "auto":
-        raise BadRequest("A split keeps to groups or to time; give --group or --time, or add data.split=group or time.")
-    by = {"auto": "group" if options.group else "time" if options.time else "random"}.get(scheme, scheme)
-    how = {
-        "random": "at random",
-        "stratified": "at random, with the same shares of the classes in each part",
-        "group": f"by '{options.group}': all rows of a group are in one part",
-        "time": f"by '{options.time}': validation rows are later than training rows, test rows later still",
-    }.get(by, by)
-    if options.folds:
-        return scheme, f"{options.folds} folds, {how}; one fold a seed"
-    return scheme, f"{shares}; {how}{'' if by == 'time' else ', anew for each seed'}"
-
-
-def _traits(targets: NDArray[Any], classes: int) -> dict[str, str]:
-    """What of the targets asks for further losses, with the figure that shows it."""
-    import numpy as np
-
-    if classes:
-        counts = np.bincount(targets.astype(int), minlength=classes)
-        rarest = counts.min() / counts.sum()
-        return {"imbalance": f"the rarest class has {rarest:.1%} of the rows"} if rarest < _RARE / classes else {}
-    middle = np.median(targets)
-    spread = 1.4826 * np.median(np.abs(targets - middle)) or targets.std()
-    far = int((np.abs(targets - middle) > _FAR * spread).sum())
-    share = far / len(targets)
-    return (
-        {"heavy_tails": f"{far} of {len(targets):,} targets lie more than {_FAR:g} robust spreads from the median"}
-        if (far >= 3 and share > _SHARE_FAR)
-        else {}
-    )
-
-
-def _short_list(task: str, traits: Mapping[str, str]) -> dict[str, str]:
-    """The losses that the card of a task lists, and those for such targets."""
-    about = cards.card("task", task).about
-    found = dict(about["short_list"])
-    for trait in traits:
-        found |= about.get("more", {}).get(trait, {})
-    return found
-
-
-def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence[str], metric: str) -> list[str]:
-    found = []
-    if "imbalance" in traits:
-        found.append(f"Classes are imbalanced: {traits['imbalance']}. So {metric.replace('_', ' ')} is compared.")
-    if "heavy_tails" in traits:
-        found.append(f"The target has heavy tails: {traits['heavy_tails']}. So robust losses are added.")
-        if targets.min() > 0:
-            found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
-    return found
-
-
-def _sizes(rows: int, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Batch size and epochs: some fifty steps an epoch, and some 1,000 in all."""
-    train = rows * (1 - sum(settings.get(f"{part}_fraction", 0.2) for part in ("val", "test")))
-    low, high = _BATCHES
-    batch = min(max(low, 2 ** round(math.log2(max(train / 50, 1.0)))), high, max(2, int(train)))
-    steps = max(1, train // batch)
-    return int(batch), int(min(max(_EPOCHS[0], round(_STEPS / steps)), _EPOCHS[1]))
-
-
-def _unless_typed(words: Sequence[str], typed: Sequence[str]) -> list[str]:
-    """Words without those whose key is typed anyway."""
-    keys = {word.lstrip("+").partition("=")[0] for word in typed}
-    return [word for word in words if word.partition("=")[0] not in keys]
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    return data, path, options, settings

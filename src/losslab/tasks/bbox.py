@@ -13,12 +13,13 @@ from losslab.data.robust_scale import robust_scale
 from losslab.metrics.boxes import BoxPredictions
 from losslab.spaces import check_target
 from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.figures import in_colour
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 _SHOWN = 16
-_ZOOM = 3
+_SIDE = 192  # pixels a side, about, of a picture that is shown
 _BLANK = 64  # pixels a side of a picture that is not there
 _DELTA_WEIGHTS = torch.tensor([10.0, 10.0, 5.0, 5.0])
 
@@ -87,8 +88,9 @@ class Bbox(Task):
         """A grid of pictures of the validation split, black if the data have none: the true box green, the predicted one orange."""
         rows = seen.split["val"][:_SHOWN]
         pictures = seen.inputs[rows] if seen.inputs.ndim == 4 else torch.zeros(len(rows), 1, _BLANK, _BLANK)
-        pictures = (pictures * 255).byte().repeat(1, 3, 1, 1)
-        pictures = pictures.repeat_interleave(_ZOOM, 2).repeat_interleave(_ZOOM, 3)
+        pictures = in_colour(pictures)
+        zoom = max(1, _SIDE // pictures.shape[3])
+        pictures = (pictures * 255).byte().repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
         side = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2)
         pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1) * side
         shown = [draw_bounding_boxes(p, b, colors=["lime", "orange"]) for p, b in zip(pictures, pairs, strict=True)]

@@ -1,0 +1,156 @@
+"""What follows from the targets of a user's data: split, losses, metric, sizes, and the words of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from losslab.errors import BadRequest
+from losslab.request import data_cards
+from losslab.request.questions import Options, Question
+from losslab.schema import cards, metric_references
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
+FEWEST_TRIALS = 4
+_BATCHES = (16, 1024)  # rows
+_STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
+_FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
+_RARE = 0.4  # of the share that a class had if all were as frequent
+
+
+def decided(
+    question: Question,
+    targets: NDArray[Any],
+    options: Options,
+    settings: Mapping[str, Any],
+    parts: str = "",
+    together: str = "",
+) -> Question:
+    """A question of what was read with all that follows from the targets: split, losses, metric, doubts and words.
+
+    Args:
+        question: what was read.
+        targets: of all rows; see `losslab.tables.target_values`.
+        options: what the user says.
+        settings: of the data, beside its path.
+        parts: how the data divide themselves, in words.
+        together: how rows stay together, in words.
+    """
+    task, names = question.task, question.names
+    classes = len(names) if task in ("binary", "multiclass") else 0
+    scheme, how = _split(options, settings, classes, parts, together)
+    traits = _traits(targets, classes) if task != "bbox" else {}
+    losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
+    metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
+    words = [f"task={task}", f"data={question.data}", data_cards.word("data.path", str(question.path))]
+    words += [data_cards.word(f"data.{key}", value) for key, value in settings.items()]
+    words += [f"data.split={scheme}"] if scheme != "auto" else []
+    words += [f"data.folds={options.folds}"] if options.folds else []
+    batch, epochs = _sizes(question.rows, settings)
+    words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
+    words += [data_cards.word("model", options.model)] if options.model else []
+    if metric_references.is_one(metric):
+        [further] = metric_references.parse(metric)
+        words, metric = [*words, data_cards.word("task.metrics", metric)], further.name
+    study = [
+        data_cards.word("study.losses", list(losses)),
+        f"study.metric={metric}",
+        "study.rates=[tuned]",
+        f"study.seeds={options.seeds or SEEDS}",
+        f"study.tuning.trials={options.trials or TRIALS}",
+        f"study.tuning.seeds={TUNING_SEEDS}",
+    ]
+    return replace(
+        question,
+        split=how,
+        losses=losses,
+        metric=metric,
+        doubts=[*question.doubts, *_doubts_of(traits, targets, names, metric)],
+        words=(*unless_typed(words, options.words), *options.words),
+        study=tuple(study),
+    )
+
+
+def _split(options: Options, settings: Mapping[str, Any], classes: int, parts: str, together: str) -> tuple[str, str]:
+    """The scheme of the split, and what it does in words; `parts`, `together`: what the data themselves say of it."""
+    scheme = str(settings.get("split", "auto"))
+    if scheme == "auto":
+        plain = not (options.group or options.time or parts or together)
+        scheme = "stratified" if classes and plain else "auto"
+    known = cards.card("data", "table").values
+    val, test = (settings.get(f"{part}_fraction", known[f"{part}_fraction"]) for part in ("val", "test"))
+    shares = f"{1 - val - test:.0%} train, {val:.0%} validation, {test:.0%} test"
+    if parts:
+        return scheme, parts
+    if options.group and options.time and scheme == "auto":
+        raise BadRequest("A split keeps to groups or to time; give --group or --time, or add data.split=group or time.")
+    by = {"auto": "group" if options.group else "time" if options.time else "random"}.get(scheme, scheme)
+    how = {
+        "random": "at random",
+        "stratified": "at random, with the same shares of the classes in each part",
+        "group": f"by '{options.group}': all rows of a group are in one part",
+        "time": f"by '{options.time}': validation rows are later than training rows, test rows later still",
+    }.get(by, by)
+    how = together or how
+    if options.folds:
+        return scheme, f"{options.folds} folds, {how}; one fold a seed"
+    return scheme, f"{shares}; {how}{'' if by == 'time' else ', anew for each seed'}"
+
+
+def _traits(targets: NDArray[Any], classes: int) -> dict[str, str]:
+    """What of the targets asks for further losses, with the figure that shows it."""
+    import numpy as np
+
+    if classes:
+        counts = np.bincount(targets.astype(int), minlength=classes)
+        rarest = counts.min() / counts.sum()
+        return {"imbalance": f"the rarest class has {rarest:.1%} of the rows"} if rarest < _RARE / classes else {}
+    middle = np.median(targets)
+    spread = 1.4826 * np.median(np.abs(targets - middle)) or targets.std()
+    far = int((np.abs(targets - middle) > _FAR * spread).sum())
+    share = far / len(targets)
+    return (
+        {"heavy_tails": f"{far} of {len(targets):,} targets lie more than {_FAR:g} robust spreads from the median"}
+        if (far >= 3 and share > _SHARE_FAR)
+        else {}
+    )
+
+
+def _short_list(task: str, traits: Mapping[str, str]) -> dict[str, str]:
+    """The losses that the card of a task lists, and those for such targets."""
+    about = cards.card("task", task).about
+    found = dict(about["short_list"])
+    for trait in traits:
+        found |= about.get("more", {}).get(trait, {})
+    return found
+
+
+def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence[str], metric: str) -> list[str]:
+    found = []
+    if "imbalance" in traits:
+        found.append(f"Classes are imbalanced: {traits['imbalance']}. So {metric.replace('_', ' ')} is compared.")
+    if "heavy_tails" in traits:
+        found.append(f"The target has heavy tails: {traits['heavy_tails']}. So robust losses are added.")
+        if targets.min() > 0:
+            found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
+    return found
+
+
+def _sizes(rows: int, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Batch size and epochs: some fifty steps an epoch, and some 1,000 in all."""
+    train = rows * (1 - sum(settings.get(f"{part}_fraction", 0.2) for part in ("val", "test")))
+    low, high = _BATCHES
+    batch = min(max(low, 2 ** round(math.log2(max(train / 50, 1.0)))), high, max(2, int(train)))
+    steps = max(1, train // batch)
+    return int(batch), int(min(max(_EPOCHS[0], round(_STEPS / steps)), _EPOCHS[1]))
+
+
+def unless_typed(words: Sequence[str], typed: Sequence[str]) -> list[str]:
+    """Words without those whose key is typed anyway."""
+    keys = {word.lstrip("+").partition("=")[0] for word in typed}
+    return [word for word in words if word.partition("=")[0] not in keys]
