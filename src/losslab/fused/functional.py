@@ -1,6 +1,7 @@
-"""Many models of one shape as one: a matrix of parameters [R, P] and a forward for all.
+"""Many models of one shape as one: a matrix of trained parameters [R, P], what they carry beside it, and a forward for all.
 
-R runs, P parameters of one model, B rows of a batch.
+R runs, P trained parameters of one model, B rows of a batch. A model carries its frozen parameters, which no step changes, and its
+buffers, such as the running statistics of BatchNorm, which a forward in training may change.
 """
 
 from __future__ import annotations
@@ -13,61 +14,97 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from losslab.errors import describe
+from losslab.fused import dropout
 
-Forward = Callable[[Tensor, Tensor], Tensor]  # parameters [R, P], inputs [R, B, ...] -> raw outputs [R, B, outputs]
+Carried = dict[str, Tensor]  # frozen parameters and buffers by name, each [R, ...]
+# parameters [R, P], inputs [R, B, ...], what is carried -> raw outputs [R, B, outputs]
+Forward = Callable[..., Tensor]
+# parameters, inputs, what is carried, masks of dropout -> raw outputs, and the buffers after it
+TrainingForward = Callable[[Tensor, Tensor, Carried, Sequence[Tensor]], tuple[Tensor, Carried]]
 
-Gradient = Callable[..., tuple[Tensor, tuple[Tensor, Tensor]]]
+Gradient = Callable[..., tuple[Tensor, tuple[Tensor, Tensor, Carried]]]
 
 _WORTH_TRACING = 100  # steps: a trace takes some 30 ms a loss, and saves some 0.4 ms of it a step
 
 
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are trained, by name: those that are not frozen."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def carried_by(models: Sequence[nn.Module]) -> Carried:
+    """What models carry beside their trained parameters, stacked."""
+    each = [
+        {name: p.detach() for name, p in model.named_parameters() if not p.requires_grad} | dict(model.named_buffers())
+        for model in models
+    ]
+    return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+
+
 def flatten_parameters(models: Sequence[nn.Module]) -> Tensor:
-    """The parameters of each model as a row: [R, P], in the order of `named_parameters`."""
-    return torch.stack([torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models])
+    """The trained parameters of each model as a row: [R, P], in the order of `named_parameters`."""
+    return torch.stack([torch.cat([p.detach().flatten() for p in trained(model).values()]) for model in models])
 
 
 def unflatten_parameters(model: nn.Module, flat: Tensor) -> dict[str, Tensor]:
     """Rows of parameters [..., P] as named tensors [..., *shape]. One split, so that their gradients are joined once."""
-    named = dict(model.named_parameters())
+    named = trained(model)
     parts = flat.split([p.numel() for p in named.values()], -1)
     return {name: part.unflatten(-1, p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
 
 
 def is_weight(model: nn.Module) -> Tensor:
     """Which of the P parameters are weights, on which penalties act: [P], bool."""
-    return torch.cat([torch.full((p.numel(),), p.ndim > 1) for p in model.parameters()])
+    return torch.cat([torch.full((p.numel(),), p.ndim > 1) for p in trained(model).values()])
 
 
 def forward_for(model: nn.Module) -> Forward:
-    """The forward of R models like this one: batched matrix products for layers in a row, vmap for everything else."""
-    if isinstance(model, nn.Sequential) and all(isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model):
+    """The forward in use of R models like this one: batched matrix products for layers in a row, vmap for everything else."""
+    if is_layered(model):
         return _layers(model)
-    empty = copy.deepcopy(model).to("meta")
+    empty = copy.deepcopy(model).eval().to("meta")
+    buffers = [name for name, _ in empty.named_buffers()]
 
-    def one(row: Tensor, inputs: Tensor) -> Tensor:
-        return cast(Tensor, torch.func.functional_call(empty, unflatten_parameters(empty, row), (inputs,)))
+    def one(row: Tensor, inputs: Tensor, carried: Carried) -> Tensor:
+        named = unflatten_parameters(empty, row) | carried | {name: carried[name].clone() for name in buffers}
+        return cast(Tensor, torch.func.functional_call(empty, named, (inputs,)))
 
-    return torch.vmap(one)
+    def forward(flat: Tensor, inputs: Tensor, carried: Carried | None = None) -> Tensor:
+        return torch.vmap(one)(flat, inputs, carried or {})
+
+    return forward
 
 
-def why_alone(model: nn.Module, inputs: Tensor) -> str | None:
-    """A sentence for a model that cannot be stacked, else None; tried on a few inputs [n, ...]."""
-    if next(model.buffers(), None) is not None:
-        return "its model keeps buffers (such as BatchNorm's running statistics), which a stack does not carry"
-    if any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules()):
-        return "its model draws dropout, which a stack would draw otherwise than a lone run"
-    if not all(p.requires_grad for p in model.parameters()):
-        return "some of its model's parameters are frozen, and a stack trains all"
-    flat = flatten_parameters([model, model])
-    try:
-        with torch.no_grad():
-            found, expected = forward_for(model)(flat, inputs.expand(2, *inputs.shape)), model(inputs)
-    except Exception as error:  # whatever a user's module may do, vmap may refuse
-        return f"its model cannot be stacked by torch.vmap: {describe(error).splitlines()[0][:150]}"
-    if found.shape[1:] != expected.shape or not torch.allclose(found[1], expected, rtol=1e-3, atol=1e-5):
-        return "its model gives other outputs when it is stacked; it may keep state between calls"
-    return None
+def training_forward_for(model: nn.Module) -> TrainingForward:
+    """The forward in training of R models like this one, which gives their buffers after it as well."""
+    if is_layered(model):
+        layers = _layers(model)
+        return lambda flat, inputs, carried, masks: (layers(flat, inputs), {})
+    masked, give = dropout.with_masks(model)
+    empty = masked.train().to("meta")
+    buffers = [name for name, _ in empty.named_buffers()]
+
+    def one(row: Tensor, inputs: Tensor, carried: Carried, masks: Sequence[Tensor]) -> tuple[Tensor, Carried]:
+        give(masks)
+        # buffers are changed in place, and what comes from outside of torch.func.grad must not be
+        named = unflatten_parameters(empty, row) | carried | {name: carried[name].clone() for name in buffers}
+        raw = torch.func.functional_call(empty, named, (inputs,))
+        return raw, {name: named[name] for name in buffers}
+
+    def forward(flat: Tensor, inputs: Tensor, carried: Carried, masks: Sequence[Tensor]) -> tuple[Tensor, Carried]:
+        return torch.vmap(one)(flat, inputs, carried, list(masks))
+
+    return forward
+
+
+def filled(model: nn.Module, flat: Tensor, carried: Carried) -> nn.Module:
+    """A copy of a model with the parameters [P] and what is carried of one run of a stack."""
+    model = copy.deepcopy(model)
+    values = unflatten_parameters(model, flat) | carried
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            tensor.copy_(values[name])
+    return model
 
 
 def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ...], steps: int) -> Gradient:
@@ -80,17 +117,29 @@ def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ..
     gradient = torch.func.grad(total, has_aux=True)
     if steps < _WORTH_TRACING:
         return cast(Gradient, gradient)
-    traced = make_fx(lambda flat, inputs, targets, alive: gradient(flat, inputs, targets, alive))(*example)
+    traced = make_fx(lambda *given: gradient(*given))(*example)
     traced.graph.eliminate_dead_code()
     traced.recompile()
     return cast(Gradient, traced.forward)  # no module, whose constants would become part of checkpoints
 
 
-def _layers(model: nn.Sequential) -> Forward:
+def is_layered(model: nn.Module) -> bool:
+    """Whether a model is Flatten, Linear and ReLU in a row, all of it trained."""
+    if type(model).forward is not nn.Sequential.forward or not all(p.requires_grad for p in model.parameters()):
+        return False
+    return all(
+        (type(layer) is nn.Linear and layer.bias is not None)
+        or (type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1))
+        or type(layer) is nn.ReLU
+        for layer in model.children()
+    )
+
+
+def _layers(model: nn.Module) -> Forward:
     """Flatten, Linear and ReLU for all runs at once; a run's slice does not depend on how many others there are."""
     names = [(name, layer) for name, layer in model.named_children()]
 
-    def forward(flat: Tensor, inputs: Tensor) -> Tensor:
+    def forward(flat: Tensor, inputs: Tensor, carried: Carried | None = None) -> Tensor:
         named = unflatten_parameters(model, flat)
         for name, layer in names:
             if isinstance(layer, nn.Flatten):

@@ -13,7 +13,17 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from losslab.fused.functional import Gradient, flatten_parameters, forward_for, gradient_of, is_weight
+from losslab.fused import dropout
+from losslab.fused.functional import (
+    Carried,
+    Gradient,
+    carried_by,
+    flatten_parameters,
+    forward_for,
+    gradient_of,
+    is_weight,
+    training_forward_for,
+)
 from losslab.fused.losses import ROW_WEIGHTS, Group, loss_key, stack_tasks
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.safe_points import check
@@ -71,6 +81,8 @@ class FusedModule(Resumable):
         self.task = stack_tasks([run.task for run in runs])
         self.flat = nn.Parameter(flatten_parameters([run.model for run in runs]))
         self.forward_all = forward_for(runs[0].model)
+        self.forward_in_training = training_forward_for(runs[0].model)
+        self.masks = dropout.Masks([r.request["seed"] for r in runs]) if dropout.is_drawn(runs[0].model) else None
         blocks = groupby(range(len(runs)), key=lambda number: loss_key(runs[number]))
         numbers = [list(block) for _, block in blocks]
         self.groups = nn.ModuleList(Group(block[0], [runs[number] for number in block]) for block in numbers)
@@ -81,6 +93,7 @@ class FusedModule(Resumable):
         for name in ("l1", "l2"):
             self.register_buffer(name, self.flat.new_tensor([run.request["penalty"][name] for run in runs]))
         self.register_buffer("best", self.flat.detach().clone())
+        self._keep_carried()
         self.diverged_in: list[int | None] = [None] * len(runs)
         self.best_epoch = [1] * len(runs)
         self.best_value: list[float | None] = [None] * len(runs)
@@ -114,6 +127,20 @@ class FusedModule(Resumable):
         for name, tensor in kept.items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
 
+    def _keep_carried(self) -> None:
+        """What the models carry beside trained parameters. Only buffers change: they are in checkpoints, and kept of the best epoch."""
+        carried = carried_by([run.model for run in self.runs])
+        self.carried_names, self.changing = list(carried), [name for name, _ in self.runs[0].model.named_buffers()]
+        for name, tensor in carried.items():
+            self.register_buffer(_kept("carried", name), tensor, persistent=name in self.changing)
+        for name in self.changing:
+            self.register_buffer(_kept("best", name), carried[name].clone())
+
+    def carried(self, which: str = "last") -> Carried:
+        """What the models carry beside trained parameters, as it is ("last") or as it was after the best epochs ("best")."""
+        now = {name: self.get_buffer(_kept("carried", name)) for name in self.carried_names}
+        return now | ({name: self.get_buffer(_kept("best", name)) for name in self.changing} if which == "best" else {})
+
     def configure_optimizers(self) -> StackedOptimizer:
         """One optimizer with a rate for each run."""
         return StackedOptimizer(self.flat, [run.request["optimizer"] for run in self.runs], self.runs[0].steps)
@@ -121,24 +148,45 @@ class FusedModule(Resumable):
     def training_step(self, chunk: Tensor, _: int) -> None:
         """A few steps, each on a batch of its own for every run: row numbers [steps, R, B]."""
         optimizer = cast(LightningOptimizer, self.optimizers())
-        alive = cast(StackedOptimizer, optimizer.optimizer).alive
+        stacked = cast(StackedOptimizer, optimizer.optimizer)
+        if self.masks:
+            self.masks.begin(self.global_step)
         with torch.no_grad():
             for rows in chunk:
                 check()
-                given = (self.flat.detach(), self.inputs_of(rows), self.targets_of(rows), alive)
+                given = self.given(rows, stacked.alive)
                 if self._gradient is None:
                     self._gradient = gradient_of(self.total, given, self.runs[0].steps)
-                gradient, (losses, penalties) = self._gradient(*given)
+                gradient, (losses, penalties, carried) = self._gradient(*given)
                 self._losses.append(losses)
                 self._penalties.append(penalties)
                 self.flat.grad = gradient
                 optimizer.step()
+                for name, tensor in carried.items():
+                    old = self.get_buffer(_kept("carried", name))
+                    old.copy_(_where(stacked.alive, tensor, old) if stacked.some_dead else tensor)
 
-    def total(self, flat: Tensor, inputs: Tensor, targets: dict[str, Tensor], alive: Tensor) -> tuple[Tensor, Any]:
-        """What a step minimises, and its parts: the mean loss and the penalty of each run, [R] twice."""
-        losses = self.losses(self.forward_all(flat, inputs), targets)
+    def given(self, rows: Tensor, alive: Tensor) -> tuple[Any, ...]:
+        """What `total` takes, for a batch of row numbers [R, B]."""
+        given = (self.flat.detach(), self.inputs_of(rows), self.targets_of(rows), alive)
+        if not self.carried_names and not self.masks:
+            return given
+        return *given, self.carried(), self.masks.draw(self.runs[0].model, given[1]) if self.masks else []
+
+    def total(
+        self,
+        flat: Tensor,
+        inputs: Tensor,
+        targets: dict[str, Tensor],
+        alive: Tensor,
+        carried: Carried | None = None,
+        masks: Sequence[Tensor] = (),
+    ) -> tuple[Tensor, Any]:
+        """What a step minimises, and its parts: mean loss and penalty of each run, [R] twice, and buffers after the step."""
+        raw, changed = self.forward_in_training(flat, inputs, carried or {}, masks)
+        losses = self.losses(raw, targets)
         penalties = self.penalties(flat) if self.penalised else torch.zeros_like(losses)
-        return torch.where(alive, losses + penalties, 0.0).sum(), (losses, penalties)
+        return torch.where(alive, losses + penalties, 0.0).sum(), (losses, penalties, changed)
 
     def inputs_of(self, rows: Tensor) -> Tensor:
         """The inputs of row numbers [R, B], each in the data of its run: [R, B, ...]."""
@@ -161,7 +209,7 @@ class FusedModule(Resumable):
 
     def on_train_epoch_end(self) -> None:
         """Judges the epoch of each run that is alive: curves, best weights, divergence."""
-        raw = self.outputs(self.flat.detach(), "val")
+        raw = self.outputs(self.flat.detach(), "val", self.carried())
         means = {
             "train/loss": torch.stack(self._losses).mean(0),
             "val/loss": self.losses(raw, self.targets_of(self.get_buffer("rows_val"))),
@@ -182,29 +230,37 @@ class FusedModule(Resumable):
             improved[number] = self._improves(number, metrics[self.task.selector])
             if not is_finite:
                 self.diverged_in[number] = self.current_epoch + 1
-        self.best = torch.where(improved.to(self.device)[:, None], self.flat.detach(), self.best)
+        improved = improved.to(self.device)
+        self.best = _where(improved, self.flat.detach(), self.best)
+        for name in self.changing:
+            best = self.get_buffer(_kept("best", name))
+            best.copy_(_where(improved, self.get_buffer(_kept("carried", name)), best))
         alive = torch.tensor([epoch is None for epoch in self.diverged_in], device=self.device)
         cast(StackedOptimizer, cast(LightningOptimizer, self.optimizers()).optimizer).freeze(alive)
         self.trainer.should_stop = not bool(alive.any())
 
     def evaluate(self, flat: Tensor, which: str) -> list[dict[str, float]]:
-        """The neutral metrics of each run for weights [R, P], as `<which>/val/<name>` and `<which>/test/<name>`."""
+        """The neutral metrics of each run for weights [R, P], as `<which>/val/<name>` and `<which>/test/<name>`.
+
+        which: "last" or "best", which also says of which epoch the buffers are.
+        """
         found: list[dict[str, float]] = [{} for _ in self.runs]
         for part in ("val", "test"):
-            measured = self.task.evaluate_all(self.outputs(flat, part), self.get_buffer(f"targets_{part}"))
+            raw = self.outputs(flat, part, self.carried(which))
+            measured = self.task.evaluate_all(raw, self.get_buffer(f"targets_{part}"))
             for own, metrics in zip(found, measured, strict=True):
                 own |= {f"{which}/{part}/{name}": value for name, value in metrics.items()}
         return found
 
     @torch.no_grad()
-    def outputs(self, flat: Tensor, part: str) -> Tensor:
+    def outputs(self, flat: Tensor, part: str, carried: Carried) -> Tensor:
         """Raw outputs [R, n, outputs] of the models `flat` [R, P] for a split, in pieces that fit the memory."""
         rows = self.get_buffer(f"rows_{part}")
         # a CPU is fastest where the layers' outputs stay in its cache, as those of a batch do
         on_cpu = self.device.type == "cpu"
         most = _EVALUATION_VALUES // (len(flat) * self.inputs[0].numel())
         piece = max(1, min(most, self.runs[0].batches.batch_size) if on_cpu else most)
-        return torch.cat([self.forward_all(flat, self.inputs_of(some)) for some in rows.split(piece, 1)], 1)
+        return torch.cat([self.forward_all(flat, self.inputs_of(some), carried) for some in rows.split(piece, 1)], 1)
 
     def _has(self, number: int, name: str) -> bool:
         penalty = self.runs[number].request["penalty"]
@@ -224,3 +280,13 @@ class FusedModule(Resumable):
 def _select(pool: Tensor, rows: Tensor) -> Tensor:
     """Rows of a pool [N, ...] by their numbers [R, B]: [R, B, ...]."""
     return pool.index_select(0, rows.flatten()).reshape(*rows.shape, *pool.shape[1:])
+
+
+def _where(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """The rows [R, ...] of `new` where a run is chosen [R], else those of `old`."""
+    return torch.where(chosen.view(-1, *[1] * (new.ndim - 1)), new, old)
+
+
+def _kept(which: str, name: str) -> str:
+    """The name of a buffer of the stack for one of the models; dots mean parts of parts there."""
+    return f"{which} {name.replace('.', '/')}"

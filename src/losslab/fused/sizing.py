@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -76,14 +77,15 @@ def lone_pace(run: Prepared, device: torch.device) -> float:
 
 def stacked_pace(run: Prepared, size: int, device: torch.device, count: int) -> float:
     """Seconds of one step of a stack on so many threads, for each of its runs."""
-    module = FusedModule([run] * size).to(device)
+    # of different seeds, as their masks of dropout are drawn apart
+    runs = [replace(run, request=run.request | {"seed": seed}) for seed in range(size)]
+    module = FusedModule(runs).to(device)
     optimizer = module.configure_optimizers()
     rows = torch.stack([run.batches.order(epoch)[: run.batches.batch_size] for epoch in range(size)]).to(device)
     gradient = torch.func.grad(module.total, has_aux=True)
 
     def step() -> None:
-        inputs, targets = module.inputs_of(rows), module.targets_of(rows)
-        module.flat.grad, _ = gradient(module.flat.detach(), inputs, targets, optimizer.alive)
+        module.flat.grad, _ = gradient(*module.given(rows, optimizer.alive))
         optimizer.restart()
         optimizer.step()
 

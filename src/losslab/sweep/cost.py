@@ -7,7 +7,7 @@ from typing import Any
 
 from losslab import hardware
 from losslab.fused import sizing
-from losslab.fused.functional import why_alone
+from losslab.fused.trial import why_alone
 from losslab.schema import check as schema_check
 from losslab.training import numerics, threads
 from losslab.training.prepare import prepare

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from losslab import hardware
-from losslab.fused.functional import why_alone
 from losslab.fused.sizing import fastest
+from losslab.fused.trial import why_alone
 from losslab.losses import stacking
 from losslab.schema import check as schema_check
 from losslab.schema import compatibility

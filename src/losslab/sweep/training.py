@@ -17,9 +17,10 @@ from pytorch_lightning.callbacks import Callback
 from losslab import hardware
 from losslab.errors import describe, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, ignore
-from losslab.fused.functional import unflatten_parameters, why_alone
+from losslab.fused.functional import filled
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.trial import why_alone
 from losslab.hardware import to_cpu
 from losslab.records import files
 from losslab.records.files import write_whole
@@ -160,11 +161,12 @@ def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, reco
     """Leaves what a lone run would have left: config, checkpoints, events, and the record last."""
     open_folder(folder, parts.request | {"overwrite": True}, module.origin)
     steps = parts.batches.steps
-    states = ((module.best, module.best_epoch[number]), (module.flat, record.epochs))
-    for path, (flat, epoch) in zip(checkpoints(folder), states, strict=True):
-        named = unflatten_parameters(parts.model, to_cpu(flat[number].detach()))
+    states = (("best", module.best, module.best_epoch[number]), ("last", module.flat, record.epochs))
+    for path, (which, flat, epoch) in zip(checkpoints(folder), states, strict=True):
+        carried = {name: to_cpu(tensor[number]) for name, tensor in module.carried(which).items()}
+        model = filled(parts.model, to_cpu(flat[number].detach()), carried)
         state = {f"task.{key}": value for key, value in parts.task.state_dict().items()}
-        state |= {f"model.{key}": value.clone() for key, value in named.items()}
+        state |= {f"model.{key}": value for key, value in model.state_dict().items()}
         content = BytesIO()  # to a path torch writes itself, and does not say what went wrong
         torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)
         path.parent.mkdir(exist_ok=True)

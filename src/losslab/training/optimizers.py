@@ -63,10 +63,12 @@ def rate_factor(schedule: str, step: int, steps: int) -> float:
 
 
 def weight_penalty(model: nn.Module, l1: float, l2: float) -> Tensor | None:
-    """l1 * sum |w| + l2 * sum w^2 over the weights, biases left out; None where both are 0, so that it costs nothing."""
+    """l1 * sum |w| + l2 * sum w^2 over the weights that are trained, biases left out; None where both are 0, so that it costs nothing."""
     if l1 == 0 and l2 == 0:
         return None
-    weights = [p for p in model.parameters() if p.ndim > 1]
+    weights = [p for p in model.parameters() if p.ndim > 1 and p.requires_grad]
+    if not weights:
+        return next(model.parameters()).new_zeros(())
     return torch.stack([l1 * w.abs().sum() + l2 * w.square().sum() for w in weights]).sum()
 
 
