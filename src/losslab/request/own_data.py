@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
 FEWEST_TRIALS = 4
 _CARDS = (".yaml", ".yml")
-_OWN = ("table", "images", "boxes")
+_OWN = {"table": "a table", "images": "a folder of pictures", "boxes": "boxes in pictures"}
 _BATCHES = (16, 1024)  # rows
 _STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
@@ -269,7 +269,9 @@ def _with_card(path: Path, options: Options) -> tuple[str, Path, Options, dict[s
     settings = {str(key): value for key, value in card.items() if key not in ("about", "defaults", "name")}
     for key in settings:
         if key not in {**known, **cards.options("data")}:
-            raise BadRequest(f"{path} sets '{key}', which data={data} does not have{nearest(key, known)}.")
+            raise BadRequest(
+                f"{path} sets '{key}', which {_OWN[data]} do{'' if data == 'boxes' else 'es'} not have{nearest(key, known)}."
+            )
     file = Path(settings.pop("path"))
     file = file if file.is_absolute() or file.exists() else path.parent / file
     tasks = about.get("tasks") or []
