@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from losslab.errors import BadRequest, nearest
 from losslab.request.compose import hydra_at_conf
 from losslab.request.overrides import read
-from losslab.request.own_data import Options, Question, decided
+from losslab.request.questions import Options, Question, decided
 from losslab.schema import cards, requirements
 from losslab.schema.source_hashes import files_below
 
