@@ -28,14 +28,19 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_every_file_of_data_has_its_source_licence_and_checksum() -> None:
     rows = re.findall(
-        r"^\| \[([^]]+)\]\([^)]+\) \| ([^|]+) \| ([^|]+) \| `(\w+)` \|$", (EXAMPLES / "README.md").read_text(), re.M
+        r"^\| \[([^]]+)\]\([^)]+\)[^|]* \| ([^|]+) \| ([^|]+) \| `(\w+)` \|$",
+        (EXAMPLES / "README.md").read_text(),
+        re.M,
     )
     found = {name: digest for name, _, _, digest in rows}
-    data = [path for path in EXAMPLES.rglob("*") if path.suffix in (".csv", ".json", ".jpg")]
-    assert set(found) == {str(path.relative_to(EXAMPLES)) for path in data}
-    for path in data:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert digest.startswith(found[str(path.relative_to(EXAMPLES))]), path.name
+    files = {
+        str(path.relative_to(EXAMPLES)): [path] for path in EXAMPLES.rglob("*") if path.suffix in (".csv", ".json")
+    }
+    files["trees"] = sorted((EXAMPLES / "trees").glob("*.jpg"))
+    assert set(found) == set(files)
+    for name, paths in files.items():
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+        assert digest.startswith(found[name]), name
 
 
 @pytest.mark.parametrize("card", CARDS, ids=[path.stem for path in CARDS])
