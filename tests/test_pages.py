@@ -14,6 +14,7 @@ from losslab.cli.main import main
 from losslab.request.command import check_command
 from losslab.schema import cards, compatibility
 from losslab.study import recipe as study_recipe
+from support.picture_files import class_folders, coco, scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -152,6 +153,8 @@ def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     put_files(tmp_path)
     put_table(tmp_path / "sales.csv")
+    class_folders(tmp_path / "flowers", 40)
+    coco(tmp_path / "annotations.json", scenes(tmp_path / "photos", count=120))
     shown = {line for _, line in COMMANDS if line.startswith("losslab ") and "report" not in line}
     assert {"inspect", "compare", "train", "check", "show"} <= {line.split()[1] for line in shown}
     for line in sorted(shown):
