@@ -12,7 +12,7 @@ import pytest
 import losslab
 from losslab.cli.main import main
 from losslab.errors import BadRequest
-from losslab.request import own_data
+from losslab.request import data_cards, own_data
 from losslab.request.command import StudyRequest, check_command
 from losslab.request.own_data import Options, ask, study_of
 from support.picture_files import class_folders, coco, picture, scenes, voc, yolo
@@ -143,10 +143,10 @@ def test_words_and_card_ask_for_the_same_study(there: Path, path: str) -> None:
     assert isinstance(asked, StudyRequest)
     mine, theirs = study_of(found, "study", "").mark(), asked.study.mark()
     assert {k: v for k, v in mine.items() if k != "command"} == {k: v for k, v in theirs.items() if k != "command"}
-    (there / "card.yaml").write_text(own_data.card_of(found))
+    (there / "card.yaml").write_text(data_cards.written(found))
     again = ask(Path("card.yaml"), Options(words=("trainer.max_epochs=3",)))
     assert study_of(again, "s", "").mark() == study_of(found, "s", "").mark()
-    (there / "card.yaml").write_text(own_data.card_of(found).replace("side:", "sides:"))
+    (there / "card.yaml").write_text(data_cards.written(found).replace("side:", "sides:"))
     with pytest.raises(BadRequest, match=r"sets 'sides', which .* not have \(did you mean 'side'\?\)"):
         ask(Path("card.yaml"), Options())
 
