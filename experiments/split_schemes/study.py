@@ -30,7 +30,7 @@ def train() -> pd.DataFrame:
     rows = []
     for card in CARDS:
         for scheme, (split, seed) in SCHEMES.items():
-            words = (f"data.split={split}", "logger=none")
+            words = (f"data.split={split}", "logger=none", "fused.size=64")
             options = Options(words=words, folds=FOLDS, seeds=SEEDS, trials=TRIALS)
             question = ask(card.relative_to(Path.cwd()), options)
             found = answer(

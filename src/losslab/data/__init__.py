@@ -15,5 +15,6 @@ from losslab.data.base import Data as Data
 from losslab.data.base import Split as Split
 from losslab.data.base import check_finite as check_finite
 from losslab.data.base import load as load
+from losslab.data.base import sizes as sizes
 from losslab.data.base import standardised as standardised
 from losslab.data.weights import row_weights as row_weights

@@ -67,6 +67,25 @@ def load(data: Mapping[str, Any], seed: int, task: str = "") -> tuple[Data, Spli
 
     Raises BadRequest where a card says otherwise, and for a split or a batch that so many rows do not give.
     """
+    source, parts, made_from = _divided(data, seed, task)
+    if source.kind != "table" or cards.card("data", data["name"]).about.get("one_split"):
+        return source, parts
+    key = f"{source.fingerprint} {made_from} {seeding.fingerprint([parts['train']])}"
+    if (ready := _READY.get(key)) is None:
+        train = parts["train"]
+        inputs = source.encode(train) if source.encode else standardised(source.inputs, train)
+        check_finite(f"data={data['name']}, standardised", inputs=inputs)
+        ready = _READY[key] = replace(source, inputs=inputs)
+    return ready, parts
+
+
+def sizes(data: Mapping[str, Any], seed: int, task: str = "") -> dict[str, int]:
+    """How many rows each part of the split of a seed has; see `load`."""
+    return {part: len(rows) for part, rows in _divided(data, seed, task)[1].items()}
+
+
+def _divided(data: Mapping[str, Any], seed: int, task: str) -> tuple[Data, Split, str]:
+    """The data as they came, the split, and what the rows were made from."""
     settings = {key: value for key, value in data.items() if key not in check.NOT_OF_ROWS}
     about = cards.card("data", data["name"]).about
     if "task" in signature(SOURCES.of(data["name"])).parameters:
@@ -82,18 +101,10 @@ def load(data: Mapping[str, Any], seed: int, task: str = "") -> tuple[Data, Spli
                 f"The card of data={data['name']} says {what}: {said}, and what was loaded has {what}: {found}; correct the card."
             )
     if about.get("one_split"):
-        return source, {part: torch.arange(rows) for part in ("train", "val", "test")}
+        return source, {part: torch.arange(rows) for part in ("train", "val", "test")}, ""
     labels = source.targets.long() if len(source.target_names) > 1 and source.targets.ndim == 1 else None
     parts = split(data, rows, seed, labels, source.groups, source.times, source.given)
-    if source.kind != "table":
-        return source, parts
-    key = f"{source.fingerprint} {settings} {made_from} {seeding.fingerprint([parts['train']])}"
-    if (ready := _READY.get(key)) is None:
-        train = parts["train"]
-        inputs = source.encode(train) if source.encode else standardised(source.inputs, train)
-        check_finite(f"data={data['name']}, standardised", inputs=inputs)
-        ready = _READY[key] = replace(source, inputs=inputs)
-    return ready, parts
+    return source, parts, f"{settings} {made_from}"
 
 
 def _hashable(value: Any) -> Any:

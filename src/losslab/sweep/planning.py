@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from losslab import hardware
+from losslab import data, hardware
 from losslab.fused.sizing import fastest
 from losslab.fused.trial import why_alone
 from losslab.losses import stacking
@@ -86,10 +86,18 @@ def _shared(request: dict[str, Any]) -> str:
     task, loss = request["task"]["name"], request["loss"]
     agreed |= {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}
     if schema_check.uneven(request["data"]):
-        agreed["seed"] = request["seed"]
+        agreed["sizes"] = _sizes(request)
     agreed |= {"heads": compatibility.heads(task, loss), "stateful": "stateful" in compatibility.facts(loss)}
     agreed |= {"alone": _loss_alone(request)}
     return json.dumps(agreed, sort_keys=True)
+
+
+def _sizes(request: dict[str, Any]) -> Any:
+    """The rows of each part of a run's split, as a stack takes those of all its runs at once; the seed where they are not known."""
+    try:
+        return data.sizes(request["data"], request["seed"], request["task"]["name"])
+    except Exception:  # whatever it is, training the run will say it, and record it
+        return request["seed"]
 
 
 def _loss_alone(request: dict[str, Any]) -> str | None:
