@@ -205,7 +205,8 @@ def compare(
     The same call goes on where it was stopped, and trains nothing twice.
 
     Args:
-        X: a path of a table, of a folder of pictures, or of boxes in pictures; a DataFrame; or an array [n, features].
+        X: a path of a table, of a folder of pictures, or of boxes in pictures; a DataFrame; an array [n, features],
+            pictures [n, channels, height, width] or other inputs [n, ...]; or a dataset of torch.
         y: the target: with a path or a DataFrame the name of a column, else an array [n].
         losses: names, with hyperparameters in brackets where they are not to be tuned; functions that `losslab.register.loss`
             or you wrote; by default a short list for the task and the data.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from losslab.request.questions import Question
 
 _ENDINGS = (".yaml", ".yml")
-_OWN = ("table", "images", "boxes")
+_OWN = ("table", "images", "boxes", "arrays")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
-"""Arrays and DataFrames as a table in a file, so that what is asked of them is asked as of any file."""
+"""Arrays, DataFrames and datasets of torch as a file, so that what is asked of them is asked as of any file."""
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from losslab.errors import BadRequest
+from losslab.errors import BadRequest, first_line
 from losslab.records.files import write_whole
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ class Table:
     """A table with the names of its special columns; `path` where it is a file already.
 
     digest: of its content.
+    frame: what is to be written as a table.
+    arrays: what is to be written as arrays, where there are more axes than a table has.
     """
 
     target: str
@@ -28,6 +32,7 @@ class Table:
     digest: str
     path: Path | None = None
     frame: pd.DataFrame | None = None
+    arrays: dict[str, Any] | None = None
 
 
 def as_table(X: Any, y: Any, groups: Any, time: Any, weight: Any) -> Table:
@@ -46,6 +51,12 @@ def as_table(X: Any, y: Any, groups: Any, time: Any, weight: Any) -> Table:
     import numpy as np
     import pandas as pd
 
+    if _is_dataset(X):
+        if y is not None:
+            raise BadRequest("A dataset gives its own targets; leave y away.")
+        X, y = _of_dataset(X)
+    if not isinstance(X, pd.DataFrame) and (np.ndim(X) > 2 or (np.ndim(y) == 2 and np.shape(y)[1] > 1)):
+        return _as_arrays(X, y, groups, time, weight)
     if isinstance(X, pd.DataFrame):
         frame = X.reset_index(drop=True)
         frame.columns = pd.Index(map(str, frame.columns))
@@ -82,20 +93,64 @@ def as_table(X: Any, y: Any, groups: Any, time: Any, weight: Any) -> Table:
     return Table(names["y"], names["groups"], names["time"], names["sample_weight"], digest, frame=frame)
 
 
+def _is_dataset(X: Any) -> bool:
+    """Whether it is a dataset of torch with a length. torch is imported only where the caller has done so."""
+    module = sys.modules.get("torch.utils.data")
+    return module is not None and isinstance(X, module.Dataset) and hasattr(X, "__len__")
+
+
+def _of_dataset(X: Any) -> tuple[Any, Any]:
+    """Inputs and targets of all samples. Raises BadRequest where a sample is no pair, or samples differ in shape."""
+    import numpy as np
+
+    samples = [X[number] for number in range(len(X))]
+    if not samples or any(not isinstance(sample, tuple | list) or len(sample) != 2 for sample in samples):
+        raise BadRequest("Each sample of the dataset must be a pair (input, target).")
+    try:
+        return tuple(np.stack([np.asarray(sample[part]) for sample in samples]) for part in (0, 1))  # type: ignore[return-value]
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise BadRequest(f"The samples of the dataset cannot be joined into arrays: {first_line(error)}.") from error
+
+
+def _as_arrays(X: Any, y: Any, groups: Any, time: Any, weight: Any) -> Table:
+    import numpy as np
+
+    if y is None:
+        raise BadRequest("y is missing: the target, an array [n] or [n, D].")
+    given = {"inputs": X, "targets": y, "groups": groups, "times": time, "weights": weight}
+    for name, value in given.items():
+        if isinstance(value, str):
+            raise BadRequest(f"{name} is '{value}', and arrays have no columns; give an array [n].")
+    kept = {name: np.asarray(value) for name, value in given.items() if value is not None}
+    kept |= {"groups": np.unique(kept["groups"], return_inverse=True)[1]} if "groups" in kept else {}
+    digest = hashlib.sha256()
+    for name, array in kept.items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return Table("", "", "", "", digest.hexdigest(), arrays=kept)
+
+
 def written(table: Table, folder: Path) -> Path:
-    """The file that holds a table from here on."""
+    """The file that holds a table, or arrays, from here on."""
     from io import BytesIO
 
-    assert table.frame is not None
-    path = folder / "data.parquet"
     content = BytesIO()
+    if table.arrays is not None:
+        import numpy as np
+
+        np.savez(content, **table.arrays)
+        return _kept(folder / "data.npz", content.getvalue())
+    assert table.frame is not None
     try:
         table.frame.to_parquet(content)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise BadRequest(f"The table cannot be kept as Parquet: {' '.join(str(error).split())}.") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_bytes() != content.getvalue():
-        write_whole(path, content.getvalue())
+    return _kept(folder / "data.parquet", content.getvalue())
+
+
+def _kept(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_bytes() != content:
+        write_whole(path, content)
     return path
 
 

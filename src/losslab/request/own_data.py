@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from losslab.request import data_cards, own_pictures, own_tables
+from losslab.request import data_cards, own_array_files, own_pictures, own_tables
 from losslab.request.compose import composed, hydra_at_conf
 from losslab.request.overrides import axes, single
 from losslab.request.own_study import SEEDS as SEEDS
@@ -16,6 +16,7 @@ from losslab.request.questions import Options as Options
 from losslab.request.questions import Question as Question
 from losslab.schema import canonical
 from losslab.study import recipe
+from losslab.tables.arrays import is_array_file
 
 if TYPE_CHECKING:
     from losslab.study.recipe import Study
@@ -29,6 +30,8 @@ def ask(path: Path, options: Options) -> Question:
     data, path, options, settings = _read_in(path, options)
     if data in ("images", "boxes") or (not data and own_pictures.is_one(path, options)):
         return own_pictures.ask(path, options, settings, data)
+    if data == "arrays" or (not data and is_array_file(path)):
+        return own_array_files.ask(path, options, settings)
     return own_tables.ask(path, options, settings)
 
 
