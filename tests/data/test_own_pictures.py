@@ -136,6 +136,21 @@ def test_folders_of_parts_are_given_parts(tmp_path: Path) -> None:
     assert len(load(request(tmp_path)["data"], 3, "multiclass")[1]["test"]) == 8
 
 
+def test_a_class_that_the_split_leaves_out_is_named(tmp_path: Path) -> None:
+    class_folders(tmp_path, 40, classes={"common": (9, 9, 9)})
+    class_folders(tmp_path, 3, classes={"rare": (200, 9, 9)})
+    refused = set()
+    for seed in range(100):
+        try:
+            load(request(tmp_path, task="binary")["data"], seed, "binary")
+        except BadRequest as error:
+            refused.add(str(error))
+    assert refused == {
+        "No training row has class 'rare', which is rare; data.split=stratified gives each part its share."
+    }
+    load(request(tmp_path, "data.split=stratified", task="binary")["data"], 0, "binary")
+
+
 def test_a_part_without_a_folder_is_drawn_from_training(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", 20)
     class_folders(tmp_path / "test", 4)

@@ -12,9 +12,9 @@ import pytest
 import losslab
 from losslab.cli.main import main
 from losslab.errors import BadRequest
-from losslab.request import data_cards, own_data
+from losslab.request import data_cards
 from losslab.request.command import StudyRequest, check_command
-from losslab.request.own_data import Options, ask, study_of
+from losslab.request.own_data import Options, Question, ask, study_of
 from support.picture_files import class_folders, coco, picture, scenes, voc, yolo
 
 SMALL = ["trainer.max_epochs=1", "trainer=cpu", "data.side=8", "model.hidden=8", "model.channels=[4]"]
@@ -30,7 +30,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def seen(question: own_data.Question) -> dict[str, str]:
+def seen(question: Question) -> dict[str, str]:
     return dict(question.seen)
 
 
@@ -149,6 +149,15 @@ def test_words_and_card_ask_for_the_same_study(there: Path, path: str) -> None:
     (there / "card.yaml").write_text(data_cards.written(found).replace("side:", "sides:"))
     with pytest.raises(BadRequest, match=r"sets 'sides', which .* not have \(did you mean 'side'\?\)"):
         ask(Path("card.yaml"), Options())
+
+
+def test_paths_of_a_card_are_found_beside_it(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (there / "card.yaml").write_text(data_cards.written(ask(Path("boxes.json"), Options(images="photos"))))
+    (there / "elsewhere").mkdir()
+    monkeypatch.chdir(there / "elsewhere")
+    found = ask(Path("../card.yaml"), Options())
+    assert found.rows == 16
+    assert "data.images='../photos'" in found.words
 
 
 @pytest.mark.parametrize("typed", [["flowers"], ["boxes.json", "--images", "photos"]], ids=["images", "boxes"])

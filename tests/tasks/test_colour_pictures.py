@@ -14,7 +14,8 @@ from losslab.catalogue.corruption_preview import draw, see
 from losslab.tasks import Snapshot
 from losslab.tasks.figures import draw_confusion, in_colour
 from losslab.training.run import run
-from support.picture_files import class_folders
+from support import stacks
+from support.picture_files import class_folders, coco, scenes
 
 TASKS = {"multiclass": ("red", "green", "blue"), "binary": ("red", "green")}
 
@@ -82,3 +83,17 @@ def test_corrupted_pictures_are_shown_in_colour(tmp_path: Path) -> None:
 
     shown = np.asarray(Image.open(into).convert("RGB")).astype(int)
     assert (shown[..., 0] - shown[..., 2] > 100).mean() > 0.05, "red is red"
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "bbox"])
+def test_stacked_runs_equal_lone_ones(tmp_path: Path, task: str) -> None:
+    if task == "bbox":
+        coco(tmp_path / "boxes.json", scenes(tmp_path / "images"))
+        own, names = [f"data.path={tmp_path / 'boxes.json'}", "data=boxes"], ("giou", "smoothl1")
+    else:
+        own = [f"data.path={folders(tmp_path / 'p', task)}", "data=images"]
+        names = ("cross_entropy", "focal") if task == "multiclass" else ("bce_with_logits", "focal")
+    words = [f"task={task}", *own, "model=cnn", "model.channels=[4]", "model.hidden=4", "data.batch_size=4"]
+    more = ["data.side=8", "logger=none", "trainer=cpu", "trainer.max_epochs=2"]
+    asked = [compose(*words, *more, f"loss={name}", f"seed={seed}") for name in names for seed in (0, 1)]
+    assert stacks.difference(asked) < 1e-9

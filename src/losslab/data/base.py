@@ -103,7 +103,7 @@ def _divided(data: Mapping[str, Any], seed: int, task: str) -> tuple[Data, Split
     if about.get("one_split"):
         return source, {part: torch.arange(rows) for part in ("train", "val", "test")}, ""
     labels = source.targets.long() if len(source.target_names) > 1 and source.targets.ndim == 1 else None
-    parts = split(data, rows, seed, labels, source.groups, source.times, source.given)
+    parts = split(data, rows, seed, labels, source.groups, source.times, source.given, source.target_names)
     return source, parts, f"{settings} {made_from}"
 
 

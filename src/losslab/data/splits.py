@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ def split(
     groups: Tensor | None = None,
     times: Tensor | None = None,
     given: Tensor | None = None,
+    names: Sequence[str] = (),
 ) -> Split:
     """Row numbers of each part, without overlap, drawn from the seed's stream `split`.
 
@@ -42,6 +43,7 @@ def split(
         groups: group of each row [n], int64.
         times: moment of each row [n], in any unit.
         given: part of each row as the data say it [n]: 0 train, 1 val, 2 test; -1: not said, drawn from what is not test.
+        names: of the classes, for messages.
 
     Raises:
         BadRequest: a scheme for which the data lack what it needs, parts of fewer than two rows, a batch larger than the training
@@ -71,7 +73,7 @@ def split(
         share = data["val_fraction"] / (1 - data["test_fraction"])  # of what is not test
         val = _chosen(scheme, int(share * len(rest)) if folds else sizes["val"], rest, generator, labels, groups, times)
         parts = {"train": _without(rest, val), "val": val, "test": test}
-    _check(data, parts, labels)
+    _check(data, parts, labels, names)
     return parts
 
 
@@ -194,7 +196,7 @@ def _without(rows: Tensor, others: Tensor) -> Tensor:
     return rows[~torch.isin(rows, others)]
 
 
-def _check(data: Mapping[str, Any], parts: Split, labels: Tensor | None) -> None:
+def _check(data: Mapping[str, Any], parts: Split, labels: Tensor | None, names: Sequence[str]) -> None:
     sizes = {part: len(parts[part]) for part in PARTS}
     if min(sizes.values()) < 2:
         raise BadRequest(
@@ -209,6 +211,7 @@ def _check(data: Mapping[str, Any], parts: Split, labels: Tensor | None) -> None
     if labels is not None and "path" in data:  # shipped data have no rare classes
         lost = set(labels.unique().tolist()) - set(labels[parts["train"]].unique().tolist())
         if lost:
+            named = f"'{names[min(lost)]}'" if names else str(min(lost))
             raise BadRequest(
-                f"No training row has class {min(lost)}, which is rare; data.split=stratified gives each part its share."
+                f"No training row has class {named}, which is rare; data.split=stratified gives each part its share."
             )

@@ -26,7 +26,7 @@ class DataCard:
 
     Attributes:
         name: of the data set that it is a form of, such as table.
-        settings: those that differ from its defaults; `path` is relative to where the command stands.
+        settings: those that differ from its defaults; paths are relative to where the command stands.
         task: "" where the card leaves that open.
     """
 
@@ -58,8 +58,10 @@ def read(path: Path) -> DataCard:
     for key in settings:
         if key not in {**known, **cards.options("data")}:
             raise BadRequest(f"{path} sets '{key}', which data={name} does not have{nearest(key, known)}.")
-    file = Path(settings["path"])
-    settings["path"] = str(file if file.is_absolute() or file.exists() else path.parent / file)
+    for key in ("path", "images", "labels"):
+        if file := settings.get(key):
+            there = path.parent / file
+            settings[key] = str(there if not Path(file).exists() and (key == "path" or there.exists()) else file)
     tasks = about.get("tasks") or []
     settings = {key: value for key, value in settings.items() if key not in known or value != known[key]}
     return DataCard(str(name), settings, str(tasks[0]) if len(tasks) == 1 else "")
