@@ -211,7 +211,7 @@ def compare(
         losses: names, with hyperparameters in brackets where they are not to be tuned; functions that `losslab.register.loss`
             or you wrote; by default a short list for the task and the data.
         task: regression, counts, binary or multiclass; found from the target where that is clear.
-        model: name of a model, by default an MLP, and a CNN for pictures.
+        model: name of a model, or where yours stands, such as "my_models.py:Net"; by default an MLP, and a CNN for pictures.
         groups: rows of one group are never in two parts of a split; the name of a column, or an array [n].
         time: test rows are later than training rows; the name of a column, or an array [n].
         sample_weight: how much a row counts in the loss; the name of a column, or an array [n].

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from losslab import errors, model_libraries, seeding
 from losslab.errors import BadRequest
 from losslab.registry import Registry
-from losslab.schema import cards, memory, user_code
+from losslab.schema import cards, decorated, memory, user_code
 from losslab.schema import model_libraries as named_libraries
 
 
@@ -141,7 +141,9 @@ def mlp(shape: Sequence[int], outputs: int, *, hidden: Sequence[int]) -> nn.Modu
 @register
 def own(shape: Sequence[int], outputs: int, *, target: str) -> nn.Module:
     """A model of the user's own, from `target`, 'FILE.py:NAME' or 'module:NAME', called as here."""
-    return _checked(user_code.load("model.target", target))(shape, outputs)
+    with decorated.only_noted():
+        function = user_code.load("model.target", target)
+    return _checked(function)(shape, outputs)
 
 
 @register

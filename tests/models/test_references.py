@@ -177,6 +177,7 @@ def test_the_old_way_still_works(there: Path) -> None:
     assert typed(f"model=own model.target=my_models.py:made {QUICK} hydra.run.dir=one") == 0
     (record,) = read_records(there / "one")
     assert (record.model["name"], record.model["target"]) == ("own", "my_models.py:made")
+    assert "stated" not in cards.names("model"), "what else the file holds enters no name"
     assert "source/model" in record.pairing
 
 
@@ -244,6 +245,24 @@ def test_what_is_no_model_is_refused_in_one_sentence(
     assert all(part in err for part in said), err
     assert err.count("\n") == 1
     assert not (there / "one").exists()
+
+
+def test_a_sweep_and_a_study_with_a_wrong_model_are_refused_before_they_train(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (there / "wrong.py").write_text(WRONG)
+    losses = "'study.losses=[mse,l1]' 'study.rates=[shared]' study.seeds=2"
+    for line in (
+        "-m model=mlp,wrong.py:narrow seed=0,1 hydra.sweep.dir=all",
+        "-m model=my_models.py:Net model.act=tanh,wild hydra.sweep.dir=all",
+        f"study=fair {losses} model=wrong.py:narrow hydra.sweep.dir=all",
+        f"study=fair {losses} '+study.axes.model=[mlp,wrong.py:narrow]' hydra.sweep.dir=all",
+    ):
+        assert typed(f"{QUICK} {line}") == 2
+        err = capsys.readouterr().err
+        assert "raises KeyError: 'wild'" in err or "given two rows of zeros, raises RuntimeError" in err
+        assert err.count("\n") == 1
+        assert not (there / "all").exists()
 
 
 def test_old_records_are_read_without_the_file(there: Path) -> None:

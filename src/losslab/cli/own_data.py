@@ -54,7 +54,7 @@ def add_to(commands: Any) -> None:
             metavar="LOSS",
             help="such as mse 'huber(delta=1)'; a short list by default",
         )
-        command.add_argument("--model", default="", help="mlp by default, cnn for pictures")
+        command.add_argument("--model", default="", help="mlp by default, cnn for pictures; yours as FILE.py:NAME")
         command.add_argument("--metric", default="", help="the test metric that is compared")
         command.add_argument(
             "--seeds", type=int, default=0, metavar="N", help=f"of the comparison; {own_data.SEEDS} by default"

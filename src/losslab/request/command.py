@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from losslab.errors import BadRequest, Incompatible, first_line
 from losslab.hydra_internals import CORE_PLUGINS
 from losslab.records.run_folder import check_folder, check_writable
-from losslab.request import jobs
+from losslab.request import jobs, model_trial
 from losslab.request.compose import checked, composed, hydra_at_conf
 from losslab.request.overrides import axes, is_group, read, single
 from losslab.safe_points import check
@@ -104,6 +104,8 @@ def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
     study = recipe.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
     for loss in study.losses:
         checked(study.request(loss, study.settings()[0], study.base["seed"]))
+    for setting in study.settings():
+        model_trial.check(study.request(study.losses[0], setting, study.base["seed"]))
     folder = _folder(whole, "sweep")
     folder = (folder / name if str(folder) == canonical.RUNS else folder).absolute()
     check_writable(folder)
@@ -156,10 +158,12 @@ def _check_sweep(given: Mapping[str, list[str]]) -> None:
         check()
         base = _chosen(whole, combination, [choices[0] for choices in values.values()])
         try:
-            checked(base)
-            for choices in values.values():
+            model_trial.check(checked(base))
+            for key, choices in values.items():
                 for choice in choices[1:]:
-                    checked(_changed(base, read(choice)))
+                    request = checked(_changed(base, read(choice)))
+                    if key.startswith("model."):
+                        model_trial.check(request)
         except Incompatible as error:
             misfits.append(error)
     if misfits and len(misfits) == len(combinations):
