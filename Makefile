@@ -50,3 +50,4 @@ bench: .venv/ready
 	$(BIN)/python experiments/speed/bench.py
 	$(BIN)/python experiments/speed/sweeps.py
 	$(BIN)/python experiments/speed/busy.py
+	$(BIN)/python experiments/speed/own_data.py

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_LONG = 600  # seconds of a comparison, from which a way to cut it is named
+
+
 def add_to(commands: Any) -> None:
     """Adds both commands to a parser."""
     inspect = commands.add_parser(
@@ -127,11 +130,12 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
         _row(console, "Budget", said)
     tuning, compared = budgets.runs(study)
     cost = budgets.cost(study)
+    shorter = "; --budget 10m cuts it to ten minutes" if cost > _LONG and not given.budget else ""
     _row(
         console,
         "Cost",
         f"about {tuning} runs to tune and {compared} to compare, {study.base['trainer']['max_epochs']} epochs each: "
-        f"{budgets.shown(cost)} to {budgets.shown(2 * cost)} on this machine",
+        f"{budgets.shown(cost)} to {budgets.shown(2 * cost)} on this machine{shorter}",
     )
     if given.write is not None:
         into = given.write if given.write.suffix else Path(f"{question.name}.yaml")
