@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losslab import Record, compose
-from losslab.fused import dropout, functional
+from losslab.fused import dropout, functional, sizing
 from losslab.fused.functional import carried_by, flatten_parameters
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule, StackedBatches
@@ -26,10 +26,12 @@ from support.stateful import ALONE
 
 MODELS = {  # and the task that each is tried with
     "normed": "regression",
+    "biased": "regression",
     "pictures": "multiclass",
     "frozen": "regression",
     "frozen_norm": "binary",
     "Twice": "regression",
+    "Tied": "regression",
     "Everything": "binary",
 }
 
@@ -216,7 +218,7 @@ def single(requests: Sequence[dict]) -> list[dict]:
     return [request | {"fused": {"size": 1, "audit": 0}} for request in requests]
 
 
-@pytest.mark.parametrize("model", ["normed", "frozen", "Twice", "Everything"])
+@pytest.mark.parametrize("model", ["normed", "frozen", "Twice", "Tied", "Everything"])
 def test_a_run_of_a_stack_leaves_what_a_lone_run_leaves(model: str, tmp_path: Path) -> None:
     requests = asked(model)
     for stacked, lone in zip(
@@ -297,6 +299,14 @@ def test_a_run_that_diverges_keeps_its_buffers_and_harms_no_other() -> None:
     assert sum(same) == len(requests) - 1
 
 
+def test_measuring_leaves_the_generators_as_they_were() -> None:
+    run = prepare(asked("Twice")[0])
+    state = torch.get_rng_state()
+    sizing.lone_pace(run, torch.device("cpu"))
+    sizing.stacked_pace(run, 2, torch.device("cpu"), 1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_shipped_models_carry_nothing() -> None:
     for model in ("mlp", "linear"):
         runs: list[Prepared] = [prepare(compose(f"model={model}", "data.rows=300", "trainer=cpu"))]
@@ -307,8 +317,7 @@ def test_shipped_models_carry_nothing() -> None:
         assert len(module.given(rows, torch.ones(1, dtype=torch.bool))) == 4
 
 
-def test_a_stack_is_not_slower_for_it() -> None:
-    """The optimizer moves trained parameters only."""
+def test_the_optimizer_moves_trained_parameters_only() -> None:
     run = prepare(asked("frozen")[0])
     module = FusedModule([run, run])
     count = sum(p.numel() for p in run.model.parameters() if p.requires_grad)

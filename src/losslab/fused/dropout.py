@@ -66,18 +66,18 @@ class _Masked(nn.Module):
         return inputs.mul_(mask) if self.inplace else inputs * mask
 
 
-def with_masks(model: nn.Module) -> tuple[nn.Module, Callable[[Sequence[Tensor]], None]]:
-    """A copy of a model whose dropout layers multiply by masks, and a function that gives it those of its next forward."""
-    copied, queue = copy.deepcopy(model), _Queue()
-    for parent in list(copied.modules()):
-        for name, layer in parent._modules.items():  # named_children leaves out a layer that is there twice
+def take_masks(model: nn.Module) -> Callable[[Sequence[Tensor]], None]:
+    """Lets the dropout layers of a model multiply by masks; returns a function that gives it those of its next forward."""
+    queue = _Queue()
+    for parent in list(model.modules()):
+        for name, layer in list(parent._modules.items()):  # named_children leaves out a layer that is there twice
             if layer is not None and type(layer) in _DRAWS:
                 setattr(parent, name, _Masked(layer, queue) if _draws(layer) else nn.Identity())
 
     def give(masks: Sequence[Tensor]) -> None:
         queue.masks = iter(masks)
 
-    return copied, give
+    return give
 
 
 @torch.no_grad()

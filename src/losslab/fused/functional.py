@@ -62,7 +62,7 @@ def forward_for(model: nn.Module) -> Forward:
     """The forward in use of R models like this one: batched matrix products for layers in a row, vmap for everything else."""
     if is_layered(model):
         return _layers(model)
-    empty = copy.deepcopy(model).eval().to("meta")
+    empty = _emptied(model).eval()
     buffers = [name for name, _ in empty.named_buffers()]
 
     def one(row: Tensor, inputs: Tensor, carried: Carried) -> Tensor:
@@ -80,8 +80,8 @@ def training_forward_for(model: nn.Module) -> TrainingForward:
     if is_layered(model):
         layers = _layers(model)
         return lambda flat, inputs, carried, masks: (layers(flat, inputs), {})
-    masked, give = dropout.with_masks(model)
-    empty = masked.train().to("meta")
+    empty = _emptied(model).train()
+    give = dropout.take_masks(empty)
     buffers = [name for name, _ in empty.named_buffers()]
 
     def one(row: Tensor, inputs: Tensor, carried: Carried, masks: Sequence[Tensor]) -> tuple[Tensor, Carried]:
@@ -95,6 +95,13 @@ def training_forward_for(model: nn.Module) -> TrainingForward:
         return torch.vmap(one)(flat, inputs, carried, list(masks))
 
     return forward
+
+
+def _emptied(model: nn.Module) -> nn.Module:
+    """A copy of a model without its numbers. Parts that share a weight share it in the copy as well, which `to("meta")` forgets."""
+    without: dict[int, Any] = {id(p): nn.Parameter(p.detach().to("meta"), p.requires_grad) for p in model.parameters()}
+    without |= {id(buffer): buffer.to("meta") for buffer in model.buffers()}
+    return copy.deepcopy(model, without)
 
 
 def filled(model: nn.Module, flat: Tensor, carried: Carried) -> nn.Module:

@@ -12,6 +12,7 @@ import torch
 from losslab.errors import is_out_of_memory
 from losslab.fused.module import FusedModule
 from losslab.safe_points import check
+from losslab.seeding import globals_restored
 from losslab.training import optimizers, threads
 from losslab.training.prepare import Prepared
 
@@ -56,6 +57,7 @@ def _fewest_threads(run: Prepared, size: int, device: torch.device, best: float)
     return count
 
 
+@globals_restored()  # a model may draw
 def lone_pace(run: Prepared, device: torch.device) -> float:
     """Seconds of one step of a run by itself."""
     model = copy.deepcopy(run.model).to(device)  # the run stays as it is, and where it is
