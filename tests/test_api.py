@@ -62,6 +62,7 @@ def test_the_best_loss_is_a_function_and_code(found: losslab.Comparison) -> None
     function = found.best.function()
     assert function(torch.zeros(3, 1), torch.ones(3, 1)) > 0
     code = found.snippet
+    assert "class_weights" not in code, "a setting that does nothing is left out"
     names: dict[str, Any] = {
         "model": torch.nn.Linear(4, 1),
         "batches": [(torch.randn(8, 4), torch.randn(8, 1))],

@@ -13,6 +13,7 @@ import torch
 from losslab import compose
 from losslab.data import load
 from losslab.errors import BadRequest
+from losslab.request.own_data import Options, ask
 from losslab.training.run import run
 
 N = 300
@@ -120,6 +121,32 @@ def test_groups_times_parts_and_weights_reach_the_run(tmp_path: Path) -> None:
     data, _ = load(request(path, "data.row_weight=w")["data"], 0, "regression")
     assert data.weights is not None
     assert data.weights.tolist() == frame["w"].tolist()
+
+
+def test_rows_of_a_second_file_are_the_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = made(), made(60, seed=1)
+    path, test = saved(first, tmp_path), saved(second[second.columns[::-1]], tmp_path, "holdout.csv")
+    data, split = load(request(path, f"data.test_path={test}")["data"], 3, "regression")
+    assert split["test"].sort().values.tolist() == list(range(N, N + 60))
+    assert data.targets[N:, 0].tolist() == pytest.approx(second["price"].tolist(), rel=1e-6)
+    alone, _ = load(request(path)["data"], 3, "regression")
+    assert data.inputs.shape[1] == alone.inputs.shape[1], "where a row came from is no input"
+    question = ask(path, Options(target="price", words=(f"data.test_path={test}",)))
+    assert "the rows of holdout.csv are for testing" in question.split
+    assert question.rows == N + 60
+    for broken, said in (
+        (second.drop(columns="rooms"), "holdout.csv has no column 'rooms'"),
+        (second.assign(rooms="many"), "Column 'rooms' holds numbers in .*t.csv and not in .*holdout.csv"),
+    ):
+        saved(broken, tmp_path, "holdout.csv")
+        with pytest.raises(BadRequest, match=said):
+            ask(path, Options(target="price", words=(f"data.test_path={test}",)))
+    with pytest.raises(BadRequest, match=r"data.test_path=none.csv: there is no such file"):
+        request(path, "data.test_path=none.csv")
+    saved(second, tmp_path, "holdout.csv")
+    with pytest.raises(BadRequest, match="leave one away"):
+        load(request(path, f"data.test_path={test}", "data.parts=city")["data"], 0, "regression")
 
 
 def test_weights_decide_what_is_learnt(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from losslab.data import encoding
 from losslab.data.base import Data, register
 from losslab.errors import BadRequest
-from losslab.tables import describe, read_table, target_values, with_target
+from losslab.tables import describe, read_tables, target_values, with_target
 from losslab.tables.columns import ROLES, as_dates
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "tes
 @register
 def table(
     path: str,
+    test_path: str,
     target: str,
     unit: str,
     drop: Sequence[str],
@@ -45,7 +46,10 @@ def table(
 
     Raises BadRequest, with file, column and row, for whatever cannot be read or learnt from.
     """
-    frame = with_target(read_table(Path(path), separator, decimal), target, missing_target)
+    whole, from_files = read_tables(Path(path), test_path, separator, decimal)
+    if from_files and parts:
+        raise BadRequest("data.parts and data.test_path both say which rows are for testing; leave one away.")
+    frame, parts = with_target(whole, target, missing_target), parts or from_files
     try:
         targets, names = target_values(frame, target, task)
         columns = describe(frame, target, drop, number, category, date, text, group, time, parts, row_weight)

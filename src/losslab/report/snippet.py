@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from losslab.schema import cards
 from losslab.schema.compatibility import space
 from losslab.study.recipe import loss_setting
 
@@ -42,7 +43,9 @@ def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float
         read = None
     else:
         read = space(study.task, name)
-        keywords = "".join(f", {key}={_rounded(value)}" for key, value in hyperparameters.items())
+        nothing = cards.options("loss")  # values under which a setting does nothing
+        said = {key: value for key, value in hyperparameters.items() if value != nothing.get(key)}
+        keywords = "".join(f", {key}={_rounded(value)}" for key, value in said.items())
         lines.append(f"loss_function = losses.get({name!r}, space={read!r}{keywords})")
     made = _OPTIMIZERS.get(optimizer["name"])
     if made:

@@ -17,14 +17,17 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
 
     Raises BadRequest, with file, column and row, for whatever cannot be read or learnt from, and where the task is not clear.
     """
-    from losslab.tables import describe, infer_task, read_table, target_values, with_target
+    from losslab.tables import describe, infer_task, read_table, read_tables, target_values, with_target
 
     if not options.target:
         there = list(map(str, read_table(path).columns))
         raise BadRequest(
             f"{path.name}: which column is to be predicted? Add --target NAME; there are {_listed(there)}."
         )
-    frame = read_table(path, **_given(settings, "separator", "decimal"))
+    test = settings.get("test_path", "")
+    frame, from_files = read_tables(path, test, **_given(settings, "separator", "decimal"))
+    if from_files and settings.get("parts"):
+        raise BadRequest("data.parts and data.test_path both say which rows are for testing; leave one away.")
     if options.target not in frame:
         known = list(map(str, frame.columns))
         raise BadRequest(
@@ -42,7 +45,8 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
         known = cards.card("data", "table").about["tasks"]
         raise BadRequest(f"There is no task '{task}' for a table{nearest(task, known)}. Valid: {', '.join(known)}.")
     try:
-        columns = describe(frame, options.target, **_roles(options, settings))
+        roles = _roles(options, settings) | ({"parts": from_files} if from_files else {})
+        columns = [one for one in describe(frame, options.target, **roles) if one.name != from_files]
         targets, names = target_values(frame, options.target, task)
     except BadRequest as error:
         raise BadRequest(f"{path.name}: {error}") from error
@@ -62,6 +66,7 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
     )
     settings = {"target": options.target} | settings | _of_columns(options)
     parts = f"as the column '{settings['parts']}' says" if settings.get("parts") else ""
+    parts = f"the rows of {Path(test).name} are for testing, the others are drawn" if from_files else parts
     return own_study.decided(question, targets, options, settings, parts)
 
 

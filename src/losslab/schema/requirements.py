@@ -36,7 +36,7 @@ def check(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     if about.get("path"):
         _check_path(data, about["path"])
         for key, what in about.get("more_paths", {}).items():
-            if data[key] and not _is(beside_path(data, key), what):
+            if data.get(key) and not _is(beside_path(data, key), what):
                 raise BadRequest(f"data.{key}={data[key]}: there is no such {what}{_near(Path(data[key]))}.")
     missing = [name for name in about.get("files", []) if not (Path(data["root"]) / name).exists()]
     if missing and not data["download"]:
@@ -95,7 +95,7 @@ def files_of_user(data: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
     files = {f"data/{name}": Path(data["root"]) / name for name in about.get("files", [])}
     if about.get("path") and data.get("path"):
         files["data"] = Path(data["path"])
-        files |= {key: beside_path(data, key) for key in about.get("more_paths", {}) if data[key]}
+        files |= {key: beside_path(data, key) for key in about.get("more_paths", {}) if data.get(key)}
         if "images" in about.get("more_paths", {}):
             files["images"] = pictures_of(files["data"], data["images"])
     if data.get("weight", "none") not in ("none", "balanced"):

@@ -78,6 +78,38 @@ def read_table(path: Path, separator: str = "auto", decimal: str = "auto") -> pd
     return frame.reset_index(drop=True)
 
 
+FROM_FILES = "(file)"  # the column that says which rows came from the file for testing
+
+
+def read_tables(
+    path: Path, test_path: str = "", separator: str = "auto", decimal: str = "auto"
+) -> tuple[pd.DataFrame, str]:
+    """A table, with the rows of a second one for testing below it, and the name of the column that tells them; "" without one.
+
+    Raises BadRequest, beside what `read_table` does, where the second lacks a column or holds words where the first holds numbers.
+    """
+    import pandas as pd
+
+    frame = read_table(path, separator, decimal)
+    if not test_path:
+        return frame, ""
+    other = read_table(Path(test_path), separator, decimal)
+    for name in frame.columns:
+        if name not in other:
+            raise BadRequest(
+                f"{test_path} has no column '{name}', which {path} has{nearest(name, list(other.columns))}."
+            )
+        of_numbers = [
+            pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().all() for table in (frame, other)
+        ]
+        if of_numbers[0] != of_numbers[1]:
+            holds = "numbers" if of_numbers[0] else "words"
+            raise BadRequest(f"Column '{name}' holds {holds} in {path} and not in {test_path}.")
+    both = pd.concat([frame, other[frame.columns]], ignore_index=True)
+    both[FROM_FILES] = [None] * len(frame) + ["test"] * len(other)
+    return both, FROM_FILES
+
+
 def _arrays(path: Path) -> pd.DataFrame:
     """Arrays with a row for each sample: X becomes x0, x1, ...; others go by their names."""
     import numpy as np
