@@ -259,9 +259,8 @@ def compare(
         labels=str(labels or ""),
     )
     folder = Path(store) if store is not None else Path("runs") / f"compare-{_digest(table.digest, asked, seed)}"
-    path = table.path or own_arrays.written(table, folder)
-    question = own_data.ask(path, asked)
-    return answer(question, folder, budget=budget, seed=seed, progress=progress)
+    with own_arrays.as_file(table, folder) as path:
+        return answer(own_data.ask(path, asked), folder, budget=budget, seed=seed, progress=progress)
 
 
 def answer(

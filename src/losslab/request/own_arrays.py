@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,24 @@ def _as_arrays(X: Any, y: Any, groups: Any, time: Any, weight: Any) -> Table:
     return Table("", "", "", "", digest.hexdigest(), arrays=kept)
 
 
-def written(table: Table, folder: Path) -> Path:
+@contextmanager
+def as_file(table: Table, folder: Path) -> Iterator[Path]:
+    """The file that holds a table, or arrays, from here on; taken away again where the request is refused and nothing else is there."""
+    there = {path for path in (folder, *folder.parents) if path.exists()}
+    path = table.path or _written(table, folder)
+    try:
+        yield path
+    except BadRequest:
+        if table.path is None and folder not in there and [*folder.iterdir()] == [path]:
+            path.unlink()
+            for made in (folder, *folder.parents):
+                if made in there or any(made.iterdir()):
+                    break
+                made.rmdir()
+        raise
+
+
+def _written(table: Table, folder: Path) -> Path:
     """The file that holds a table, or arrays, from here on."""
     from io import BytesIO
 
