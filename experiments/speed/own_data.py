@@ -21,6 +21,7 @@ _PREPARE = """
 import resource, sys, time
 from losslab import compose
 from losslab.training.prepare import prepare
+import pandas, sklearn, skrub
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 compose("task=regression")
