@@ -111,6 +111,7 @@ def test_library_command_and_hydra_give_the_same_records_to_the_bit(
     assert mine == metrics(losslab.read_records(Path("hydra")))
 
 
+@pytest.mark.slow
 def test_arrays_frames_and_names_are_taken(tmp_path: Path) -> None:
     values = X[["a", "who"]].to_numpy()
     asked: Any = dict(FEW, store=tmp_path / "a")

@@ -144,6 +144,7 @@ def test_a_sweep_stacks_what_it_can(there: Path) -> None:
     assert {record.fused for record in read_records(there / "alone")} == {1}, "a stack has no RMSprop"
 
 
+@pytest.mark.slow
 def test_other_code_is_another_run(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import subprocess
     import sys

@@ -56,7 +56,7 @@ def compared(folder: Path) -> str:
         stdout=subprocess.DEVNULL,
     )
     seconds = time.perf_counter() - started
-    runs = len(list((folder / "runs" / "small").glob("*/record.json")))
+    runs = len(list((folder / "runs" / "small").rglob("record.json")))
     return f"losslab compare, {SMALL:,} rows x 20 columns, defaults: {seconds:.0f} s from start to report, {runs} runs"
 
 

@@ -67,6 +67,7 @@ def test_the_words_ask_for_the_same_study(
     assert loaded.kind == kind
 
 
+@pytest.mark.slow
 def test_compare_takes_pictures_several_targets_and_datasets(tmp_path: Path) -> None:
     found = losslab.compare(PICTURES, LABELS, ["cross_entropy", "focal"], store=tmp_path / "a", **QUICK)
     assert found.study.base["model"]["name"] == "cnn"

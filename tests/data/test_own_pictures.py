@@ -136,6 +136,7 @@ def test_folders_of_parts_are_given_parts(tmp_path: Path) -> None:
     assert len(load(request(tmp_path)["data"], 3, "multiclass")[1]["test"]) == 8
 
 
+@pytest.mark.slow
 def test_a_class_that_the_split_leaves_out_is_named(tmp_path: Path) -> None:
     class_folders(tmp_path, 40, classes={"common": (9, 9, 9)})
     class_folders(tmp_path, 3, classes={"rare": (200, 9, 9)})

@@ -300,6 +300,7 @@ def test_what_cannot_be_stacked_trains_alone_and_holds_up_no_other(
     assert "2 trained alone: torch.vmap cannot trace the loss 'odd.py:reads_values'" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_loss_of_plain_numbers_is_stacked_and_equals_lone_runs(there: Path) -> None:
     (there / "odd.py").write_text(STACKING)
     for loss in ("odd.py:plain_number", "torch.nn.HuberLoss"):
@@ -363,6 +364,7 @@ STUDY = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_tunes_what_states_where_and_reports_without_the_code(
     there: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -391,6 +393,7 @@ def test_a_recipe_names_it_among_its_defaults(there: Path) -> None:
     assert compose("experiment=mine")["loss"] == {"name": "my_losses.py:andrews", "c": 1.5}
 
 
+@pytest.mark.slow
 def test_other_code_is_another_run(there: Path) -> None:
     import subprocess
 

@@ -99,6 +99,7 @@ def test_a_changed_file_means_a_new_run(there: Path, capsys: pytest.CaptureFixtu
     assert "have changed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_it_beside_others(there: Path) -> None:
     line = f"-m model=mlp,my_models.py:Net,my_models.py:made seed=0,1 {QUICK} hydra.sweep.dir=all"
     assert typed(line) == 0
@@ -111,6 +112,7 @@ def test_a_sweep_takes_it_beside_others(there: Path) -> None:
     assert {record.model["width"] for record in read_records(there / "widths")} == {3, 4}
 
 
+@pytest.mark.slow
 def test_a_study_takes_it_alone_as_an_axis_and_from_a_recipe(there: Path) -> None:
     small = (
         f"study=fair study.losses=[mse,l1] study.rates=[shared] study.seeds=2 {QUICK} data.val_fraction=0.3 logger=none"
@@ -145,6 +147,7 @@ def test_compare_takes_it(there: Path) -> None:
     assert {(record.model["name"], record.model["width"]) for record in found.records} == {("my_models.py:Net", 2)}
 
 
+@pytest.mark.slow
 def test_compare_of_the_command_line_takes_it(there: Path) -> None:
     rng = np.random.default_rng(0)
     rows = "\n".join(",".join(f"{value:.3f}" for value in row) for row in rng.normal(size=(120, 3)))

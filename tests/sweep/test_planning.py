@@ -53,6 +53,7 @@ def test_runs_of_a_stack_have_parts_of_the_same_sizes(table: Path) -> None:
         assert len(found) == 1
 
 
+@pytest.mark.slow
 def test_a_stack_of_folds_gives_what_lone_runs_give(table: Path) -> None:
     some = jobs(table, "data.folds=5")
     [whole] = plan(some)
