@@ -48,7 +48,7 @@ def decided(
     losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
     metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
     words = [f"task={task}", f"data={question.data}", data_cards.word("data.path", str(question.path))]
-    words += [data_cards.word(f"data.{key}", value) for key, value in settings.items()]
+    words += [data_cards.word(f"data.{key}", value) for key, value in settings.items() if key != "split"]
     words += [f"data.split={scheme}"] if scheme != "auto" else []
     words += [f"data.folds={options.folds}"] if options.folds else []
     batch, epochs = _sizes(question.rows, settings)
