@@ -377,11 +377,21 @@ def test_seeds_that_share_rows_have_wider_intervals_and_it_is_said(records: list
     assert not any("Nadeau and Bengio" in sentence for sentence in plain.protocol)
 
 
+@pytest.mark.parametrize("named", [{"parts": "part"}, {"test_path": "holdout.csv"}])
+def test_rows_for_testing_that_the_data_name_are_no_others_for_another_seed(
+    records: list[Record], named: dict[str, str]
+) -> None:
+    made = results(with_data(records, path="sales.csv", **named))  # the other rows are drawn anew
+    assert made.overlap == 0
+    assert any("not how other rows would turn out" in note for note in made.notes)
+    assert not any("Nadeau and Bengio" in sentence for sentence in made.protocol)
+
+
 def test_one_split_for_all_seeds_is_said_and_not_corrected(records: list[Record]) -> None:
     made = results(with_data(records, split="the only one", path="sales.csv"))
     assert made.overlap == 0
     assert any("not how other rows would turn out" in note for note in made.notes)
-    assert any("All seeds have one split" in sentence for sentence in made.protocol)
+    assert any("test on the same rows" in sentence for sentence in made.protocol)
     for others in (with_data(records, path="sales.csv"), with_data(records, "one", name="anchors")):
         assert results(others).notes == []
 

@@ -41,7 +41,7 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
         )
     seeds = study.fresh_seeds
     anew = (
-        "All seeds have one split of the rows, those of the tuning as well. "
+        "All seeds, those of the tuning as well, test on the same rows. "
         if one_split(records)
         else "Each seed splits the rows anew, so a row that helped to choose a rate may be a test row of another seed. "
     )

@@ -8,13 +8,19 @@ from losslab.records.record import Record
 from losslab.schema import cards
 
 ONE_SPLIT = (
-    "Every seed trained and tested on the same rows. So the intervals say how much training varies, and not how other rows would "
+    "Every seed tested on the same rows. So the intervals say how much training varies, and not how other rows would "
     "turn out."
 )
 
 
 def one_split(records: Sequence[Record]) -> bool:
-    """Whether several seeds have one split between them, other than data of which all rows are train, val and test at once."""
+    """Whether several seeds test on the same rows, other than data of which all rows are train, val and test at once.
+
+    They do where they have one split, and where the data themselves name the rows for testing, though others are drawn anew.
+    """
+    asked = [record.config.get("data", {}) for record in records if record.pairing]
+    if asked and all(data.get("parts") or data.get("test_path") for data in asked):
+        return len({record.seed for record in records if record.pairing}) > 1
     found = {
         (record.seed, record.pairing["split"]) for record in records if record.pairing and not _in_all_parts(record)
     }
