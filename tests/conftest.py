@@ -14,8 +14,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what third parties say while they are imported
     import pytorch_lightning  # noqa: F401
 
-from losslab import compose
+from losslab import compose, register
 from losslab.records.record import Record
+from losslab.schema import cards
 from losslab.training.run import run
 
 # Two workers on two cores: threads that wait for one another across processes would make a step take a hundred times as long.
@@ -28,6 +29,15 @@ def _as_in_the_foreground() -> Iterator[None]:
     """A shell starts what runs in its background deaf to Ctrl-C, and so are the processes that it starts."""
     with children.in_foreground():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _forgets_what_a_test_registers() -> Iterator[None]:
+    """A loss that a test or a notebook registers lasts as long as the process, and would be listed in the tests after it."""
+    before = set(cards.from_outside())
+    yield
+    for group, name in set(cards.from_outside()) - before:
+        register.forget(group, name)
 
 
 SMALL = {
