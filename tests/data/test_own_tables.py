@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from losslab import compose
-from losslab.data import load
+from losslab.data import encoding, load
 from losslab.errors import BadRequest
 from losslab.request.own_data import Options, ask
 from losslab.training.run import run
@@ -94,6 +95,25 @@ def test_runs_of_one_split_share_their_inputs(tmp_path: Path) -> None:
     asked = request(saved(made(), tmp_path))["data"]
     one, two = load(asked, 0, "regression")[0], load(asked | {"batch_size": 16}, 0, "regression")[0]
     assert one.inputs is two.inputs
+
+
+def test_encoding_holds_its_inputs_once(tmp_path: Path) -> None:
+    """The most memory that it takes, inputs included; blocks that are joined at the end take twice theirs."""
+    rng = np.random.default_rng(0)
+    rows = 30_000
+    frame = pd.DataFrame({f"x{n}": rng.normal(size=rows) for n in range(5)})
+    frame = frame.assign(**{f"c{n}": rng.integers(0, 20, rows).astype(str) for n in range(4)})
+    used = {name: "number" if name[0] == "x" else "category" for name in frame}
+    encode = encoding.encoder(encoding.columns_as_read(frame, used), used, 20)
+    encode(torch.arange(100))  # imports
+    tracemalloc.start()
+    try:
+        inputs = encode(torch.arange(rows))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert inputs.shape == (rows, 85)
+    assert most < 1.6 * inputs.numel() * inputs.element_size()
 
 
 def test_rare_values_are_taken_together(tmp_path: Path) -> None:

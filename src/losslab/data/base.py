@@ -120,7 +120,9 @@ def standardised(inputs: Tensor, train: Tensor) -> Tensor:
 def check_finite(what: str, **parts: Tensor) -> None:
     """Raises BadRequest for the first number in `inputs` or `targets` [n, ...] that is not finite; rows and columns count from 0."""
     for part, values in parts.items():
-        if values.is_floating_point() and not torch.isfinite(values).all():
+        if not values.is_floating_point() or torch.isfinite(values.sum()):
+            continue  # a sum is finite only where all its numbers are, and takes no copy
+        if not torch.isfinite(values).all():
             row, *place = (~torch.isfinite(values)).nonzero()[0].tolist()
             column = "" if not place else f", column {place[0]}" if len(place) == 1 else f", at {place}"
             raise BadRequest(

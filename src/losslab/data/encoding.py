@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TEXT = 30  # numbers for a column of text
-Block = NDArray[np.float32]  # [n, width]
+Block = NDArray[np.float32] | NDArray[np.bool_]  # [n, width]
 
 
 def encoder(frame: pd.DataFrame, used: Mapping[str, str], levels: int) -> Callable[[Tensor], Tensor]:
@@ -44,24 +44,31 @@ def encoder(frame: pd.DataFrame, used: Mapping[str, str], levels: int) -> Callab
 
     def encode(train: Tensor) -> Tensor:
         rows = train.numpy()
-        blocks = [ways[kind](frame[names], rows, levels) for kind, names in chosen.items() if names]
-        return torch.from_numpy(np.concatenate(blocks, axis=1))
+        blocks = [block for kind, names in chosen.items() if names for block in ways[kind](frame[names], rows, levels)]
+        ends = np.cumsum([block.shape[1] for block in blocks])
+        inputs = np.empty((len(frame), ends[-1]), dtype=np.float32)
+        for end in ends:  # each block is let go once it is copied: a large table is not held twice
+            block = blocks.pop(0)
+            inputs[:, end - block.shape[1] : end] = block
+        return torch.from_numpy(inputs)
 
     return encode
 
 
-def _numbers(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> Block:
+def _numbers(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> list[Block]:
     from skrub import SquashingScaler
 
-    values = columns.astype("float64").to_numpy()
-    missing = np.isnan(values)
-    scaled = SquashingScaler().fit(values[train]).transform(values)
-    filled = np.nan_to_num(scaled, nan=0.0).astype(np.float32)
-    return np.concatenate([filled, missing[:, missing.any(0)].astype(np.float32)], axis=1)
+    blocks, gaps = [], []
+    for name in columns:  # one by one, as the copies on the way are of float64
+        values = columns[[name]].to_numpy(dtype="float64")
+        scaled = SquashingScaler().fit(values[train]).transform(values)
+        blocks.append(np.nan_to_num(scaled, nan=0.0).astype(np.float32))
+        gaps.append(np.isnan(values))
+    return [*blocks, *(gap for gap in gaps if gap.any())]
 
 
-def _categories(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> Block:
-    return np.concatenate([_one_category(columns[name], train, levels) for name in columns], axis=1)
+def _categories(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> list[Block]:
+    return [_one_category(columns[name], train, levels) for name in columns]
 
 
 def _one_category(column: pd.Series[Any], train: NDArray[np.int64], levels: int) -> Block:
@@ -75,12 +82,13 @@ def _one_category(column: pd.Series[Any], train: NDArray[np.int64], levels: int)
     kept = kept[counts[kept] > 0]  # what no training row has is not known
     slots = np.full(len(known), width - 1)
     slots[kept] = np.arange(len(kept))
-    block = np.zeros((len(codes), width), dtype=np.float32)
-    block[np.arange(len(codes)), slots[codes]] = 1
-    return block * block[train].any(0)  # a column that is 0 in all training rows stays 0
+    found = slots[codes]
+    block: NDArray[np.bool_] = np.equal.outer(found, np.arange(width))
+    block[:, ~block[train].any(0)] = False  # a column that is 0 in all training rows stays 0
+    return block
 
 
-def _dates(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> Block:
+def _dates(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> list[Block]:
     from skrub import DatetimeEncoder
 
     blocks = []
@@ -96,7 +104,7 @@ def _dates(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> Bloc
     return _numbers(together, train, levels)
 
 
-def _text(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> Block:
+def _text(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> list[Block]:
     from skrub import StringEncoder
 
     blocks = []
@@ -105,7 +113,7 @@ def _text(columns: pd.DataFrame, train: NDArray[np.int64], levels: int) -> Block
         coder = StringEncoder(n_components=_TEXT, random_state=0).fit(words.iloc[train])
         found = coder.transform(words).to_numpy(dtype=np.float32)
         blocks.append(np.pad(found, ((0, 0), (0, _TEXT - found.shape[1]))))
-    return np.concatenate(blocks, axis=1)
+    return blocks
 
 
 def columns_as_read(frame: pd.DataFrame, used: Mapping[str, str]) -> pd.DataFrame:

@@ -13,9 +13,10 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from losslab.errors import BadRequest, first_line, nearest
 from losslab.tables.numbers import typed
@@ -143,19 +144,20 @@ def _text(path: Path, separator: str, decimal: str) -> pd.DataFrame:
     _check_widths(text, mark, path, len(header), trailing)
     if not named:
         _LOG.warning(f"{path} has no line of names: its columns are called x0 to x{len(header) - 1}.")
-    frame = pd.read_csv(
-        io.BytesIO(text.raw),
-        encoding=text.encoding,
-        sep=r"\s+" if mark == " " else mark,
-        header=0 if named else None,
-        names=[str(number) for number in range(len(header))],
-        index_col=False,
-        dtype=str,
-        keep_default_na=False,
-        skipinitialspace=True,
-        skip_blank_lines=True,
-        engine="c",
-    )
+    with text.bytes() as file:
+        frame = pd.read_csv(
+            file,
+            encoding=text.encoding,
+            sep=r"\s+" if mark == " " else mark,
+            header=0 if named else None,
+            names=[str(number) for number in range(len(header))],
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            skip_blank_lines=True,
+            engine="c",
+        )
     frame.columns = pd.Index([name.strip() for name in header] if named else [f"x{n}" for n in range(len(header))])
     if trailing and (frame.iloc[:, -1] == "").all():
         frame = frame.iloc[:, :-1]
@@ -165,18 +167,18 @@ def _text(path: Path, separator: str, decimal: str) -> pd.DataFrame:
 
 
 class _Text(NamedTuple):
-    """What a file holds, unpacked, and its encoding."""
+    """The text of a file, which is read anew for each pass, as all of it may not fit beside what is made of it."""
 
-    raw: bytes
+    bytes: Callable[[], BinaryIO]
     encoding: str
 
     def open(self) -> io.TextIOWrapper:
         """The text, from its beginning, with line ends as they are."""
-        return io.TextIOWrapper(io.BytesIO(self.raw), self.encoding, newline="")
+        return io.TextIOWrapper(self.bytes(), self.encoding, newline="")
 
 
 def _unpacked(path: Path) -> _Text:
-    """The content of a file, which is held once: text of Python's would take four times as much."""
+    """The text of a file and its encoding."""
     suffix = path.suffix.lower()
     if suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -184,26 +186,30 @@ def _unpacked(path: Path) -> _Text:
             if len(inside) != 1:
                 raise BadRequest(f"{path} must hold one file, and it holds {len(inside)}.")
             raw = archive.read(inside[0])
-    elif suffix in _PACKED:
-        with _PACKED[suffix](path) as file:
-            raw = file.read()
+        source: Callable[[], BinaryIO] = partial(io.BytesIO, raw)
     else:
-        raw = path.read_bytes()
-    if not raw.strip():
-        raise BadRequest(f"{path} is empty.")
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _Text(raw, "utf-16")
-    if b"\x00" in raw[:4096]:
+        source = partial(_PACKED.get(suffix, _open), path)
+    with source() as file:
+        start = file.read(4096)
+        if not start.strip() and not any(piece.strip() for piece in iter(partial(file.read, _PIECE), b"")):
+            raise BadRequest(f"{path} is empty.")
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return _Text(source, "utf-16")
+    if b"\x00" in start:
         raise BadRequest(f"{path} is no text: it holds zero bytes. Is it a spreadsheet? Save it as CSV.")
-    if raw[:2] == b"PK":
+    if start[:2] == b"PK":
         raise BadRequest(f"{path} is a packed file or a spreadsheet, and its name says text; save it as CSV.")
     for encoding in ("utf-8-sig", "cp1252"):
-        text = _Text(raw, encoding)
-        with suppress(UnicodeDecodeError), text.open() as file:
-            while file.read(_PIECE):
+        text = _Text(source, encoding)
+        with suppress(UnicodeDecodeError), text.open() as decoded:
+            while decoded.read(_PIECE):
                 pass
             return text
-    return _Text(raw, "latin-1")
+    return _Text(source, "latin-1")
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _separator(text: _Text) -> str:

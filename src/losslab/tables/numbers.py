@@ -30,18 +30,22 @@ def typed(frame: pd.DataFrame, file: str, separator: str, decimal: str) -> pd.Da
     """
     import pandas as pd
 
-    plain = {name: _plain(frame[name]) for name in map(str, frame)}
-    others = {name: column for name, column in plain.items() if column is None}
-    mark = decimal if decimal != "auto" else _decimal([frame[name] for name in others], separator)
+    order, index = list(map(str, frame)), frame.index
     found: dict[str, Any] = {}
-    for name in map(str, frame):
-        column = plain[name]
-        dotted = mark == "," and (column is None or _all_thousands(frame[name]))
-        if column is None or dotted:
-            written = _written(frame[name], name, file, mark, separator)
+    for name in order:
+        column = _plain(frame[name])
+        if column is not None and not _all_thousands(frame[name], column):
+            found[name] = column
+            del frame[name]  # the words of a large table take more memory than its numbers
+    mark = decimal if decimal != "auto" else _decimal([frame[name] for name in frame], separator)
+    for name in map(str, list(frame)):
+        words = frame.pop(name)
+        column = _plain(words)
+        if column is None or mark == ",":
+            written = _written(words, name, file, mark, separator)
             column = written if written is not None else column
-        found[name] = _words(frame[name]) if column is None else column
-    return pd.DataFrame(found, index=frame.index)
+        found[name] = _words(words) if column is None else column
+    return pd.DataFrame({name: found[name] for name in order}, index=index)
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any] | None:
@@ -111,12 +115,14 @@ def _written(column: pd.Series[Any], name: str, file: str, mark: str, separator:
     return pd.Series(column.map(numbers), index=column.index, dtype="float64").where(known)
 
 
-def _all_thousands(column: pd.Series[Any]) -> bool:
+def _all_thousands(column: pd.Series[Any], numbers: pd.Series[Any]) -> bool:
     """Whether all cells with a dot have three digits behind it, as 1.234 where commas stand before decimals."""
+    if numbers.dtype.kind != "f":
+        return False  # no cell has a dot
     cells = column[~column.isin(_AMONG_NUMBERS)]
-    return bool(
-        cells.str.fullmatch(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3})").all() and cells.str.contains(".", regex=False).any()
-    )
+    return all(
+        part.str.fullmatch(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3})").all() for part in (cells.iloc[:100], cells)
+    ) and bool(cells.str.contains(".", regex=False).any())
 
 
 def _bare(cell: str) -> str:
