@@ -134,6 +134,7 @@ def test_a_folder_that_is_named_is_the_same_and_is_forgotten_after_the_command(
     assert "andrews" not in cards.names("loss")
 
 
+@pytest.mark.slow
 def test_a_sweep_stacks_what_it_can(there: Path) -> None:
     line = "-m data=waves loss=andrews,mse,sharp_huber model=net seed=0,1 trainer=cpu trainer.max_epochs=2 hydra.sweep.dir=all"
     assert typed(line) == 0
@@ -348,6 +349,7 @@ def test_the_example_of_the_decorators_runs() -> None:
 P90 = "about: {function: 'mine.py:p90', tasks: [regression], better: min, unit: units of the target}\n"
 
 
+@pytest.mark.slow
 def test_a_metric_of_a_folder_judges_runs_alone_and_in_stacks(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = "-m data=waves loss=mse,l1 seed=0,1 trainer=cpu trainer.max_epochs=2 hydra.sweep.dir=all"
     assert typed(line) == 0

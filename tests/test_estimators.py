@@ -22,7 +22,7 @@ Y = X @ [1.0, -2.0, 0.5] + 0.1 * RNG.normal(size=300)
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [LossRegressor("huber"), LossRegressor(), LossClassifier("focal"), LossClassifier(), LossClassifier("mae")],
+    [LossRegressor("huber", steps=100), LossClassifier("focal", steps=100), LossClassifier("mae", steps=100)],
 )
 def test_scikit_learn_finds_nothing_wrong(estimator: object, check: object) -> None:
     check(estimator)  # type: ignore[operator]

@@ -43,6 +43,7 @@ def test_every_file_of_data_has_its_source_licence_and_checksum() -> None:
         assert digest.startswith(found[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", CARDS, ids=[path.stem for path in CARDS])
 def test_a_card_asks_a_study_under_every_split(card: Path) -> None:
     for split in ("random", "group", "time"):

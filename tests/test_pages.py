@@ -78,6 +78,7 @@ def test_every_page_of_docs_is_linked_from_the_readme_and_from_the_index() -> No
         assert path.name == "README.md" or f"({path.name})" in page("docs/README.md"), path.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", lines("python train.py"))
 def test_its_commands_are_valid_requests(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -127,6 +128,7 @@ def test_its_study_is_one() -> None:
     assert len(study.settings()) == 3
 
 
+@pytest.mark.slow
 def test_its_table_names_what_each_task_takes() -> None:
     for task in cards.names("task"):
         row = next(line for line in page("docs/tasks_and_data.md").splitlines() if line.startswith(f"| `{task}` "))
@@ -149,6 +151,7 @@ def test_its_catalogue_is_that_of_the_cards() -> None:
     assert between.strip() == markdown(cards.names("loss")), "`make catalogue` enters what the cards say"
 
 
+@pytest.mark.slow
 def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     put_files(tmp_path)

@@ -124,6 +124,7 @@ def test_orientation_is_that_in_which_boxes_were_drawn(tmp_path: Path) -> None:
             torch.testing.assert_close(bright(picture), box, atol=1.2 / 40, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_run_with_figures_trains_to_the_end(tmp_path: Path, form: str) -> None:
     path = written(tmp_path / "d", form)
@@ -136,6 +137,7 @@ def test_a_run_with_figures_trains_to_the_end(tmp_path: Path, form: str) -> None
     assert b"boxes/true_green_predicted_orange" in events
 
 
+@pytest.mark.slow
 def test_a_changed_picture_or_box_is_another_run(tmp_path: Path) -> None:
     path = written(tmp_path / "d", "COCO")
     first = run(request(path), tmp_path / "run", bar=False)

@@ -291,6 +291,7 @@ def jobs(asked: Sequence[dict], folder: Path) -> list[Job]:
     return [Job(request, folder / canonical.run_id(request), number) for number, request in enumerate(asked)]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("losslab.sweep.planning.fastest", lambda *_: (1, 1))  # as measured for scenes on most machines
     asked = [

@@ -95,6 +95,7 @@ def difference(requests: Sequence[dict]) -> float:
     return worst
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traced", [True, False], ids=["traced", "not traced"])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_stack_equals_its_runs_alone(model: str, traced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,6 +250,7 @@ def test_a_run_of_a_stack_leaves_what_a_lone_run_leaves(model: str, tmp_path: Pa
             assert module.evaluate(which) == pytest.approx(own, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["normed", "Twice", "Everything"])
 def test_a_stopped_stack_goes_on_as_if_it_had_not_been(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -80,6 +80,7 @@ def test_a_function_in_a_file_trains_with_its_settings(there: Path) -> None:
     assert "source/loss/my_losses.py:andrews" in record.pairing
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_it_beside_others(there: Path) -> None:
     line = f"-m loss=mse,my_losses.py:andrews,my_losses.py:pull seed=0,1 {QUICK} hydra.sweep.dir=all"
     assert typed(line) == 0

@@ -177,6 +177,7 @@ def timm(there: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules["timm"] = before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("timm")
 def test_a_network_of_timm_is_made_for_task_and_pictures(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("tiny", "tiny.some_weights", "vit"):

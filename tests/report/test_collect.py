@@ -198,6 +198,7 @@ def test_an_edge_is_said() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_many_edges_are_said_in_one_sentence() -> None:
     axes = ("+study.axes.corruption.fraction=[0,0.1,0.2]", "study.tuning.at=each")
     study = asked("study.tuning.widen=0", "study.seeds=2", *axes)
@@ -345,6 +346,7 @@ def test_a_study_and_a_sweep_together_compare_each_run_once_and_no_trials(record
     assert not find(made).ranking.empty
 
 
+@pytest.mark.slow
 def test_the_protocol_speaks_of_axes_only_where_there_are_some() -> None:
     plain = " ".join(results(conducted(asked("study.seeds=2"))).protocol)
     assert "one setting" not in plain

@@ -202,6 +202,7 @@ def test_a_model_that_changes_under_a_process_is_refused(
     assert run(request, tmp_path / "two", bar=False).status == "done"
 
 
+@pytest.mark.slow
 def test_a_report_refuses_runs_of_two_models_in_one_line(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
     typed(f"-m {OWN} loss=mse,l1 seed=0,1 hydra.sweep.dir=all")
     write_net(bias=1)

@@ -38,10 +38,12 @@ def jobs(table: Path, *words: str) -> list[Job]:
     return [Job(request, table.parent / str(number), number) for number, request in enumerate(requests)]
 
 
+@pytest.mark.slow
 def test_folds_of_one_size_are_one_stack(table: Path) -> None:
     assert [len(stack.jobs) for stack in plan(jobs(table, "data.folds=5"))] == [12]
 
 
+@pytest.mark.slow
 def test_runs_of_a_stack_have_parts_of_the_same_sizes(table: Path) -> None:
     stacks = plan(jobs(table, "data.group=who"))
     assert sum(len(stack.jobs) for stack in stacks) == 12

@@ -85,6 +85,7 @@ def test_corrupted_pictures_are_shown_in_colour(tmp_path: Path) -> None:
     assert (shown[..., 0] - shown[..., 2] > 100).mean() > 0.05, "red is red"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "binary", "bbox"])
 def test_stacked_runs_equal_lone_ones(tmp_path: Path, task: str) -> None:
     if task == "bbox":
