@@ -192,7 +192,7 @@ def compare(
     labels: Path | str | None = None,
     metric: str | None = None,
     seeds: int = own_data.SEEDS,
-    trials: int = own_data.TRIALS,
+    trials: int | None = None,
     folds: int | None = None,
     budget: str | float | None = None,
     store: Path | str | None = None,
@@ -219,7 +219,7 @@ def compare(
         images: the folder of the pictures in which the boxes of X were drawn.
         labels: a table with a label for each picture of the folder X; y is its column.
         seeds: number of seeds of the comparison.
-        trials: settings that are tried for each loss.
+        trials: settings that are tried for each loss; 16 by default, 8 for pictures.
         folds: test on this many folds in turn.
         budget: seconds, or a text such as "10m", that it may take: trials, then seeds are cut, but never below what can support
             a claim.
@@ -252,7 +252,7 @@ def compare(
         model=model or "",
         metric=metric or "",
         seeds=seeds,
-        trials=trials,
+        trials=trials or 0,
         folds=folds or 0,
         words=tuple(options),
         images=str(images or ""),

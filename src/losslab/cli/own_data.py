@@ -19,6 +19,7 @@ from losslab.request.own_data import Options, Question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from losslab.study.recipe import Study
 
 _LONG = 600  # seconds of a comparison, from which a way to cut it is named
 
@@ -67,7 +68,7 @@ def add_to(commands: Any) -> None:
             type=int,
             default=0,
             metavar="N",
-            help=f"settings tried for each loss; {own_data.TRIALS} by default",
+            help=f"settings tried for each loss; {own_data.TRIALS} by default, {own_data.PICTURE_TRIALS} for pictures",
         )
         command.add_argument("--folds", type=int, default=0, metavar="K", help="test on K folds in turn")
         command.add_argument(
@@ -128,15 +129,7 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
     if given.budget:
         study, said = budgets.within(study, budgets.seconds(given.budget))
         _row(console, "Budget", said)
-    tuning, compared = budgets.runs(study)
-    cost = budgets.cost(study)
-    shorter = "; --budget 10m cuts it to ten minutes" if cost > _LONG and not given.budget else ""
-    _row(
-        console,
-        "Cost",
-        f"about {tuning} runs to tune and {compared} to compare, {study.base['trainer']['max_epochs']} epochs each: "
-        f"{budgets.shown(cost)} to {budgets.shown(2 * cost)} on this machine{shorter}",
-    )
+    _print_cost(study, bool(given.budget), console)
     if given.write is not None:
         into = given.write if given.write.suffix else Path(f"{question.name}.yaml")
         if into.exists():
@@ -152,6 +145,8 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     question = own_data.ask(given.file, options_of(given, words))
     console = Console()
     _print_plan(question, console)
+    if not given.budget:  # which says it
+        _print_cost(own_data.study_of(question, question.name, ""), False, console)
     console.print()
     from losslab import api
     from losslab.cli.train import report_study
@@ -193,6 +188,19 @@ def _print_columns(question: Question, console: Console) -> None:
         )
         table.add_row(*map(escape, cells), style=style)
     console.print(table)
+
+
+def _print_cost(study: Study, cut: bool, console: Console) -> None:
+    """How many runs, and about how long they take. `cut`: whether a budget was given."""
+    tuning, compared = budgets.runs(study)
+    cost = budgets.cost(study)
+    shorter = "; --budget 10m cuts it to ten minutes" if cost > _LONG and not cut else ""
+    _row(
+        console,
+        "Cost",
+        f"about {tuning} runs to tune and {compared} to compare, {study.base['trainer']['max_epochs']} epochs each: "
+        f"{budgets.shown(cost)} to {budgets.shown(2 * cost)} on this machine{shorter}",
+    )
 
 
 def _print_plan(question: Question, console: Console) -> None:

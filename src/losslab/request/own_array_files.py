@@ -55,6 +55,7 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
         losses={},
         metric="",
         data="arrays",
+        pictures=len(shape) == 3,
         seen=(("Arrays", f"{len(targets):,} inputs {shape}" + "".join(f"; {name}" for name in beside)),),
     )
     by = "group" if "groups" in found else "time" if "times" in found else ""

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
-FEWEST_TRIALS = 4
+PICTURE_TRIALS = 8
 _BATCHES = (16, 1024)  # rows
-_STEPS, _EPOCHS = 1000, (10, 100)  # so many steps in all, in so many epochs
+_STEPS, _EPOCHS = 1000, (10, 100)
+_PICTURES = PICTURE_TRIALS, 1, 500  # trials, seeds of the tuning, steps: each takes tens of times as long as on a table
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
 _RARE = 0.4  # of the share that a class had if all were as frequent
 
@@ -51,7 +52,8 @@ def decided(
     words += [data_cards.word(f"data.{key}", value) for key, value in settings.items() if key != "split"]
     words += [f"data.split={scheme}"] if scheme != "auto" else []
     words += [f"data.folds={options.folds}"] if options.folds else []
-    batch, epochs = _sizes(question.rows, settings)
+    trials, tuning_seeds, steps = _PICTURES if question.pictures else (TRIALS, TUNING_SEEDS, _STEPS)
+    batch, epochs = _sizes(question.rows, settings, steps)
     words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
     words += [data_cards.word("model", options.model)] if options.model else []
     if metric_references.is_one(metric):
@@ -62,8 +64,8 @@ def decided(
         f"study.metric={metric}",
         "study.rates=[tuned]",
         f"study.seeds={options.seeds or SEEDS}",
-        f"study.tuning.trials={options.trials or TRIALS}",
-        f"study.tuning.seeds={TUNING_SEEDS}",
+        f"study.tuning.trials={options.trials or trials}",
+        f"study.tuning.seeds={tuning_seeds}",
     ]
     return replace(
         question,
@@ -141,13 +143,13 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence
     return found
 
 
-def _sizes(rows: int, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Batch size and epochs: some fifty steps an epoch, and some 1,000 in all."""
+def _sizes(rows: int, settings: Mapping[str, Any], wanted: int) -> tuple[int, int]:
+    """Batch size and epochs: some fifty steps an epoch, and about as many in all as are wanted."""
     train = rows * (1 - sum(settings.get(f"{part}_fraction", 0.2) for part in ("val", "test")))
     low, high = _BATCHES
     batch = min(max(low, 2 ** round(math.log2(max(train / 50, 1.0)))), high, max(2, int(train)))
     steps = max(1, train // batch)
-    return int(batch), int(min(max(_EPOCHS[0], round(_STEPS / steps)), _EPOCHS[1]))
+    return int(batch), int(min(max(_EPOCHS[0], round(wanted / steps)), _EPOCHS[1]))
 
 
 def unless_typed(words: Sequence[str], typed: Sequence[str]) -> list[str]:

@@ -61,7 +61,8 @@ class Question:
         losses: with the reason for each.
         doubts: what a user should look at.
         words: Hydra's, that ask for one run; `study` those that make a study of it.
-        data: table, images or boxes.
+        data: table, images, boxes or arrays.
+        pictures: whether inputs are pictures, for which a study is smaller by default.
         seen: what was read of pictures, each line with its label.
     """
 
@@ -79,6 +80,7 @@ class Question:
     words: tuple[str, ...] = ()
     study: tuple[str, ...] = ()
     data: str = "table"
+    pictures: bool = False
     seen: tuple[tuple[str, str], ...] = ()
 
     @property
