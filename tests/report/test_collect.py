@@ -357,13 +357,17 @@ def test_the_protocol_speaks_of_axes_only_where_there_are_some() -> None:
     assert "optimizer that is an axis" in told
 
 
-def with_data(records: list[Record], split: str = "of {seed}", **data: Any) -> list[Record]:
-    """Records of a user's table, with the hash of a split for each seed."""
+def with_data(
+    records: list[Record], split: str = "of {seed}", test_rows: str = "of {seed}", **data: Any
+) -> list[Record]:
+    """Records of a user's table, with the hashes of a split and of its test rows for each seed; "" where none was noted."""
     return [
         replace(
             record,
             config=record.config | {"data": record.config["data"] | data},
-            pairing=record.pairing | {"split": split.format(seed=record.seed)},
+            pairing={key: text for key, text in record.pairing.items() if key != "test_rows"}
+            | {"split": split.format(seed=record.seed)}
+            | ({"test_rows": test_rows.format(seed=record.seed)} if test_rows else {}),
             data=record.data | {"rows_in": {"train": 60, "val": 20, "test": 20}},
         )
         for record in records
@@ -379,7 +383,14 @@ def test_seeds_that_share_rows_have_wider_intervals_and_it_is_said(records: list
     assert not any("Nadeau and Bengio" in sentence for sentence in plain.protocol)
 
 
-@pytest.mark.parametrize("named", [{"parts": "part"}, {"test_path": "holdout.csv"}])
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"test_rows": "the folder test"},
+        {"test_rows": "", "parts": "part"},  # of an earlier version
+        {"test_rows": "", "test_path": "holdout.csv"},
+    ],
+)
 def test_rows_for_testing_that_the_data_name_are_no_others_for_another_seed(
     records: list[Record], named: dict[str, str]
 ) -> None:
@@ -389,12 +400,13 @@ def test_rows_for_testing_that_the_data_name_are_no_others_for_another_seed(
     assert not any("Nadeau and Bengio" in sentence for sentence in made.protocol)
 
 
-def test_one_split_for_all_seeds_is_said_and_not_corrected(records: list[Record]) -> None:
-    made = results(with_data(records, split="the only one", path="sales.csv"))
+@pytest.mark.parametrize("test_rows", ["the only ones", ""], ids=["noted", "of an earlier version"])
+def test_one_split_for_all_seeds_is_said_and_not_corrected(records: list[Record], test_rows: str) -> None:
+    made = results(with_data(records, "the only one", test_rows, path="sales.csv"))
     assert made.overlap == 0
     assert any("not how other rows would turn out" in note for note in made.notes)
     assert any("test on the same rows" in sentence for sentence in made.protocol)
-    for others in (with_data(records, path="sales.csv"), with_data(records, "one", name="anchors")):
+    for others in (with_data(records, path="sales.csv"), with_data(records, "one", "one", name="anchors")):
         assert results(others).notes == []
 
 

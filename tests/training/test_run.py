@@ -67,11 +67,11 @@ def test_the_same_seed_gives_the_same_bits(quick: Quick, task: str) -> None:
 
 def test_two_losses_with_one_seed_see_the_same(quick: Quick) -> None:
     first, second = quick("loss=mse", into="a"), quick("loss=huber", "optimizer=sgd", into="b")
-    assert set(first.pairing) == {"data", "split", "corruption", "init", "order"}
+    assert set(first.pairing) == {"data", "split", "test_rows", "corruption", "init", "order"}
     assert first.pairing == second.pairing
     other = quick("loss=mse", "seed=1", into="c")
     differing = {name for name in first.pairing if first.pairing[name] != other.pairing[name]}
-    assert differing == {"split", "corruption", "init", "order"}, "the rows are the same for every seed"
+    assert differing == {"split", "test_rows", "corruption", "init", "order"}, "the rows are the same for every seed"
     assert quick("data.noise=2", into="d").pairing["data"] != first.pairing["data"]
 
 

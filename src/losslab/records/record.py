@@ -31,7 +31,8 @@ class Record:
         Also `constant/test/<name>`: what the best constant prediction gets, by the training targets.
     curves: what was measured after each epoch, by name: `train/loss`, `val/<name>`; None where not finite.
     pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained. Also
-        `weights`, where rows do not count the same, and `source/...`, one for each file of the user's own; see check.of_user.
+        `test_rows`, by which a report sees whether all seeds test on the same ones; `weights`, where rows do not count the
+        same; and `source/...`, one for each file of the user's own; see check.of_user.
     study: of which study this is a run and which part of it; None outside a study.
     """
 

@@ -18,13 +18,8 @@ def one_split(records: Sequence[Record]) -> bool:
 
     They do where they have one split, and where the data themselves name the rows for testing, though others are drawn anew.
     """
-    asked = [record.config.get("data", {}) for record in records if record.pairing]
-    if asked and all(data.get("parts") or data.get("test_path") for data in asked):
-        return len({record.seed for record in records if record.pairing}) > 1
-    found = {
-        (record.seed, record.pairing["split"]) for record in records if record.pairing and not _in_all_parts(record)
-    }
-    return len({seed for seed, _ in found}) > 1 and len({digest for _, digest in found}) == 1
+    trained = [record for record in records if record.pairing and not _in_all_parts(record)]
+    return len({record.seed for record in trained}) > 1 and len(set(map(_test_rows, trained))) == 1
 
 
 def overlap(records: Sequence[Record]) -> float:
@@ -58,6 +53,13 @@ def protocol(share: float) -> list[str]:
         f"that (Nadeau and Bengio, 2003), with {share:.2g} test rows for each training row. They speak of other rows of the same "
         "kind. Where a run diverged, the sign test is used, which has no such correction."
     ]
+
+
+def _test_rows(record: Record) -> str:
+    """What stands for the rows that a run tested on; an earlier version noted the whole split alone."""
+    data = record.config.get("data", {})
+    named = data.get("parts") or data.get("test_path")
+    return record.pairing.get("test_rows") or str(named or record.pairing["split"])
 
 
 def _resampled(record: Record) -> bool:

@@ -82,6 +82,7 @@ class Prepared:
             **self.of_user,
             "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
+            "test_rows": fingerprint([self.split["test"]]),
             "corruption": fingerprint([self.rows.corrupted, self.rows.targets, *self.rows.corrupted_inputs()]),
             "init": self.init,
             "order": fingerprint(self.batches.order(epoch) for epoch in range(self._hashed_epochs())),
