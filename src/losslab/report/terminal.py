@@ -18,8 +18,8 @@ _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
 
 
 def show(results: Results, found: Findings, console: Console) -> None:
-    """Prints the answer, then the mean of each loss in each setting with its interval, and the notes."""
-    for sentence in (answer.answer(results, found), answer.flip_sentence(results, found)):
+    """Prints the answer, what was done, then the mean of each loss in each setting with its interval, and the notes."""
+    for sentence in (answer.answer(results, found), answer.flip_sentence(results, found), results.done):
         if sentence:
             console.print(escape(sentence))
     console.print(_table(results, found))
