@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from losslab.errors import BadRequest
@@ -60,6 +60,13 @@ def axis(key: str, corruptions: Sequence[str]) -> str:
     if key == "corruption.noise" and "jitter" in corruptions:
         return _OF_JITTER
     return _AXES.get(key) or key.rsplit(".", 1)[-1].replace("_", " ")
+
+
+def in_words(label: str, axes: Mapping[str, str]) -> str:
+    """A label such as 'corruption.side=symmetric' with words for its keys: 'side: symmetric'."""
+    for key, words in axes.items():
+        label = label.replace(f"{key}=", f"{words}: ")
+    return label
 
 
 def changed(group: str, settings: dict[str, Any], said: Sequence[str] = ()) -> list[str]:

@@ -15,7 +15,10 @@ from losslab.stats.paired import BETTER, WORSE
 
 
 def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
-    """Row minus column for all pairs of losses, in each setting and condition; one scale of colour for a setting."""
+    """Row minus column for all pairs of losses, in each setting and condition; one scale of colour for a setting.
+
+    Only pairs that are told apart have a colour.
+    """
     tabs: dict[str, list[Heat]] = {}
     for tab, setting in enumerate(results.settings.index):
         of_setting = {
@@ -23,9 +26,8 @@ def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
             for condition in results.conditions
             if (condition, setting) in found.matrices
         }
-        sizes = [
-            abs(row["difference"]) for pairs in of_setting.values() for row in pairs.to_dict("records") if _numeric(row)
-        ]
+        rows = [row for pairs in of_setting.values() for row in pairs.to_dict("records") if _numeric(row)]
+        sizes = [abs(row["difference"]) for row in rows]
         if not any(sizes):
             continue
         for condition, pairs in of_setting.items():
@@ -45,7 +47,10 @@ def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: fl
         key,
         title,
         names,
-        [[float(cell["difference"]) if _numeric(cell) else np.nan for cell in row] for row in cells],
+        [
+            [float(cell["difference"]) if _numeric(cell) and _told_apart(cell) else np.nan for cell in row]
+            for row in cells
+        ],
         [[_cell(cell, decimals) for cell in row] for row in cells],
         [[_sentence(cell, results.level) for cell in row] for row in cells],
         limit,
@@ -56,7 +61,7 @@ def _heat(key: str, title: str, results: Results, pairs: pd.DataFrame, limit: fl
 def _cell(cell: Row, decimals: int) -> str:
     if not cell:
         return ""
-    apart = cell["verdict"] in (BETTER, WORSE)
+    apart = _told_apart(cell)
     if not _numeric(cell):
         return str(cell["verdict"]) if apart else NONE
     return fixed(cell["difference"], decimals) + ("*" if apart else "")
@@ -70,3 +75,7 @@ def _sentence(cell: Row, level: float) -> str:
 def _numeric(cell: Row) -> bool:
     """Whether a pair has a difference to be trusted: no run of it diverged."""
     return bool(cell) and not cell["diverged"] and np.isfinite(cell["difference"])
+
+
+def _told_apart(cell: Row) -> bool:
+    return cell["verdict"] in (BETTER, WORSE)
