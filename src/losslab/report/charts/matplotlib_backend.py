@@ -99,8 +99,14 @@ def _panel(axes: Axes, chart: Chart, title: str) -> None:
         axes.grid(visible=False, axis="y")
         axes.set_ylim(-0.6, max(chart.y_ticks) + 0.6)
     for height, text in chart.remarks.items():
-        where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "center"}
-        axes.annotate(_plain(text), (1.01 * chart.aside, height), fontsize=7, color=GREY, **where)
+        where: dict[str, Any] = {
+            "xycoords": ("axes fraction", "data"),
+            "ha": "left",
+            "va": "center" if chart.aside else "bottom",
+        }
+        if not chart.aside:  # above the crosses
+            where |= {"xytext": (0, 5), "textcoords": "offset points"}
+        axes.annotate(_plain(text), (1.01 * chart.aside, height), fontsize=8, color=GREY, **where)
 
 
 def _round_ticks(axis: Axis, log: bool, places: Sequence[float]) -> None:

@@ -8,9 +8,10 @@ from html import escape
 
 from losslab.report.charts.spec import Chart, Heat, Series, apart, short, ticks
 from losslab.report.charts.style import BETTER, CONSTANT, GREY, INK, LINE, NEITHER, REST, WORSE, look
+from losslab.report.formatting import MINUS
 
 _WIDTH, _HEIGHT = 440, 290  # of which a phone shows all, in letters of nearly full size
-_LETTER, _ROW = 6.3, 17  # px: width of a letter, height of a row of text
+_LETTER, _ROW = 7.0, 17  # px: width of a letter in a wide font, height of a row of text
 _LONGEST = 24  # letters of a name at the end of a line
 _ABOVE = 22  # letters of a name beside its row; longer ones stand above it
 
@@ -72,7 +73,10 @@ class _Plane:
         self.left = 8.0 if self.names_above else 14 + _LETTER * widest if chart.y_ticks else 46
         ends = [min(len(one.name), _LONGEST) for one in chart.labelled]
         self.right = _WIDTH - max(14, 12 + _LETTER * max(ends, default=0), 110 if chart.remarks and chart.aside else 0)
-        self.top, self.bottom = (26.0 if chart.title else 10.0), self.height - (40 if chart.x_label else 24)
+        self.top, self.bottom = (
+            (26.0 if chart.title or (chart.remarks and not chart.aside) else 10.0),
+            self.height - (40 if chart.x_label else 24),
+        )
         xs = [v for one in chart.series for v in [*one.x, *(v for v in one.low + one.high if chart.y_ticks)]]
         self.x_ends = _ends([*xs, 0.0] if chart.zero else xs, chart.log_x)
         ys = [v for one in chart.series for v in [*one.y, *(one.low + one.high if not chart.y_ticks else [])]]
@@ -101,7 +105,7 @@ class _Plane:
         for value in ticks(*self.x_ends, chart.log_x):
             at = self.x(value)
             made.append(_rule(at, self.top, at, self.bottom))
-            made.append(_text(at, self.bottom + 15, f"{value:g}", "middle", GREY))
+            made.append(_text(at, self.bottom + 15, _tick(value), "middle", GREY))
         if chart.y_ticks:
             for height, name in chart.y_ticks.items():
                 if self.names_above:
@@ -111,7 +115,7 @@ class _Plane:
         else:
             for value in ticks(*self.y_ends, chart.log_y):
                 made.append(_rule(self.left, self.y(value), self.right, self.y(value)))
-                made.append(_text(self.left - 6, self.y(value) + 4, f"{value:g}", "end", GREY))
+                made.append(_text(self.left - 6, self.y(value) + 4, _tick(value), "end", GREY))
         if chart.zero:
             made.append(_rule(self.x(0), self.top, self.x(0), self.bottom, GREY))
         made.append(_rule(self.left, self.bottom, self.right, self.bottom, GREY))
@@ -123,9 +127,8 @@ class _Plane:
             centre = (self.top + self.bottom) / 2
             made.append(_text(0, 0, chart.y_label, "middle", INK, turn=f"translate(11 {centre:g}) rotate(-90)"))
         for height, text in chart.remarks.items():
-            made.append(
-                _text(self.right + 4 if chart.aside else self.left + 4, self.y(height) + 4, text, "start", GREY)
-            )
+            x, down = (self.right + 4, 4) if chart.aside else (self.left, -8)  # beside a mark, or above crosses
+            made.append(_text(x, self.y(height) + down, text, "start", GREY))
         return made
 
     def draw(self, one: Series) -> list[str]:
@@ -239,6 +242,10 @@ def _share(value: float, ends: tuple[float, float], log: bool) -> float:
     if log:
         value, low, high = (math.log(max(end, 1e-300)) for end in (value, low, high))
     return (value - low) / (high - low) if math.isfinite(value) and high > low else 0.0
+
+
+def _tick(value: float) -> str:
+    return f"{value:g}".replace("-", MINUS)
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str, size: int = 12, turn: str = "") -> str:
