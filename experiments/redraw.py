@@ -2,19 +2,18 @@
 
     python experiments/redraw.py [NAME ...]
 
-A study without names draws all. The curves are not in records.parquet, so figures of curves stay as they are.
+Without names: of all studies. Only figures that are there already are drawn; curves are not in records.parquet, so theirs are not.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import figures
 import pandas as pd
 
 from losslab.records.record import Record
@@ -32,28 +31,16 @@ _CONFIG = tuple(f"config.{group}" for group in (*_NAMED, "task", "loss", "traine
 
 
 def main(names: Sequence[str]) -> int:
-    """Draws the figures that the pages of these studies show, all where there are none. Returns the exit status."""
-    failed = 0
+    """Draws the figures of these studies, of all where there are no names. Returns the exit status."""
     for name in names or sorted(path.parent.name for path in HERE.glob("*/records.parquet")):
-        shown = set(re.findall(r"figures/(\w+)\.png", (HERE / name / "README.md").read_text(encoding="utf-8")))
         results = published(name)
         for section in sections(results, find(results)):
-            if section.picture and section.key in shown:
-                matplotlib_backend.draw(section.picture, HERE / name / "figures" / f"{section.key}.png")
-        for words in afterwards(name):
-            failed |= subprocess.run([sys.executable, *words], check=False).returncode
-    return failed
-
-
-def afterwards(name: str) -> list[list[str]]:
-    """The commands that draw what a page shows beside the figures of its report, where they need no training."""
-    from rebuild import AFTERWARDS
-
-    return [
-        [str(HERE / word) for word in words.split()[:1]] + words.split()[1:]
-        for words in AFTERWARDS.get(name, [])
-        if words.startswith("figures.py")
-    ]
+            path = HERE / name / "figures" / f"{section.key}.png"
+            if section.picture and path.exists():
+                matplotlib_backend.draw(section.picture, path)
+        if name in figures.FIGURES:
+            figures.main(name)
+    return 0
 
 
 def published(name: str) -> Results:

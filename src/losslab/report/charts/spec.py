@@ -1,4 +1,4 @@
-"""What a figure of a report is, as plain data that plotly and matplotlib draw alike."""
+"""What a figure of a report is, as plain data that pages (SVG), notebooks (plotly) and Markdown (matplotlib) draw alike."""
 
 from __future__ import annotations
 
@@ -71,11 +71,16 @@ class Chart:
 
     @property
     def labelled(self) -> list[Series]:
-        """The lines that bear their names at their ends: all but the faint ones. Nothing where the heights have names."""
+        """The lines that bear their names at their ends: all but the faint ones, and a constant beyond the figure's ends.
+
+        None where the heights have names.
+        """
         if self.y_ticks:
             return []
         first: dict[str, Series] = {}
         for series in self.series:
+            if series.form == "dashed" and not self._shows(self.label_point(series)):
+                continue
             if series.form in ("line", "points", "dashed") and series.look != REST:
                 first.setdefault(series.name, series)
         return list(first.values())
@@ -83,8 +88,11 @@ class Chart:
     def label_point(self, series: Series) -> tuple[float, float]:
         """Where the name of a line belongs: its last point that the figure shows, else the last of all."""
         points = sorted(zip(series.x, series.y, strict=True))
+        return next((point for point in reversed(points) if self._shows(point)), points[-1])
+
+    def _shows(self, point: tuple[float, float]) -> bool:
         low, high = self.y_range or (-np.inf, np.inf)
-        return next((point for point in reversed(points) if low <= point[1] <= high), points[-1])
+        return low <= point[1] <= high
 
 
 @dataclass(frozen=True)
