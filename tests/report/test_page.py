@@ -268,6 +268,14 @@ def test_text_in_the_colour_of_a_loss_is_easy_to_read() -> None:
     assert all(contrast(colour) >= 4.5 for colour in (*COLOURS, GREY, INK))
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_in_squares_are_easy_to_read(sign: int) -> None:
+    heat = pairs.Heat("k", "", ["a", "b"], [[0.0, -2.0], [2.0, 0.1]], [["1"] * 2] * 2, [[""] * 2] * 2, 2.0, sign)
+    colours = re.findall(r"background:(#\w+)", svg_backend.square(heat))
+    assert len(set(colours)) == 4
+    assert all(contrast(INK) / contrast(colour) >= 4.5 for colour in colours)
+
+
 def drawn_in(results: Results) -> list[Chart]:
     found = find(results)
     makers = (build.ranking, build.paired, build.curves, build.robustness, build.rates, build.slopes)

@@ -45,8 +45,9 @@ def _cells(heat: Heat, row: int) -> list[str]:
     cells = []
     for value, text, said in zip(heat.values[row], heat.texts[row], heat.hover[row], strict=True):
         share = heat.sign * value / heat.limit if math.isfinite(value) else 0.0
-        colour = _between("#ffffff", WORSE if share > 0 else BETTER, 0.2 + 0.8 * abs(share)) if share else NEITHER
-        style = f"background:{colour if text else '#fff'}" + (";color:#fff" if abs(share) > 0.55 else "")
+        # never so deep that dark text on it is hard to read
+        colour = _between("#ffffff", WORSE if share > 0 else BETTER, 0.15 + 0.45 * abs(share)) if share else NEITHER
+        style = f"background:{colour if text else '#fff'}"
         cells.append(f'<td style="{style}"' + (f' title="{escape(said)}"' if said else "") + f">{escape(text)}</td>")
     return cells
 
