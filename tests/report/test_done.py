@@ -13,7 +13,7 @@ from losslab import Record, compose
 from losslab.report import collect, render, terminal
 from losslab.report.analysis import find
 from losslab.report.command_words import command_of
-from losslab.report.setting_words import axis
+from losslab.report.setting_words import axis, in_words
 from losslab.schema.canonical import WHERE_AND_HOW
 from support.made_up_studies import asked, conducted
 
@@ -146,3 +146,5 @@ def test_axes_have_names_in_words() -> None:
     assert axis("corruption.fraction", ["mine"]) == "share of corrupted rows"
     assert axis("optimizer.lr", []) == "learning rate"
     assert axis("model.dropout_rate", []) == "dropout rate"
+    words = in_words("corruption.side=one_sided, model=mlp", {"corruption.side": "side", "model": "model"})
+    assert words == "outliers on one side, model: mlp"

@@ -375,8 +375,10 @@ def test_squares_have_a_colour_only_where_two_losses_are_told_apart() -> None:
     assert colours[0] == "#fff"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("losses", "levels", "seeds", "most"), [(5, 1, 20, 2e6), (10, 10, 100, 5e6)])
+@pytest.mark.parametrize(
+    ("losses", "levels", "seeds", "most"),
+    [(5, 1, 20, 2e6), pytest.param(10, 10, 100, 5e6, marks=pytest.mark.slow)],
+)
 def test_the_page_stays_small(losses: int, levels: int, seeds: int, most: float, tmp_path: Path) -> None:
     results = study(losses=losses, levels=levels, seeds=seeds, conditions=("asked",), epochs=30)
     assert len(results.runs) == losses * levels * seeds

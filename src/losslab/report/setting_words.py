@@ -37,6 +37,7 @@ _AXES = {
     "corruption.rate_negative": "share of wrong labels among the negatives",
     "corruption.rate_positive": "share of wrong labels among the positives",
     "corruption.ratio": "common rows for each rare one",
+    "corruption.side": "side of the outliers",
     "corruption.scale": "scale of the noise, in spreads",
     "data": "data",
     "data.batch_size": "batch size, rows",
@@ -48,6 +49,11 @@ _AXES = {
     "optimizer.lr": "learning rate",
     "trainer.max_epochs": "epochs",
     "trainer.precision": "precision",
+}
+_VALUES = {
+    "corruption.side=symmetric": "outliers on both sides",
+    "corruption.side=one_sided": "outliers on one side",
+    "corruption.side=point_mass": "outliers at one value",
 }
 _OF_JITTER = "largest error, in sizes of the box"
 
@@ -63,7 +69,9 @@ def axis(key: str, corruptions: Sequence[str]) -> str:
 
 
 def in_words(label: str, axes: Mapping[str, str]) -> str:
-    """A label such as 'corruption.side=symmetric' with words for its keys: 'side: symmetric'."""
+    """A label such as 'model=mlp, corruption.side=one_sided' in words: 'model: mlp, outliers on one side'."""
+    for value, words in _VALUES.items():
+        label = label.replace(value, words)
     for key, words in axes.items():
         label = label.replace(f"{key}=", f"{words}: ")
     return label
