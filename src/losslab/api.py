@@ -123,14 +123,26 @@ class Comparison:
         return self.results.runs.drop(columns=["run"], errors="ignore").copy()
 
     def pairs(self) -> pd.DataFrame:
-        """One row a pair of losses: the difference of `loss` minus `other`, its interval, p, p after Holm's correction, the verdict."""
+        """One row a pair of losses: the difference of `loss` minus `other`, its interval, p, p corrected for all pairs, the verdict."""
         import pandas as pd
 
         tables = [table.assign(setting=setting) for (_, setting), table in self.findings.matrices.items()]
         both = pd.concat(tables, ignore_index=True)  # each pair both ways round
         place = {loss: number for number, loss in enumerate(self.study.losses)}
         found = both[both["loss"].map(place) < both["other"].map(place)]
-        shown = ["setting", "loss", "other", "seeds", "diverged", "difference", "low", "high", "p", "p_holm", "verdict"]
+        shown = [
+            "setting",
+            "loss",
+            "other",
+            "seeds",
+            "diverged",
+            "difference",
+            "low",
+            "high",
+            "p",
+            "p_corrected",
+            "verdict",
+        ]
         return found[shown].reset_index(drop=True)
 
     def plot(self, kind: str = "ranking") -> Any:

@@ -16,6 +16,8 @@ from losslab.report.formatting import listed
 from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
 from losslab.schema import canonical, metric_references
+from losslab.schema.metric_facts import MARGIN, METRICS
+from losslab.stats.margins import Margin
 from losslab.study import trials as study_trials
 from losslab.study import tuning
 from losslab.study.recipe import ONE_SETTING, Study, from_mark
@@ -23,12 +25,13 @@ from losslab.study.recipe import ONE_SETTING, Study, from_mark
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report is asked to compare, where it is not what the study says: a metric, an epoch, a reference; and mixing."""
+    """What a report is asked to compare, where it is not what the study says: a metric, an epoch, a reference, a margin; and mixing."""
 
     metric: str = ""
     epoch: str = ""
     reference: str = ""
     mix: bool = False
+    margin: str = ""
 
 
 def results(records: Sequence[Record], asked: ReportOptions | None = None, current: Study | None = None) -> Results:
@@ -100,12 +103,12 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
-    mark, where_run = study.mark(), [study.label(setting) for setting in study.tuning_settings()]
+    where_run = [study.label(setting) for setting in study.tuning_settings()]
     where = {"tune": where_run, "confirm": [study.label(setting) for setting in study.settings()]}
     kept = [
         record
         for record in records
-        if (part := record.study) and part["study"] == mark and part["loss"] in study.losses
+        if (part := record.study) and study.made(part["study"]) and part["loss"] in study.losses
         if part["at" if part["phase"] == "tune" else "setting"] in where[part["phase"]]
     ]
     if left := len(records) - len(kept):
@@ -157,6 +160,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         protocol=protocol(study, kept, epoch) + resampling.protocol(overlap),
         overlap=overlap,
         target=_target(phases["confirm"]),
+        margin=_margin(asked.margin or study.margin, metric),
         notes=notes,
         provenance=provenance(kept, study),
     )
@@ -235,6 +239,7 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         protocol=selection(trained, epoch) + resampling.protocol(overlap),
         overlap=overlap,
         target=_target(trained),
+        margin=_margin(asked.margin, metric),
         notes=[*notes, *checks.same(asked_for)],
         provenance=provenance(records, None),
     )
@@ -246,6 +251,11 @@ def _target(records: Sequence[Record]) -> str:
     found = {(str(data.get("target", "")), str(data.get("unit", ""))) for data in asked}
     target, unit = found.pop() if len(found) == 1 else ("", "")
     return f"{target} ({unit})" if target and unit else target
+
+
+def _margin(text: str, metric: str) -> Margin:
+    facts = METRICS.get(metric)
+    return Margin.read(text or (facts.margin if facts else MARGIN))
 
 
 def _check_metric(task: Mapping[str, Any], metric: str) -> None:

@@ -9,7 +9,7 @@ from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.charts import build, pairs
 from losslab.report.charts.spec import Chart, Heat
-from losslab.report.formatting import percent
+from losslab.report.formatting import number, percent
 from losslab.report.results import Results
 from losslab.report.tables import Table
 
@@ -56,7 +56,7 @@ def sections(results: Results, found: Findings) -> list[Section]:
         _robustness(results, found),
         _rates(results),
         _differences(results, found),
-        _failures(results),
+        _failures(results, found),
         _choices(results),
     ]
     return [section for section in made if section]
@@ -152,17 +152,29 @@ def _differences(results: Results, found: Findings) -> Section | None:
         if setting in heats or setting in listed
     }
     lead = [
-        "In the squares: row minus column. Blue: the row is better; orange: worse. A star: the difference is significant, with Holm's "
-        "correction over all pairs. A word: runs diverged, so there is no number. "
-        f"In the tables: every loss against `{results.reference}`, with Holm's correction over those."
+        f"The report makes {found.family} tests. Intervals and p values are corrected for all of them (Bonferroni): where differences "
+        f"vary like normal ones, the chance of any wrong claim is at most {percent(1 - results.level)}. Without the correction, chance "
+        f"alone would make about {number((1 - results.level) * found.family, 2)} claims. A difference below {_margin(results)} does not "
+        "matter: two losses that are shown to be closer are called equally good (two one-sided tests; Schuirmann, 1987).",
+        "In the squares: row minus column. Blue: the row is better; orange: worse. A star: the difference is shown. "
+        "A word: runs diverged, so there is no number. "
+        f"In the tables: every loss against `{results.reference}`.",
     ]
     return Section("differences", "Differences", lead, tabs) if tabs else None
 
 
-def _failures(results: Results) -> Section:
-    table = tables.failures(results)
+def _margin(results: Results) -> str:
+    size = results.margin.size
+    return f"{percent(size)} of the best mean" if results.margin.relative else number(size, 2)
+
+
+def _failures(results: Results, found: Findings) -> Section:
+    failed, rare = tables.failures(results), tables.rare(results, found)
     return Section(
-        "failures", "Failures", [] if table else ["No run failed or diverged."], tables=[table] if table else []
+        "failures",
+        "Failures",
+        [] if failed else ["No run failed or diverged."],
+        tables=[table for table in (failed, rare) if table],
     )
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _FEWEST_TRIALS = 4
-_LEVEL = 0.95
 _WIDENED = 1.25  # trials of a study in all, for one that is asked for: a range may be widened where its edge was best
 
 
@@ -43,10 +42,10 @@ def cost(study: Study) -> float:
 
 def within(study: Study, budget: float) -> tuple[Study, str]:
     """The study cut to so many seconds, and a sentence that says what was cut."""
-    from losslab.stats.paired import seeds_needed
+    from losslab.stats.paired import FEWEST
 
     one = cost(study) / sum(runs(study))
-    fewest = min(study.seeds, seeds_needed(len(study.losses) - 1, _LEVEL))
+    fewest = min(study.seeds, FEWEST)
     cut = study
     while sum(runs(cut)) * one > budget and cut.tuning["trials"] > _FEWEST_TRIALS:
         cut = replace(cut, tuning=cut.tuning | {"trials": cut.tuning["trials"] - 1})
