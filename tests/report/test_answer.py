@@ -6,8 +6,9 @@ import pytest
 
 from losslab.report.analysis import find
 from losslab.report.answer import answer, flip_sentence
-from losslab.report.formatting import alike, metric_name, number, ordinal, p_value, several, spread
+from losslab.report.formatting import alike, number, ordinal, p_value, several, spread
 from losslab.report.results import Results
+from losslab.schema.metric_facts import metric_name
 from losslab.stats.margins import Margin
 from support.study_tables import DIVERGED, MISSING, runs_of
 

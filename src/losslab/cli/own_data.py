@@ -125,7 +125,8 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
     _print_plan(question, console)
     from losslab.training.prepare import prepare
 
-    prepare(study.request(study.losses[0], {}, study.fresh_seeds[0]))
+    for loss in study.losses:
+        prepare(study.request(loss, {}, study.fresh_seeds[0]))
     if given.budget:
         study, said = budgets.within(study, budgets.seconds(given.budget))
         _row(console, "Budget", said)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from losslab.report.formatting import metric_name
-from losslab.schema.metric_facts import METRICS, OF_TARGET
+from losslab.schema.metric_facts import METRICS, OF_TARGET, metric_name
 from losslab.stats.margins import Margin
 
 

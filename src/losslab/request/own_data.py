@@ -53,6 +53,8 @@ def _read_in(path: Path, options: Options) -> tuple[str, Path, Options, dict[str
         card = data_cards.read(path)
         data, settings, options = card.name, dict(card.settings), replace(options, task=options.task or card.task)
         path = Path(settings.pop("path"))
+        if (options.group or options.time) and settings.get("split") in ("random", "stratified"):
+            del settings["split"]  # which `losslab inspect` wrote where there was no group or time
     settings |= data_cards.typed(options.words)
     options = replace(
         options,

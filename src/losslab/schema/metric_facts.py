@@ -6,6 +6,7 @@ Their functions are in losslab.metrics. Nothing here imports torch, as reports a
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 MARGIN = "5%"  # of a value, where nothing else is known of a metric
@@ -49,3 +50,11 @@ METRICS = {
     "centre_error": MetricFacts("min", _PICTURE, "mean distance of the centres"),
     "size_error": MetricFacts("min", _PICTURE, "mean absolute error of width and height"),
 }
+_WRITTEN = {"iou": "IoU", "brier": "Brier score"} | {
+    word: word.upper() for word in ["ae", "mae", "rmse", "r", "nll", "ece", "auroc"]
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric as it is written: 'mae' is 'MAE', 'mean_iou' 'mean IoU', 'iou50' 'IoU50', 'median_ae' 'median AE'."""
+    return " ".join(re.sub(r"^[a-z]+", lambda word: _WRITTEN.get(word[0], word[0]), part) for part in metric.split("_"))
