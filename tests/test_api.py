@@ -77,6 +77,11 @@ def test_the_best_loss_is_a_function_and_code(found: losslab.Comparison) -> None
     assert torch.isfinite(names["loss"])
 
 
+def test_a_word_is_no_list_of_losses() -> None:
+    with pytest.raises(BadRequest, match=r"losses is a list.*\['mse', 'l1'\]"):
+        losslab.compare(X, Y, "l1", **FEW)
+
+
 def test_nothing_is_trained_twice_or_printed(found: losslab.Comparison, capsys: pytest.CaptureFixture[str]) -> None:
     again = losslab.compare(X, Y, ["mse", "l1", "huber(delta=1)"], store=found.folder, **FEW)
     assert again.answer == found.answer

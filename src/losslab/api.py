@@ -111,7 +111,25 @@ class Comparison:
         from losslab.report.snippet import snippet
 
         best = self.best
-        return snippet(self.study, best.loss, best.hyperparameters, best.lr)
+        names = self.question.names if self.study.task in ("binary", "multiclass") else ()
+        return snippet(self.study, best.loss, best.hyperparameters, best.lr, names, self._best_epochs(best.loss))
+
+    def _best_epochs(self, loss: str) -> str:
+        """Which epochs of a loss were the best by validation, in words."""
+        found = sorted(
+            record.best_epoch
+            for record in self.records
+            if record.study and record.study["phase"] == "confirm" and record.study["loss"] == loss
+            if record.best_epoch is not None
+        )
+        if not found:
+            return ""
+        span = (
+            str(found[0])
+            if found[0] == found[-1]
+            else f"{found[0]} to {found[-1]}, mostly near {found[len(found) // 2]}"
+        )
+        return f"; validation was best after {span}"
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -123,14 +141,26 @@ class Comparison:
         return self.results.runs.drop(columns=["run"], errors="ignore").copy()
 
     def pairs(self) -> pd.DataFrame:
-        """One row a pair of losses: the difference of `loss` minus `other`, its interval, p, p after Holm's correction, the verdict."""
+        """One row a pair of losses: the difference of `loss` minus `other`, its interval, p, p corrected for all pairs, the verdict."""
         import pandas as pd
 
         tables = [table.assign(setting=setting) for (_, setting), table in self.findings.matrices.items()]
         both = pd.concat(tables, ignore_index=True)  # each pair both ways round
         place = {loss: number for number, loss in enumerate(self.study.losses)}
         found = both[both["loss"].map(place) < both["other"].map(place)]
-        shown = ["setting", "loss", "other", "seeds", "diverged", "difference", "low", "high", "p", "p_holm", "verdict"]
+        shown = [
+            "setting",
+            "loss",
+            "other",
+            "seeds",
+            "diverged",
+            "difference",
+            "low",
+            "high",
+            "p",
+            "p_corrected",
+            "verdict",
+        ]
         return found[shown].reset_index(drop=True)
 
     def plot(self, kind: str = "ranking") -> Any:
@@ -240,6 +270,8 @@ def compare(
     """
     from losslab.request import own_arrays
 
+    if isinstance(losses, str):
+        raise BadRequest(f"losses is a list of two names or functions or more, such as ['mse', '{losses}'].")
     table = own_arrays.as_table(X, y, groups, time, sample_weight)
     names = [own_arrays.loss_name(loss, task) for loss in losses or ()]
     asked = Options(
@@ -290,7 +322,8 @@ def answer(
     if budget:
         study, said = budgets.within(study, budgets.seconds(budget))
         notes.append(said)
-    prepare(study.request(study.losses[0], {}, study.fresh_seeds[0]))  # refused before anything is written
+    for loss in study.losses:
+        prepare(study.request(loss, {}, study.fresh_seeds[0]))  # refused before anything is written
     with SweepBar() if progress else nullcontext(ignore) as bar:
         records, _ = conduct(study, folder, mix, together(bar, listen))
     return Comparison(question, study, list(records.values()), folder, notes)

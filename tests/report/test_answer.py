@@ -6,8 +6,10 @@ import pytest
 
 from losslab.report.analysis import find
 from losslab.report.answer import answer, flip_sentence
-from losslab.report.formatting import alike, metric_name, number, ordinal, p_value, several, spread
+from losslab.report.formatting import alike, number, ordinal, p_value, several, spread
 from losslab.report.results import Results
+from losslab.schema.metric_facts import metric_name
+from losslab.stats.margins import Margin
 from support.study_tables import DIVERGED, MISSING, runs_of
 
 NOISE = np.random.default_rng(0).normal(size=(6, 10)) * 0.05
@@ -19,12 +21,15 @@ def near(mean: float, row: int) -> list[float]:
     return [float(value) for value in mean + SHARED + NOISE[row]]
 
 
-def results(*runs: pd.DataFrame, better: str = "min", metric: str = "mae", reference: str = "mse") -> Results:
+def results(
+    *runs: pd.DataFrame, better: str = "min", metric: str = "mae", reference: str = "mse", margin: str = "0"
+) -> Results:
     table = pd.concat(runs, ignore_index=True)
     conditions = list(dict.fromkeys(table["condition"]))
     losses = list(dict.fromkeys(table["loss"]))
     settings = pd.DataFrame(index=list(dict.fromkeys(table["setting"])))
-    return Results("s", "?", "regression", metric, better, "best", reference, losses, conditions, settings, table)
+    said = ("s", "?", "regression", metric, better, "best", reference, losses, conditions, settings, table)
+    return Results(*said, margin=Margin.read(margin))
 
 
 def answered(made: Results) -> str:
@@ -38,71 +43,109 @@ def flipped(made: Results) -> str:
 ONE = {"mse": near(2.0, 0), "l1": near(1.3, 1), "huber": near(1.31, 2)}
 
 
-def test_one_setting_is_answered_by_its_mean() -> None:
+def test_one_setting_is_answered_by_what_to_use_and_by_how_much() -> None:
     said = answered(results(runs_of(ONE)))
     assert said == (
-        "`l1` has the lowest test MAE: 1.30 (95 % interval 1.25 to 1.35), 0.73 less than the reference `mse` "
-        "(0.67 to 0.78; Holm-corrected p < 0.0001; better on 10 of 10 seeds). No significant difference from `huber`."
+        "Use `l1`: test MAE 1.30, 0.73 below `mse` (95 % interval 0.65 to 0.80, 36 %). Not decided: whether `huber` is as good."
     )
-    assert answered(results(runs_of({**ONE, "worst": near(3.0, 3)}))).endswith(
-        "No significant difference from `huber`."
-    )
+    said = answered(results(runs_of({**ONE, "worst": near(3.0, 3)})))
+    assert "below `mse`" in said, "the reference is what a reader knows"
+    assert "`worst` is worse, too. Not decided: whether `huber` is as good." in said
     higher = {loss: [-value for value in values] for loss, values in ONE.items()}
     said = answered(results(runs_of(higher), better="max", metric="mean_iou"))
-    assert said.startswith("`l1` has the highest test mean IoU: -1.30")
-    assert "0.73 more than the reference" in said
+    assert said.startswith("Use `l1`: test mean IoU -1.30, 0.73 above `mse` (95 % interval 0.65 to 0.80)")
 
 
 def test_the_first_condition_leads() -> None:
     other = {"mse": near(1.0, 0), "l1": near(2.0, 1), "huber": near(3.0, 2)}
-    assert answered(results(runs_of(ONE), runs_of(other, "shared"))) == answered(results(runs_of(ONE)))
+    alone, with_shared = results(runs_of(ONE)), results(runs_of(ONE), runs_of(other, "shared"))
+    said = answered(with_shared)
+    assert said.split(" (")[0] == answered(alone).split(" (")[0]
+    assert said != answered(alone), "twice as many pairs are spoken of, so intervals are wider"
     said = answered(results(runs_of(other, "shared"), runs_of(ONE)))
-    assert said.startswith("`mse`, the reference, has the lowest test MAE")
-    assert said.endswith("Every other loss is significantly worse (Holm-corrected p at most 0.05).")
+    assert said.startswith("Use `mse`: test MAE 1.0")
+    assert said.endswith("is worse, too.")
 
 
-def test_what_cannot_be_told_apart_from_the_reference_says_so() -> None:
-    said = answered(results(runs_of({"mse": near(1.31, 2), "l1": near(1.3, 1), "huber": near(2, 3)})))
-    assert "`l1` does not differ significantly from `mse`: difference" in said
-    assert "10 seeds would show a true difference of" in said
-    wavy = [value + step for value, step in zip(near(1.3, 1), 5 * [0.03, -0.02], strict=True)]
-    said = answered(results(runs_of({"mse": near(1.3, 1), "l1": near(1.31, 2), "huber": wavy})))
-    assert said.endswith("No other loss differs significantly from it.")
-    said = answered(results(runs_of({"mse": near(2, 0), "smoothl1": near(1, 1), "huber": near(1, 1)})))
-    assert said.startswith("`smoothl1` and `huber` share the lowest test MAE")
+def test_only_what_was_shown_is_called_equally_good() -> None:
+    close = {"mse": near(1.31, 2), "l1": near(1.3, 1)}
+    said = answered(results(runs_of(close)))
+    assert said == ("No loss is shown to be better than another; `l1` has the best mean, test MAE 1.30."), (
+        "no margin was given, so nothing is equivalent"
+    )
+    said = answered(results(runs_of(close), margin="0.3"))
+    assert said == "Both losses do equally well: test MAE 1.30 to 1.33, apart by less than 0.30."
+    both = {**close, "huber": near(2, 3)}
+    said = answered(results(runs_of(both), margin="0.3"))
+    assert said.startswith("Use `l1` or `mse`: test MAE 1.30 to 1.33")
+    wide = {**close, "noisy": [1.0, 1.9] * 5}
+    said = answered(results(runs_of(wide), margin="0.3"))
+    assert said == (
+        "No loss is shown to be worse; `l1` and `mse` do equally well: test MAE 1.30 to 1.33. "
+        "Not decided: whether `noisy` is as good."
+    )
 
 
-def test_several_settings_are_answered_by_mean_ranks() -> None:
+def test_settings_with_one_answer_are_taken_together() -> None:
     blocks = [runs_of(ONE, setting=setting) for setting in ("noise=0.1", "noise=0.2", "noise=0.4")]
+    assert answered(results(*blocks)) == (
+        "In all 3 settings, use `l1`: test MAE 1.30, 36 % below `mse`. Not decided: whether `huber` is as good."
+    )
     clean = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.7, 2)}
     said = answered(results(runs_of(clean, setting="noise=0"), *blocks))
     assert said.startswith(
-        "`l1` ranks best of 3 losses: mean rank 1.48 (95 % interval 1.22 to 1.73), best mean in 3 of 4 settings"
+        "Which loss to use depends on the setting: each is worse than another somewhere. At `noise=0`, "
     )
-    assert "the reference `mse` has 2.50. Best mean elsewhere: `mse` in `noise=0`." in said
+    assert "At `noise=0`, use `mse`: test MAE 0.4" in said
+    assert "At `noise=0.1`, `noise=0.2` and `noise=0.4`, use `l1`" in said
+    middling = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.41, 2)}
+    said = answered(results(runs_of(middling, setting="noise=0"), *blocks))
+    assert said.startswith("`huber` is in no setting shown to be worse than the best.")
+    many = [runs_of({**ONE, f"x{n}": near(9, n)}, setting=f"s{n}") for n in range(6)]
+    assert answered(results(*many)).endswith("The tables have the other 2 settings.")
 
 
 def test_too_few_seeds_give_a_refusal_and_the_numbers() -> None:
     few = {loss: values[:3] for loss, values in ONE.items()}
     said = answered(results(runs_of(few)))
-    assert said.startswith("3 seeds cannot support a claim: even if all agreed")
-    assert "The means alone: `l1` has the lowest test MAE: 1.3" in said
-    assert "less than" not in said
+    assert said == (
+        "3 seeds cannot support a claim; it takes at least 5. Test MAE, the means alone: `l1` 1.30, `huber` 1.37, `mse` 2.06."
+    )
     unfinished = {loss: [*values, *[MISSING] * 7] for loss, values in few.items()}
     assert answered(results(runs_of(unfinished))) == said, "seeds that did not run yet support nothing"
     said = answered(results(runs_of(few), runs_of(few, setting="two")))
-    assert "The ranks alone: `l1` ranks best" in said or "The ranks alone: `huber` ranks best" in said
+    assert "Test MAE at `two`, the means alone: `l1` 1.30" in said
+
+
+def test_what_learnt_nothing_is_said() -> None:
+    """The best loss of claims that are mostly 0 predicts 0, as the best constant does."""
+    said = answered(results(runs_of(ONE, constant=1.3)))
+    assert (
+        "But `l1` is not shown to be better than the best constant prediction (1.30), so it may have learnt nothing."
+        in said
+    )
+    assert "constant" not in answered(results(runs_of(ONE, constant=2.0)))
+    assert "constant" not in answered(results(runs_of(ONE))), "it is not known"
+    higher = {loss: [-value for value in values] for loss, values in ONE.items()}
+    assert "constant" in answered(results(runs_of(higher, constant=-1.2), better="max", metric="r2"))
+    assert "constant" not in answered(results(runs_of(higher, constant=-2.0), better="max", metric="r2"))
 
 
 def test_diverged_runs_are_told() -> None:
     values = {**ONE, "huber": [*near(0.5, 2)[:9], DIVERGED]}
     said = answered(results(runs_of(values)))
-    assert said.startswith("`l1` has the lowest"), "a loss that diverged leads nobody"
-    assert said.endswith("1 run that diverged or failed ranks last: 1 of `huber`.")
+    assert said.startswith("Use `l1`"), "a loss that diverged leads nobody"
+    assert "Not decided: whether `huber` is as good." in said, "it is lower on nine seeds, and diverged on one"
+    assert said.endswith("1 run diverged and ranks last: 1 of `huber`.")
     every = {loss: [DIVERGED, *found[1:]] for loss, found in ONE.items()}
     said = answered(results(runs_of(every)))
-    assert said.startswith("Every loss diverged or failed on some seed, `l1` on the fewest, 1 of 10 seeds")
-    assert "3 runs that diverged or failed rank last: 1 of `mse`, 1 of `l1` and 1 of `huber`." in said
+    assert said.startswith(
+        "Every loss diverged on some seed, `l1` on the fewest, 1 of 10 seeds; of those that are left: "
+    )
+    assert "3 runs diverged and rank last: 1 of `mse`, 1 of `l1` and 1 of `huber`." in said
+    lost = runs_of(ONE)
+    lost.loc[lost.index[:2], ["status", "value"]] = ["failed", np.nan]
+    assert answered(results(lost)).endswith("2 runs failed with an error and count as missing: 2 of `mse`.")
 
 
 def test_nothing_done_is_said() -> None:

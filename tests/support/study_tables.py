@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from losslab.stats import summaries
+
 DIVERGED = None  # in place of a value
 MISSING = "missing"
 
@@ -32,6 +34,13 @@ def runs_of(
         for place, value in enumerate(found)
     ]
     return pd.DataFrame(rows)
+
+
+def compared(runs: pd.DataFrame, reference: str, better: str, **rule: float) -> pd.DataFrame:
+    """Every loss against the reference, each alone: no correction for the number of pairs unless `of` says so."""
+    rule = {"of": 1} | rule
+    matrices = {place: summaries.matrix(runs, *place, better, **rule) for place in summaries.places(runs)}  # type: ignore[arg-type]
+    return summaries.comparisons(matrices, reference)
 
 
 def drawn(

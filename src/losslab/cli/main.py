@@ -71,6 +71,9 @@ def _main(arguments: list[str]) -> int:
     report.add_argument("folder", type=Path)
     report.add_argument("--metric", default="", help="the test metric that is compared, where not the study's own")
     report.add_argument("--epoch", default="", choices=["best", "last"], help="whose figures are compared")
+    report.add_argument(
+        "--margin", default="", metavar="SIZE", help="the smallest difference that matters, such as 0.05 or 5%%"
+    )
     report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
     report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
     board = commands.add_parser("tensorboard", help="show the curves of the runs below a folder in a browser")
@@ -88,7 +91,7 @@ def _main(arguments: list[str]) -> int:
         "show": lambda: show(given.name, given.settings, given.out),
         "check": lambda: check_loss(given.name, given.task, given.settings, given.half),
         "gallery": lambda: write_gallery(given.out),
-        "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix),
+        "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix, given.margin),
         "tensorboard": lambda: tensorboard(given.folder, more),
     }
     try:
@@ -145,7 +148,9 @@ def write_gallery(into: Path) -> int:
     return 0
 
 
-def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = "", mix: bool = False) -> int:
+def report_on(
+    folder: Path, metric: str = "", epoch: str = "", reference: str = "", mix: bool = False, margin: str = ""
+) -> int:
     """Prints the table over all records below `folder` and writes its report. Returns the exit status."""
     from losslab.records.store import whole_records
     from losslab.report import build
@@ -166,7 +171,7 @@ def report_on(folder: Path, metric: str = "", epoch: str = "", reference: str = 
         records,
         folder,
         Console(emoji=False),
-        ReportOptions(metric, epoch, reference, mix),
+        ReportOptions(metric, epoch, reference, mix, margin),
         [left_out] if corrupt else [],
     )
     return 0

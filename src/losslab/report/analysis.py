@@ -20,7 +20,7 @@ class Findings:
     Attributes:
         ranking, comparisons, overall, friedman, flips: the tables of `losslab.stats.summaries`.
         matrices: from (condition, setting) to its table of all pairs of losses.
-        rank_matrices: from an condition to the table of all pairs of losses by their ranks over the settings.
+        family: of how many pairs, and tests of ranks, the report speaks; all claims are corrected for it.
         epochs: of a plain sweep, the ranking at the best and at the last epoch; empty for a study.
         curves: the means of the curves.
         axis: key of the numeric axis, "" where there is none.
@@ -35,7 +35,7 @@ class Findings:
     friedman: pd.DataFrame
     flips: pd.DataFrame
     matrices: dict[tuple[str, str], pd.DataFrame]
-    rank_matrices: dict[str, pd.DataFrame]
+    family: int
     axis: str
     levels: pd.Series[float]
     panels: pd.Series[str]
@@ -53,20 +53,26 @@ def find(results: Results) -> Findings:
     other = panels(settings, axis) if axis else pd.Series(dtype=object)
     overs = ("seed", "setting") if "data" in settings else ("seed",)  # several data sets may speak of others
     plain = results.conditions == ["asked"]
+    ranks = pd.concat([summaries.friedman(runs, better, over) for over in overs], ignore_index=True)
+    family = summaries.family(runs) + int(ranks["p"].notna().sum())
+    ranking = summaries.ranking(runs, better, level, overlap, results.bounds)
+    best = (
+        ranking[ranking["n"] > 0].sort_values("rank", kind="stable").groupby(["condition", "setting"])["mean"].first()
+    )
+    matrices = {
+        place: summaries.matrix(
+            runs, *place, better, level, overlap, family, results.margin.of(float(best.get(place, float("nan"))))
+        )
+        for place in summaries.places(runs)
+    }
     return Findings(
-        ranking=summaries.ranking(runs, better, level, overlap),
-        comparisons=summaries.comparisons(runs, reference, better, level, overlap),
+        ranking=ranking,
+        comparisons=summaries.comparisons(matrices, reference),
         overall=summaries.overall(runs, better, level, overlap),
-        friedman=pd.concat([summaries.friedman(runs, better, over) for over in overs], ignore_index=True),
-        flips=summaries.flips(runs, better, level, overlap),
-        matrices={
-            (condition, setting): summaries.matrix(runs, condition, setting, better, level, overlap)
-            for condition, setting in runs[["condition", "setting"]].drop_duplicates().itertuples(index=False)
-        },
-        rank_matrices={
-            str(condition): summaries.rank_matrix(runs, str(condition), better, level, overlap)
-            for condition in pd.unique(runs["condition"])
-        },
+        friedman=ranks.assign(p_corrected=(ranks["p"] * family).clip(upper=1.0)),
+        flips=summaries.flips(runs, better, level, overlap, family),
+        matrices=matrices,
+        family=family,
         epochs={
             which: summaries.ranking(runs.assign(value=runs[which]), better, level, overlap)
             for which in ("best", "last")

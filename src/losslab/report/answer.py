@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from losslab.report import wording
@@ -15,26 +18,28 @@ from losslab.report.formatting import (
     name,
     number,
     ordinal,
-    p_value,
+    percent,
     several,
-    spread,
 )
 from losslab.report.results import Results
-from losslab.stats.paired import BETTER, CANNOT_SAY, NOT_APART, refused
+from losslab.stats.paired import BETTER, EQUIVALENT, FEWEST, UNDECIDED, interval
 
 _NOTHING = "No run is done, so nothing can be said."
+_GROUPS = 4  # of settings that have one answer, in the first paragraph
 
 
 def answer(results: Results, found: Findings) -> str:
-    """Which loss is best, by how much, and which do not differ significantly from it; of the first condition.
+    """Which loss to use in which setting, how much better it is, and what is not decided; of the first condition.
 
-    With one setting by its mean, with several by its mean rank over them. With too few seeds: a refusal, and the numbers.
+    Every claim is one of the tables of pairs. With too few seeds: a refusal, and the means.
     """
     runs = results.runs[results.runs["condition"] == results.conditions[0]] if results.conditions else results.runs
     if not (runs["status"] == "done").any():
         return _NOTHING
-    said = _by_mean if runs["setting"].nunique() == 1 else _by_rank
-    return _joined(*said(results, found, runs), _broken(runs))
+    said = _refusal(results, found, runs) or _sentences(
+        results, _verdicts(results, found, str(runs["condition"].iloc[0]))
+    )
+    return _joined(*said, _broken(runs))
 
 
 def flip_sentence(results: Results, found: Findings) -> str:
@@ -67,7 +72,7 @@ def flip_sentence(results: Results, found: Findings) -> str:
     )
     if len(found.flips) == 1:
         sure = "both intervals exclude zero" if clear else "the intervals do not both exclude zero"
-    few = "So few seeds support no claim about this." if _too_few(results.runs, results.level) else ""
+    few = "So few seeds support no claim about this." if results.runs["seed"].nunique() < FEWEST else ""
     return _joined(_moved(results, found), won, f"{pairs}; {sure}.", few)
 
 
@@ -100,120 +105,233 @@ def _moved(results: Results, found: Findings) -> str:
     return f"At the shared rate {name(loss)} ranks {ordinal(at['shared'])}, at tuned rates {ordinal(at['tuned'])}."
 
 
-def _by_mean(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]:
-    """Sentences for the one setting of `runs`."""
-    condition, setting, reference = str(runs["condition"].iloc[0]), str(runs["setting"].iloc[0]), results.reference
-    level, table = results.level, found.ranking
-    table = table[(table["condition"] == condition) & (table["setting"] == setting) & (table["n"] > 0)]
-    table = table.sort_values("rank", kind="stable").set_index("loss")
-    best, firsts = _leaders(table["rank"], reference)
-    row: Any = table.loc[best]
-    metric, most = f"test {results.measure}", "lowest" if results.better == "min" else "highest"
-    who = f"{_called(best, reference)} has" if len(firsts) == 1 else f"{several(firsts)} share"
-    value = spread(row["mean"], row["low"], row["high"], level)
-    head = f"{who} the {most} {metric}: {value}"
-    if row["diverged"]:
-        on = f"{row['diverged']} of {counted(row['n'] + row['diverged'], 'seed')}"
-        head = f"every loss diverged or failed on some seed, {name(best)} on the fewest, {on}; its {metric} on the others: {value}"
-    if no := _too_few(runs, level):
-        then = [f"{name(str(loss))} {number(mean)}" for loss, mean in table["mean"].items() if loss not in firsts]
-        return [no, f"The means alone: {head}{'; then ' + ', '.join(then[:3]) if then else ''}."]
-    others = found.matrices[condition, setting].query("loss == @best")
-    if reference in firsts or reference not in set(runs["loss"]):
-        return [f"{_capital(head)}.", _apart(others, best, firsts, level)]
-    against: Any = found.comparisons.query("condition == @condition and setting == @setting and loss == @best").iloc[0]
-    apart = _apart(others, best, [*firsts, reference], level)
-    if against["verdict"] == BETTER and not against["diverged"]:
-        return [f"{_capital(head)}, {_ahead(against, reference, results.better)}.", apart]
-    return [f"{_capital(head)}.", wording.comparison(against, best, reference, level), apart]
+@dataclass(frozen=True)
+class _Verdict:
+    """What is found in one setting: the loss with the best mean, those shown as good, shown worse, and neither."""
 
-
-def _by_rank(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]:
-    """Sentences for several settings."""
-    condition, reference, level = str(runs["condition"].iloc[0]), results.reference, results.level
-    table = found.overall[found.overall["condition"] == condition].dropna(subset="mean_rank").set_index("loss")
-    if table.empty:
-        return ["No seed has a run of every loss in any setting, so their ranks cannot be compared."]
-    best, firsts = _leaders(table["mean_rank"], reference)
-    row: Any = table.loc[best]
-    who = f"{_called(best, reference)} ranks" if len(firsts) == 1 else f"{several(firsts)} rank"
-    rank = spread(row["mean_rank"], row["low"], row["high"], level)
-    total = counted(int(row["settings"]), "setting")
-    head = (
-        f"{who} best of {counted(len(table), 'loss')}: mean rank {rank}, best mean in {int(row['first_in'])} of {total}"
-    )
-    if reference in table.index and reference not in firsts:
-        head += f"; the reference {name(reference)} has {number(table['mean_rank'].to_dict()[reference])}"
-    elsewhere = _elsewhere(found.ranking[found.ranking["condition"] == condition], best)
-    if no := _too_few(runs, level):
-        return [no, f"The ranks alone: {head}.", elsewhere]
-    others = found.rank_matrices[condition].query("loss == @best")
-    return [f"{_capital(head)}.", elsewhere, _apart(others, best, firsts, level)]
-
-
-def _leaders(order: pd.Series[Any], reference: str) -> tuple[str, list[str]]:
-    """The loss to speak of (the reference, where it is among them), and all that share the lowest number."""
-    firsts = [str(loss) for loss in order.index[order == order.min()]]
-    return (reference if reference in firsts else firsts[0]), firsts
-
-
-def _ahead(against: pd.Series[Any], reference: str, better: str) -> str:
-    """'0.71 less than the reference `mse` (0.60 to 0.80; Holm-corrected p = 0.0001; better on 10 of 10 seeds)'."""
-    low, high = sorted((abs(against["low"]), abs(against["high"])))
-    size, *ends = alike(abs(against["difference"]), low, high)
-    won = f"better on {against['wins'] * against['n']:g} of {counted(against['n'], 'seed')}"
-    more = "less" if better == "min" else "more"
-    return (
-        f"{size} {more} than the reference {name(reference)} ({ends[0]} to {ends[1]}; "
-        f"Holm-corrected {p_value(against['p_holm'])}; {won})"
+    setting: str
+    best: str
+    use: tuple[str, ...]
+    worse: tuple[str, ...]
+    undecided: tuple[str, ...]
+    mean: float
+    ends: tuple[float, float]  # of the means of the losses to use
+    size: float  # of the difference to the loss that is shown worse: the reference, if it is among them, else the worst
+    low: float
+    high: float
+    other: str
+    share: float  # of the other's mean
+    margin: float
+    diverged: int  # runs of the best loss
+    runs: int
+    constant: (
+        float  # the metric of the best constant prediction, where the best loss is not shown to be better; else NaN
     )
 
+    @property
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """By which settings are taken together."""
+        return frozenset(self.use), frozenset(self.worse), frozenset(self.undecided)
 
-def _apart(others: pd.DataFrame, best: str, known: list[str], level: float) -> str:
-    """Which losses do not differ significantly from the best, of those that were not named yet."""
-    for row in others[others["verdict"] == CANNOT_SAY].to_dict("records"):
-        return wording.comparison(row, best, str(row["other"]), level)
-    if len(others) and (others["verdict"] == BETTER).all():
-        return f"Every other loss is significantly worse (Holm-corrected p at most {1 - level:.2g})."
-    alike_ = [str(loss) for loss in others.loc[others["verdict"] == NOT_APART, "other"] if loss not in known]
-    if not alike_:
+
+def _verdicts(results: Results, found: Findings, condition: str) -> list[_Verdict]:
+    """Of each setting that has a run, in the order of the study."""
+    made = []
+    for setting, table in found.ranking[found.ranking["condition"] == condition].groupby("setting", sort=False):
+        done = table[table["n"] > 0].sort_values("rank", kind="stable").set_index("loss")
+        if done.empty:
+            continue
+        firsts = [str(loss) for loss in done.index[done["rank"] == done["rank"].min()]]
+        best = results.reference if results.reference in firsts else firsts[0]
+        pairs = found.matrices[condition, str(setting)].query("loss == @best").set_index("other")
+        known = [str(loss) for loss in pairs.index if pairs["seeds"].to_dict()[loss]]
+        verdict = pairs["verdict"].to_dict()
+        use = (best, *(loss for loss in known if verdict[loss] == EQUIVALENT))
+        worse = [loss for loss in done.index.tolist() if verdict.get(loss) == BETTER]
+        worse += [loss for loss in known if verdict[loss] == BETTER and loss not in worse]
+        named = bool(results.name) and results.reference in worse  # a sweep's reference is only its first loss
+        other = results.reference if named else worse[-1] if worse else ""
+        row: Any = pairs.loc[other] if other else {"difference": np.nan, "low": np.nan, "high": np.nan}
+        low, high = sorted((abs(row["low"]), abs(row["high"])))
+        base = abs(float(done["mean"].get(other, np.nan))) if other else np.nan
+        means = done["mean"].reindex(list(use)).dropna()
+        made.append(
+            _Verdict(
+                setting=str(setting),
+                best=best,
+                use=use,
+                worse=tuple(map(str, worse)),
+                undecided=tuple(loss for loss in known if verdict[loss] == UNDECIDED),
+                mean=float(done["mean"].loc[best]),
+                ends=(float(means.min()), float(means.max())),
+                size=abs(row["difference"]),
+                low=low,
+                high=high,
+                other=other,
+                share=abs(row["difference"]) / base if base else np.nan,
+                margin=float(pairs["margin"].max()) if len(pairs) else 0.0,
+                diverged=int(done["diverged"].loc[best]),
+                runs=int((done["n"] + done["diverged"]).loc[best]),
+                constant=_constant(results, condition, str(setting), best),
+            )
+        )
+    return made
+
+
+def _constant(results: Results, condition: str, setting: str, loss: str) -> float:
+    """The mean metric of the best constant prediction, where a loss is not shown to be better than it; NaN where it is, or unknown."""
+    runs = results.runs
+    of_loss = (runs["condition"] == condition) & (runs["setting"] == setting) & (runs["loss"] == loss)
+    done = runs[of_loss & (runs["status"] == "done")].dropna(subset=["value", "constant"])
+    if len(done) < 2:
+        return np.nan
+    gain = (done["constant"] - done["value"]).to_numpy(dtype=float) * (1 if results.better == "min" else -1)
+    shown = interval(gain, results.level, results.overlap)[1] > 0
+    return np.nan if shown else float(done["constant"].mean())
+
+
+def _sentences(results: Results, verdicts: Sequence[_Verdict]) -> list[str]:
+    """What to use, what not, and what is not decided; settings with the same answer are taken together."""
+    grouped: dict[tuple[frozenset[str], ...], list[_Verdict]] = {}
+    for one in verdicts:
+        grouped.setdefault(one.groups, []).append(one)
+    several_settings = len(verdicts) > 1
+    said = []
+    for group in list(grouped.values())[:_GROUPS]:
+        where = _places(group, len(verdicts)) if several_settings else ""
+        said.append(_of_group(results, group, where))
+    if len(grouped) > _GROUPS:
+        rest = sum(len(group) for group in list(grouped.values())[_GROUPS:])
+        said.append(f"The tables have the other {counted(rest, 'setting')}.")
+    return [_never_worse(verdicts) if several_settings else "", *said]
+
+
+def _places(group: Sequence[_Verdict], of: int) -> str:
+    """In which settings, as the beginning of a sentence."""
+    if len(group) == of:
+        return f"In all {of} settings, "
+    named = several([one.setting for one in group], 3)
+    return f"At {named}, " if len(group) <= 4 else f"In {len(group)} of {of} settings ({named}), "
+
+
+def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
+    """The sentences of settings that have the same answer."""
+    first = group[0]
+    metric = f"test {results.measure}"
+    means = _range([end for one in group for end in one.ends])
+    all_ = "both losses" if len(first.use) == 2 else f"all {len(first.use)} losses"
+    parts = []
+    if first.diverged:  # it ranks first, so no loss diverged on fewer
+        on = f"{first.diverged} of {counted(first.runs, 'seed')}"
+        parts.append(
+            f"every loss diverged on some seed, {name(first.best)} on the fewest, {on}; of those that are left:"
+        )
+    if first.worse:
+        parts.append(f"use {_either(first.use)}: {metric} {means}, {_gap(results, group)}.")
+        rest = [loss for loss in first.worse if loss != first.other]
+        parts.append(f"{several(rest, 4)} {_are(rest)} worse, too." if rest else "")
+    elif not first.undecided:
+        parts.append(f"{all_} do equally well: {metric} {means}, apart by less than {_margin(group)}.")
+    elif len(first.use) > 1:
+        parts.append(
+            f"no loss is shown to be worse; {listed([name(loss) for loss in first.use])} do equally well: {metric} {means}."
+        )
+    else:
+        parts.append(
+            f"no loss is shown to be better than another; {name(first.best)} has the best mean, {metric} {means}."
+        )
+    learnt = [one.constant for one in group if np.isfinite(one.constant)]
+    if learnt:
+        where_not = "" if len(learnt) == len(group) else f" in {counted(len(learnt), 'setting')}"
+        parts.append(
+            f"But {name(first.best)} is{where_not} not shown to be better than the best constant prediction ({_range(learnt)}), so it may "
+            "have learnt nothing."
+        )
+    if first.undecided and (first.worse or len(first.use) > 1):
+        parts.append(f"Not decided: whether {several(first.undecided, 4)} {_are(first.undecided)} as good.")
+    return _capital(where + " ".join(filter(None, parts)))
+
+
+def _gap(results: Results, group: Sequence[_Verdict]) -> str:
+    """How far the best is from the loss that is shown worse."""
+    one = group[0]
+    less = "below" if results.better == "min" else "above"
+    if len(group) == 1:
+        size, low, high = alike(one.size, one.low, one.high)
+        if not np.isfinite(one.size):
+            return f"better than {name(one.other)}, which diverged"
+        share = f", {100 * one.share:.0f} %" if results.better == "min" and np.isfinite(one.share) else ""
+        return f"{size} {less} {name(one.other)} ({percent(results.level)} interval {low} to {high}{share})"
+    if results.better == "min" and all(np.isfinite(one.share) for one in group):
+        shares = sorted(100 * one.share for one in group)
+        low, high = (f"{share:.0f}" for share in (shares[0], shares[-1]))
+        return f"{low if low == high else f'{low} to {high}'} % {less} {name(one.other)}"
+    return f"better than {name(one.other)}"
+
+
+def _never_worse(verdicts: Sequence[_Verdict]) -> str:
+    """Which losses are shown worse than the best in no setting, where settings give different answers."""
+    if len({one.groups for one in verdicts}) == 1:
         return ""
-    if len(others) > 1 and (others["verdict"] == NOT_APART).all():
-        return "No other loss differs significantly from it."
-    return f"No significant difference from {several(alike_, 5)}."
-
-
-def _elsewhere(table: pd.DataFrame, best: str) -> str:
-    """Which losses are first where the best is not, and where."""
-    firsts = table[(table["rank"] == 1) & (table["n"] > 0)]
-    held = set(firsts.loc[firsts["loss"] == best, "setting"])
-    others = firsts[~firsts["setting"].isin(held)].groupby("loss", sort=False)["setting"]
-    parts = [
-        f"{name(str(loss))} in {several(list(where)) if len(where) <= 3 else counted(len(where), 'setting')}"
-        for loss, where in others
+    everywhere = {loss for one in verdicts for loss in (*one.use, *one.undecided, *one.worse)}
+    safe = [
+        loss for loss in dict.fromkeys(one.best for one in verdicts) if not any(loss in two.worse for two in verdicts)
     ]
-    return f"Best mean elsewhere: {', '.join(parts)}." if parts else ""
+    safe += sorted(loss for loss in everywhere if loss not in safe and not any(loss in one.worse for one in verdicts))
+    if not safe:
+        return "Which loss to use depends on the setting: each is worse than another somewhere."
+    if len(safe) == len(everywhere):
+        return ""
+    return f"{several(safe, 4)} {_are(safe)} in no setting shown to be worse than the best."
 
 
-def _too_few(runs: pd.DataFrame, level: float) -> str:
-    """A refusal where there are too few seeds to say anything."""
-    ended = runs[runs["status"].isin(("done", "diverged", "failed"))]
-    seeds, among = ended["seed"].nunique(), ended["loss"].nunique() - 1
-    return wording.too_few(seeds, among, level) if refused(seeds, among, level) else ""
+def _range(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
+
+
+def _margin(group: Sequence[_Verdict]) -> str:
+    return number(max(one.margin for one in group), 2)
+
+
+def _are(losses: Sequence[str]) -> str:
+    return "are" if len(losses) > 1 else "is"
+
+
+def _either(losses: Sequence[str]) -> str:
+    """'`a`', '`a` or `b`', '`a`, `b` or `c`'."""
+    named = [name(loss) for loss in losses]
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
+
+
+def _refusal(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]:
+    """That there are too few seeds, and the means alone; nothing where there are enough."""
+    ended = runs[runs["status"].isin(("done", "diverged"))]
+    if ended["seed"].nunique() >= FEWEST:
+        return []
+    condition = str(runs["condition"].iloc[0])
+    said = [wording.too_few(ended["seed"].nunique())]
+    for one in _verdicts(results, found, condition)[:_GROUPS]:
+        table = found.ranking.query("condition == @condition and setting == @one.setting and n > 0")
+        means = table.sort_values("rank", kind="stable")
+        shown = [f"{name(str(row['loss']))} {number(row['mean'])}" for row in means.to_dict("records")]
+        where = f" at {name(one.setting)}" if runs["setting"].nunique() > 1 else ""
+        said.append(f"Test {results.measure}{where}, the means alone: {', '.join(shown[:4])}.")
+    return said
 
 
 def _broken(runs: pd.DataFrame) -> str:
-    """How many runs diverged or failed, and whose they are."""
-    counts = runs.loc[runs["status"].isin(("diverged", "failed")), "loss"].value_counts()
-    if counts.empty:
-        return ""
-    whose = listed([f"{count} of {name(str(loss))}" for loss, count in counts.items()])
-    verb = "run that diverged or failed ranks" if counts.sum() == 1 else "runs that diverged or failed rank"
-    return f"{counts.sum()} {verb} last: {whose}."
-
-
-def _called(loss: str, reference: str) -> str:
-    return f"{name(loss)}, the reference," if loss == reference else name(loss)
+    """How many runs diverged, which rank last, and how many failed by an error, which count as missing."""
+    said = []
+    for status, one, more in (
+        ("diverged", "diverged and ranks last", "diverged and rank last"),
+        ("failed", "failed with an error and counts as missing", "failed with an error and count as missing"),
+    ):
+        counts = runs.loc[runs["status"] == status, "loss"].value_counts()
+        if len(counts):
+            whose = listed([f"{count} of {name(str(loss))}" for loss, count in counts.items()])
+            said.append(f"{counted(int(counts.sum()), 'run')} {one if counts.sum() == 1 else more}: {whose}.")
+    return " ".join(said)
 
 
 def _capital(text: str) -> str:

@@ -43,7 +43,7 @@ def _make(
     study = last_asked(folder)
     if study is None and (folder / NAME).exists():
         notes = [*notes, f"{folder / NAME} is corrupt and was not read; the records say what they belong to."]
-    known = study and any(record.study and record.study["study"] == study.mark() for record in records)
+    known = study and any(record.study and study.made(record.study["study"]) for record in records)
     results = collect.results(records, asked, study if known else None)
     results.notes.extend(notes)
     found = find(results)

@@ -18,6 +18,8 @@ from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
 from losslab.report.setting_words import axis
 from losslab.schema import canonical, metric_references
+from losslab.schema.metric_facts import MARGIN, METRICS
+from losslab.stats.margins import Margin
 from losslab.study import trials as study_trials
 from losslab.study import tuning
 from losslab.study.recipe import ONE_SETTING, Study, from_mark
@@ -25,12 +27,13 @@ from losslab.study.recipe import ONE_SETTING, Study, from_mark
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report is asked to compare, where it is not what the study says: a metric, an epoch, a reference; and mixing."""
+    """What a report is asked to compare, where it is not what the study says: a metric, an epoch, a reference, a margin; and mixing."""
 
     metric: str = ""
     epoch: str = ""
     reference: str = ""
     mix: bool = False
+    margin: str = ""
 
 
 def results(records: Sequence[Record], asked: ReportOptions | None = None, current: Study | None = None) -> Results:
@@ -102,12 +105,12 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
-    mark, where_run = study.mark(), [study.label(setting) for setting in study.tuning_settings()]
+    where_run = [study.label(setting) for setting in study.tuning_settings()]
     where = {"tune": where_run, "confirm": [study.label(setting) for setting in study.settings()]}
     kept = [
         record
         for record in records
-        if (part := record.study) and part["study"] == mark and part["loss"] in study.losses
+        if (part := record.study) and study.made(part["study"]) and part["loss"] in study.losses
         if part["at" if part["phase"] == "tune" else "setting"] in where[part["phase"]]
     ]
     if left := len(records) - len(kept):
@@ -162,6 +165,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         target=target,
         done=paragraph(phases["confirm"], len(study.losses), axes, study, target),
         axes=axes,
+        margin=_margin(asked.margin or study.margin, metric),
         notes=notes,
         provenance=provenance(kept, study),
     )
@@ -243,6 +247,7 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         target=target,
         done=paragraph([record for _, _, record in compared], len(labels), axis_words, None, target),
         axes=axis_words,
+        margin=_margin(asked.margin, metric),
         notes=[*notes, *checks.same(asked_for)],
         provenance=provenance(records, None),
     )
@@ -260,6 +265,11 @@ def _axes(settings: pd.DataFrame, records: Sequence[Record]) -> dict[str, str]:
     """What each axis of the settings is called in words."""
     corruptions = list(dict.fromkeys(str(record.corruption["name"]) for record in records))
     return {str(key): axis(str(key), corruptions) for key in settings}
+
+
+def _margin(text: str, metric: str) -> Margin:
+    facts = METRICS.get(metric)
+    return Margin.read(text or (facts.margin if facts else MARGIN))
 
 
 def _check_metric(task: Mapping[str, Any], metric: str) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
-_WRITTEN = {"iou": "IoU", "brier": "Brier score"} | {
-    word: word.upper() for word in ["ae", "mae", "rmse", "r", "nll", "ece", "auroc"]
-}
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -77,11 +72,6 @@ def ordinal(rank: int) -> str:
     """'1st', '2nd', '3rd', '4th', '11th'."""
     ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
     return f"{rank}{ending}"
-
-
-def metric_name(metric: str) -> str:
-    """A metric as it is written: 'mae' is 'MAE', 'mean_iou' 'mean IoU', 'iou50' 'IoU50', 'median_ae' 'median AE'."""
-    return " ".join(re.sub(r"^[a-z]+", lambda word: _WRITTEN.get(word[0], word[0]), part) for part in metric.split("_"))
 
 
 def _exponent(value: float) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import yaml
 
 from losslab.records.record import HASHES, Record
-from losslab.report.formatting import metric_name
 from losslab.report.resampling import one_split
+from losslab.schema.metric_facts import metric_name
 from losslab.study.recipe import Study
 
 

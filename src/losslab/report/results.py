@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from losslab.report.formatting import metric_name
-from losslab.schema.metric_facts import METRICS, OF_TARGET
+from losslab.schema.metric_facts import METRICS, OF_TARGET, metric_name
+from losslab.stats.margins import Margin
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Results:
         level: of all intervals; 1 - level is the error rate of all claims.
         target: what is predicted, and its unit in brackets where known; "" where the data do not name it.
         overlap: test rows for each training row, where the claims are about other rows than these; see `stats.paired.interval`.
+        margin: the smallest difference that matters.
         reference: label of the loss that the others are compared with.
         losses: labels in the order of the study.
         conditions: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
@@ -70,6 +72,13 @@ class Results:
     target: str = ""
     done: str = ""
     axes: dict[str, str] = field(default_factory=dict)
+    margin: Margin = field(default_factory=lambda: Margin(0.0, relative=False))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which the metric lies."""
+        facts = METRICS.get(self.metric)
+        return facts.bounds if facts else (-math.inf, math.inf)
 
     @property
     def measure(self) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from losslab.records.record import Record
-from losslab.report.formatting import metric_name
 from losslab.schema import canonical
+from losslab.schema.metric_facts import metric_name
 from losslab.study.recipe import Study
 
 RUNS = ("condition", "loss", "setting", "seed", "status", "value", "best", "last", "constant", "lr", "params", "run")

@@ -10,7 +10,7 @@ from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.charts import build, emphasis, pairs
 from losslab.report.charts.spec import Chart, Heat
 from losslab.report.formatting import listed as as_list
-from losslab.report.formatting import name, percent
+from losslab.report.formatting import name, number, percent
 from losslab.report.results import Results
 from losslab.report.tables import Table
 
@@ -55,7 +55,7 @@ def sections(results: Results, found: Findings) -> list[Section]:
         _robustness(results, found),
         _rates(results, found),
         _differences(results, found),
-        _failures(results),
+        _failures(results, found),
         _choices(results),
     ]
     return [section for section in made if section]
@@ -86,7 +86,7 @@ def _ranking(results: Results, found: Findings) -> Section:
         lead.insert(
             0,
             f"The first figure {where}shows what each loss differs by from {name(results.reference)} on the same seeds{of}, "
-            "filled where the difference is significant. The second shows the losses one by one: its bars hold the variation "
+            "filled where one is shown to be better. The second shows the losses one by one: its bars hold the variation "
             "between seeds that all losses share, so they may overlap where a difference is clear.",
         )
     pictured = {"all settings": ranks, **drawn} if over_all else both
@@ -155,18 +155,30 @@ def _differences(results: Results, found: Findings) -> Section | None:
         if setting in heats or setting in listed
     }
     lead = [
-        "In the squares: row minus column; the columns have the numbers of the rows. Blue and a star: the row is significantly better, "
-        "with Holm's correction over all pairs; orange and a star: significantly worse; grey: not told apart. "
+        f"The report makes {found.family} tests. Intervals and p values are corrected for all of them (Bonferroni): where differences "
+        f"vary like normal ones, the chance of any wrong claim is at most {percent(1 - results.level)}. Without the correction, chance "
+        f"alone would make about {number((1 - results.level) * found.family, 2)} claims. A difference below {_margin(results)} does not "
+        "matter: two losses that are shown to be closer are called equally good (two one-sided tests; Schuirmann, 1987).",
+        "In the squares: row minus column; the columns have the numbers of the rows. Blue and a star: the row is shown to be better; "
+        "orange and a star: shown to be worse; grey: neither is shown. "
         "A word: runs diverged, so there is no number. "
-        f"In the tables: every loss against `{results.reference}`, with Holm's correction over those."
+        f"In the tables: every loss against `{results.reference}`.",
     ]
     return Section("differences", "Differences", lead, tabs) if tabs else None
 
 
-def _failures(results: Results) -> Section:
-    table = tables.failures(results)
+def _margin(results: Results) -> str:
+    size = results.margin.size
+    return f"{percent(size)} of the best mean" if results.margin.relative else number(size, 2)
+
+
+def _failures(results: Results, found: Findings) -> Section:
+    failed, rare = tables.failures(results), tables.rare(results, found)
     return Section(
-        "failures", "Failures", [] if table else ["No run failed or diverged."], tables=[table] if table else []
+        "failures",
+        "Failures",
+        [] if failed else ["No run failed or diverged."],
+        tables=[table for table in (failed, rare) if table],
     )
 
 

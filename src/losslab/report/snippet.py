@@ -9,6 +9,8 @@ from losslab.schema.compatibility import space
 from losslab.study.recipe import loss_setting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from losslab.study.recipe import Study
 
 # what a loss of a space is given, from a model's raw outputs and the targets of a batch
@@ -30,13 +32,39 @@ _GIVEN = {
     ),
     "boxes": ("outputs", "targets", "outputs and targets [n, 4], corners"),
 }
+# as values, of tasks whose outputs are none
+_VALUES = {
+    "counts": (
+        "(outputs.exp() - centre) / spread",
+        "(targets - centre) / spread",
+        "outputs [n, 1], the log of the rate; targets [n, 1] counts, float",
+    ),
+    "bbox": (
+        "(outputs - centre) / spread",
+        "(targets - centre) / spread",
+        "outputs and targets [n, 4], corners",
+    ),
+}
+_SHOWN = 20  # classes
 _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 
 
-def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float) -> str:
-    """A few lines of PyTorch. Of a sum, and of a loss that reads a scale, the terms are left to docs/library.md."""
+def snippet(
+    study: Study, label: str, hyperparameters: dict[str, Any], lr: float, names: Sequence[str] = (), epochs: str = ""
+) -> str:
+    """A few lines of PyTorch. Of a sum, and of a loss that reads a scale, the terms are left to docs/library.md.
+
+    Args:
+        study: that found the loss.
+        label: of the loss.
+        hyperparameters: that it was tuned to.
+        lr: the learning rate.
+        names: of the classes.
+        epochs: which of them were the best ones, in words.
+    """
     name = str(loss_setting(label)["name"])
-    optimizer = study.base["optimizer"]
+    base = study.base
+    optimizer = base["optimizer"]
     lines = ["import torch", "from losslab import losses", ""]
     if name == "sum":
         lines.append(f"loss_function = losses.total({loss_setting(label)['terms']!r})")
@@ -45,6 +73,13 @@ def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float
         read = space(study.task, name)
         nothing = cards.options("loss")  # values under which a setting does nothing
         said = {key: value for key, value in hyperparameters.items() if value != nothing.get(key)}
+        counted = str(cards.card("loss", name).about.get("counted", ""))
+        if counted in said and said[counted] == cards.card("loss", name).values[counted]:
+            size = len(names) or "classes"
+            lines.append(
+                f"{counted} = torch.bincount(train_targets, minlength={size}).tolist()  # of the training targets"
+            )
+            said[counted] = _Word(counted)
         keywords = "".join(f", {key}={_rounded(value)}" for key, value in said.items())
         lines.append(f"loss_function = losses.get({name!r}, space={read!r}{keywords})")
     made = _OPTIMIZERS.get(optimizer["name"])
@@ -53,16 +88,28 @@ def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float
         momentum = f", momentum={optimizer['momentum']:g}" if optimizer.get("momentum") else ""
         lines.append(f"optimizer = torch.optim.{made}(model.parameters(), lr={lr:.3g}{momentum}{decay})")
     pred, target, shapes = _GIVEN.get(read or "", ("outputs", "targets", ""))
+    if read == "values" and study.task in _VALUES:
+        pred, target, shapes = _VALUES[study.task]
     if "spread" in target:
-        lines.append("# losslab scales targets by their median and a robust spread")
-        log = ".log()" if study.base["task"].get("log_target") else ""
-        lines.append(f"centre = train_targets{log}.median()")
-        lines.append(f"spread = 1.4826 * (train_targets{log} - centre).abs().median()")
+        lines.insert(2, "from losslab.data.robust_scale import robust_scale")
+        log = ".log()" if base["task"].get("log_target") else ""
+        lines.append(
+            f"centre, spread = robust_scale(train_targets{log})  # of the training targets [n, 1]: median and spread"
+        )
         if log:
             target = target.replace("targets", "targets.log()")
             shapes = shapes.replace(
                 "a prediction is outputs * spread + centre", "a prediction is (outputs * spread + centre).exp()"
             )
+    batch, most = base["data"]["batch_size"], base["trainer"]["max_epochs"]
+    lines.append(f"# batches of {batch} rows, at most {most} epochs{epochs}")
+    if names and len(names) <= _SHOWN:
+        shapes += f"; classes: {', '.join(f'{number} {name}' for number, name in enumerate(names))}"
+    weighting = base["data"].get("row_weight") or base["data"].get("weight", "none")
+    if weighting != "none":
+        lines.append(
+            "# the rows were weighted: weight the loss of each sample, reduction='none', and divide by the sum of weights"
+        )
     lines += [
         "",
         "for inputs, targets in batches:",
@@ -76,5 +123,11 @@ def snippet(study: Study, label: str, hyperparameters: dict[str, Any], lr: float
     return "\n".join(lines) + "\n"
 
 
+class _Word(str):
+    """The name of a variable, written without quotes."""
+
+
 def _rounded(value: Any) -> str:
+    if isinstance(value, _Word):
+        return str(value)
     return f"{value:.4g}" if isinstance(value, float) else repr(value)

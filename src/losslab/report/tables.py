@@ -10,7 +10,7 @@ import pandas as pd
 
 from losslab.report import wording
 from losslab.report.analysis import CONDITIONS, Findings
-from losslab.report.formatting import NONE, between, chance, counted, decimals, fixed, percent, span
+from losslab.report.formatting import NONE, between, chance, counted, decimals, fixed, number, percent, span
 from losslab.report.results import Results
 from losslab.report.setting_words import in_words
 from losslab.stats.paired import CANNOT_SAY
@@ -187,7 +187,7 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
                 [
                     row["loss"],
                     NONE if row["diverged"] else between(row, "difference", "low", "high", digits),
-                    chance(row["p_holm"]),
+                    chance(row["p_corrected"]),
                     NONE if pd.isna(row["wins"]) else f"{100 * row['wins']:.0f} %",
                     fixed(row["detectable"], digits),
                     str(row["n"]),
@@ -199,8 +199,10 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             caption = (
                 f"Paired differences to `{results.reference}` in test {results.measure}{_in(results, setting)}{of_condition}: "
-                f"mean over n seeds with its {percent(results.level)} interval. p: Holm-corrected. Wins: share of the seeds on which "
-                "the loss is better. Detectable: the smallest true difference that so many seeds would show with power 0.8."
+                f"mean over n seeds with its {percent(results.level)} interval. Intervals and p are corrected for the {found.family} "
+                "tests of this report. Wins: share of the seeds on which the loss is better. Detectable: the smallest true "
+                "difference that so many seeds would show with power 0.8. Equivalent: closer than "
+                f"{number(max(rows['margin']), 2)}, the smallest difference that matters."
             )
             head = ["loss", "difference [interval]", "p", "wins", "detectable", "n", "diverged", "verdict"]
             explained = rows[(rows["verdict"] == CANNOT_SAY) | (rows["diverged"] > 0)].to_dict("records")
@@ -209,6 +211,27 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             table = Table(caption, head, body, frozenset({0, 7}), below=below)
             tables.setdefault(str(setting), []).append(table)
     return tables
+
+
+def rare(results: Results, found: Findings) -> Table | None:
+    """How the runs of each loss spread: the middle half, the worst one, and how often they may diverge; of the first condition."""
+    rows = found.ranking[(found.ranking["condition"] == results.conditions[0]) & (found.ranking["n"] > 0)]
+    if rows.empty:
+        return None
+    several = rows["setting"].nunique() > 1
+    body = []
+    for setting, block in rows.groupby("setting", sort=False):
+        digits = decimals(block["high"] - block["low"])
+        for row in block.to_dict("records"):
+            numbers = [fixed(row[key], digits) for key in ("mean", "middle", "worst")]
+            shares = [f"{row['diverged']} of {row['n'] + row['diverged']}", f"{100 * row['unseen']:.0f} %"]
+            body.append([*([str(setting)] if several else []), row["loss"], *numbers, *shares])
+    caption = (
+        f"Test {results.measure} of single runs. Middle half: the mean of the runs between the quartiles. May diverge: so large a "
+        f"share of runs is not excluded by those that were trained, at {percent(results.level)}."
+    )
+    head = [*(["setting"] if several else []), "loss", "mean", "middle half", "worst run", "diverged", "may diverge"]
+    return Table(caption, head, body, frozenset(range(1 + several)))
 
 
 def choices(results: Results) -> Table | None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from losslab.report.formatting import counted, name, number, p_value, spread
-from losslab.stats.paired import CANNOT_SAY, FEWEST, NOT_APART, seeds_needed, smallest_p
+from losslab.stats.paired import CANNOT_SAY, EQUIVALENT, FEWEST, UNDECIDED
 
 Row = Mapping[Any, Any]
 
 
 def comparison(row: Row, first: str, second: str, level: float) -> str:
-    """What a row of `summaries.comparisons` or of a matrix says of two losses."""
+    """What a row of a matrix of `losslab.stats.summaries` says of two losses."""
     one, other, seeds = name(first), name(second), int(row["seeds"])
     if seeds == 0:
         return f"No seed has a run of both {one} and {other}."
@@ -20,33 +20,37 @@ def comparison(row: Row, first: str, second: str, level: float) -> str:
         both = row["first_diverged"] and not row["n"]
         return f"{one} and {other} {'diverged' if both else 'are identical'} on all {counted(seeds, 'seed')}."
     if row["verdict"] == CANNOT_SAY:
-        return too_few(seeds, int(row["among"]), level)
-    won = f"better on {row['wins'] * seeds:g} of {counted(seeds, 'seed')}"
+        return too_few(seeds)
+    wins = row["wins"] * seeds
+    won = f"better on {wins:g} of {counted(seeds, 'seed')}"
     if row["first_diverged"] or row["second_diverged"]:
-        apart = "does not differ significantly from" if row["verdict"] == NOT_APART else f"is {row['verdict']} than"
+        broke = f"{one} diverged on {row['first_diverged']:g} and {other} on {row['second_diverged']:g}"
+        test = f"sign test, corrected {p_value(row['p_corrected'])}"
+        if row["verdict"] == UNDECIDED:
+            return f"{one} is {won} than {other}, but {broke}: which to prefer is not decided ({test})."
+        return f"{one} is {row['verdict']} than {other}: {won}; {broke} ({test})."
+    size = spread(row["difference"], row["low"], row["high"], level)
+    if row["verdict"] == EQUIVALENT:
+        return f"{one} and {other} are equally good: they differ by less than {number(row['margin'])}, by {size}."
+    if row["verdict"] == UNDECIDED:
         return (
-            f"{one} {apart} {other} (sign test, Holm-corrected {p_value(row['p_holm'])}; {won}). {one} diverged on "
-            f"{row['first_diverged']:g} and {other} on {row['second_diverged']:g}, so no mean difference is given."
-        )
-    if row["verdict"] == NOT_APART:
-        return (
-            f"{one} does not differ significantly from {other}: difference "
-            f"{spread(row['difference'], row['low'], row['high'], level)}, Holm-corrected {p_value(row['p_holm'])}. "
+            f"Whether {one} or {other} is better is not decided: difference {size}, corrected {p_value(row['p_corrected'])}. "
             f"{counted(seeds, 'seed')} would show a true difference of {number(row['detectable'])} in 4 of 5 studies."
         )
     low, high = sorted((abs(row["low"]), abs(row["high"])))
     size = spread(abs(row["difference"]), low, high, level)
-    return f"{one} is {row['verdict']} than {other} by {size}; Holm-corrected {p_value(row['p_holm'])}; {won}."
+    return f"{one} is {row['verdict']} than {other} by {size}; corrected {p_value(row['p_corrected'])}; {won}."
 
 
-def too_few(seeds: int, comparisons: int, level: float) -> str:
-    """Why so few seeds can support no claim among so many comparisons."""
-    floor = smallest_p(seeds)
-    after = f", and {min(1.0, floor * comparisons):.2g} after Holm's correction for {comparisons} comparisons"
-    return (
-        f"{counted(seeds, 'seed')} cannot support a claim: even if all agreed, the smallest p of a test without assumptions on the "
-        f"distribution is {floor:.2g}{after if comparisons > 1 else ''}. At least {seeds_needed(comparisons, level)} seeds are needed."
-    )
+def too_few(seeds: int) -> str:
+    """That so few seeds can support no claim."""
+    return f"{counted(seeds, 'seed')} cannot support a claim; it takes at least {FEWEST}."
+
+
+def unseen(row: Row) -> str:
+    """What the runs of a loss say of failures that are rare: a row of `summaries.ranking`."""
+    runs = row["n"] + row["diverged"]
+    return f"{row['diverged']:g} of {runs:g} diverged: up to {100 * row['unseen']:.0f} % may"
 
 
 def friedman(row: Row, level: float) -> str:
@@ -55,10 +59,10 @@ def friedman(row: Row, level: float) -> str:
     what = f"{counted(row['losses'], 'loss')} on {counted(row['blocks'], blocks)}"
     if row["p"] != row["p"]:
         return f"Friedman's test needs 3 losses and {FEWEST} {blocks}s, and there are {what}."
-    said = "differ significantly" if row["p"] <= 1 - level else "do not differ significantly"
+    said = "differ" if row["p_corrected"] <= 1 - level else "are not shown to differ"
     return (
         f"The ranks of {what} {said} (Friedman's test on each {blocks}'s mean ranks over the {other}s, chi square "
-        f"{number(row['statistic'])}, {p_value(row['p'])}). This holds for new {blocks}s, not for new {other}s."
+        f"{number(row['statistic'])}, corrected {p_value(row['p_corrected'])}). This holds for new {blocks}s, not for new {other}s."
     )
 
 

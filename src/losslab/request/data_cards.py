@@ -58,6 +58,9 @@ def read(path: Path) -> DataCard:
     for key in settings:
         if key not in {**known, **cards.options("data")}:
             raise BadRequest(f"{path} sets '{key}', which data={name} does not have{nearest(key, known)}.")
+    for key, value in settings.items():
+        if isinstance(known.get(key), list) and not isinstance(value, list):
+            raise BadRequest(f"{path} sets '{key}' to {value!r}, and it is a list: write {key}: [{value}].")
     for key in ("path", "images", "labels"):
         if file := settings.get(key):
             there = path.parent / file

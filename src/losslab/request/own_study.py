@@ -11,6 +11,7 @@ from losslab.errors import BadRequest
 from losslab.request import data_cards
 from losslab.request.questions import Options, Question
 from losslab.schema import cards, metric_references
+from losslab.schema.metric_facts import metric_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,9 @@ _BATCHES = (16, 1024)  # rows
 _STEPS, _EPOCHS = 1000, (10, 100)
 _PICTURES = PICTURE_TRIALS, 1, 500  # trials, seeds of the tuning, steps: each takes tens of times as long as on a table
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
+# a metric that the frequent class does not decide: with two classes one that asks for no threshold, as with most losses a model
+# of rare yeses says no to every row
+_OF_RARE = {"binary": "auroc", "multiclass": "balanced_accuracy"}
 _RARE = 0.4  # of the share that a class had if all were as frequent
 
 
@@ -47,7 +51,8 @@ def decided(
     scheme, how = _split(options, settings, classes, parts, together)
     traits = _traits(targets, classes) if task != "bbox" else {}
     losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
-    metric = options.metric or ("balanced_accuracy" if "imbalance" in traits else next(iter(cards.metrics(task))))
+    first = next(iter(cards.metrics(task)))
+    metric = options.metric or (_OF_RARE[task] if "imbalance" in traits else first)
     words = [f"task={task}", f"data={question.data}", data_cards.word("data.path", str(question.path))]
     words += [data_cards.word(f"data.{key}", value) for key, value in settings.items() if key != "split"]
     words += [f"data.split={scheme}"] if scheme != "auto" else []
@@ -59,6 +64,7 @@ def decided(
     if metric_references.is_one(metric):
         [further] = metric_references.parse(metric)
         words, metric = [*words, data_cards.word("task.metrics", metric)], further.name
+    words += [f"task.select={metric}"] if metric != first else []
     study = [
         data_cards.word("study.losses", list(losses)),
         f"study.metric={metric}",
@@ -72,7 +78,7 @@ def decided(
         split=how,
         losses=losses,
         metric=metric,
-        doubts=[*question.doubts, *_doubts_of(traits, targets, names, metric)],
+        doubts=[*question.doubts, *_doubts_of(traits, targets, metric, options), *_unused_folds(options)],
         words=(*unless_typed(words, options.words), *options.words),
         study=tuple(study),
     )
@@ -81,6 +87,9 @@ def decided(
 def _split(options: Options, settings: Mapping[str, Any], classes: int, parts: str, together: str) -> tuple[str, str]:
     """The scheme of the split, and what it does in words; `parts`, `together`: what the data themselves say of it."""
     scheme = str(settings.get("split", "auto"))
+    if scheme in ("random", "stratified") and (column := options.group or options.time):
+        word = f"--{'group' if options.group else 'time'} {column}"
+        raise BadRequest(f"{word} and data.split={scheme} contradict one another; leave one of them away.")
     if scheme == "auto":
         plain = not (options.group or options.time or parts or together)
         scheme = "stratified" if classes and plain else "auto"
@@ -132,15 +141,24 @@ def _short_list(task: str, traits: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], names: Sequence[str], metric: str) -> list[str]:
+def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], metric: str, options: Options) -> list[str]:
     found = []
     if "imbalance" in traits:
-        found.append(f"Classes are imbalanced: {traits['imbalance']}. So {metric.replace('_', ' ')} is compared.")
+        chosen = "" if options.metric else f" So {metric_name(metric)} is compared."
+        found.append(f"Classes are imbalanced: {traits['imbalance']}.{chosen}")
     if "heavy_tails" in traits:
-        found.append(f"The target has heavy tails: {traits['heavy_tails']}. So robust losses are added.")
-        if targets.min() > 0:
+        added = "" if options.losses else " So robust losses are added."
+        asks = " MAE asks for the median; --metric rmse asks for the mean." if metric == "mae" else ""
+        found.append(f"The target has heavy tails: {traits['heavy_tails']}.{added}{asks}")
+        if targets.min() > 0 and not any(word.startswith("task.log_target=") for word in options.words):
             found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
     return found
+
+
+def _unused_folds(options: Options) -> list[str]:
+    seeds = options.seeds or SEEDS
+    few = f"{seeds} seeds test on {seeds} of {options.folds} folds; --seeds {options.folds} takes all."
+    return [few] if options.folds > seeds else []
 
 
 def _sizes(rows: int, settings: Mapping[str, Any], wanted: int) -> tuple[int, int]:

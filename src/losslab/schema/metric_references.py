@@ -75,6 +75,12 @@ def of_task(task: Mapping[str, Any]) -> dict[str, str]:
         if reference.name in found:
             raise BadRequest(f"{_KEY}: there is already a metric '{reference.name}'; define yours under another name.")
         found[reference.name] = reference.better
+    if select := task.get("select"):
+        if select not in found:
+            raise BadRequest(
+                f"There is no metric '{select}' of task '{task['name']}'{nearest(select, found)}. Valid: {', '.join(found)}."
+            )
+        found = {select: found[select]} | found
     return found
 
 

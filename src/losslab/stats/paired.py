@@ -1,9 +1,13 @@
-"""Two losses on the same seeds: how far apart they are, how sure that is, and whether so few seeds can say it at all."""
+"""Two losses on the same seeds: how far apart they are, how sure that is, and whether so few seeds can say it at all.
+
+Where a report speaks of several pairs, each is tested at (1 - level) / number of pairs (Bonferroni). So are its intervals. With
+probability `level` or more no claim of the whole report is wrong: a pair that is equal can be called better or worse by mistake,
+one that differs by the margin can be called equivalent by mistake, and no pair is both.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -14,9 +18,9 @@ from statsmodels.stats.power import TTestPower
 
 Floats = npt.NDArray[np.float64]
 
-FEWEST = 5  # pairs that a claim needs, whatever the level
+FEWEST = 5  # pairs of runs that a claim needs, whatever the level
 _POWER = 0.8
-BETTER, WORSE, NOT_APART, CANNOT_SAY = "better", "worse", "not told apart", "cannot say"
+BETTER, WORSE, EQUIVALENT, UNDECIDED, CANNOT_SAY = "better", "worse", "equivalent", "undecided", "cannot say"
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,10 @@ class Pair:
         seeds: pairs, diverged ones among them.
         first_diverged, second_diverged: on how many of them.
         wins, losses: on how many seeds the first is better, or worse; a run that diverged loses against one that is done.
-        level: of the interval.
+        level: of all claims together.
         overlap: test rows of a seed for each training row, where the seeds share rows; see `interval`.
+        family: of how many pairs the report speaks.
+        margin: the smallest difference that matters, in units of the metric; 0: every difference does.
     """
 
     differences: Floats
@@ -42,6 +48,8 @@ class Pair:
     losses: int
     level: float
     overlap: float = 0.0
+    family: int = 1
+    margin: float = 0.0
 
     @property
     def ranked(self) -> bool:
@@ -58,10 +66,15 @@ class Pair:
         """Of the seeds on which the first is better; ties count half; NaN without seeds."""
         return 0.5 + (self.wins - self.losses) / (2 * self.seeds) if self.seeds else np.nan
 
+    @property
+    def own_level(self) -> float:
+        """The level of this pair's interval, with which those of all pairs hold together."""
+        return 1 - (1 - self.level) / max(self.family, 1)
+
     @cached_property
     def interval(self) -> tuple[float, float, float]:
-        """Mean difference with its paired t interval."""
-        return interval(self.differences, self.level, self.overlap)
+        """Mean difference with its paired t interval, which holds together with those of all pairs of the report."""
+        return interval(self.differences, self.own_level, self.overlap)
 
     @cached_property
     def p(self) -> float:
@@ -77,17 +90,39 @@ class Pair:
             return 1.0
         if self.ranked or not _varies(self.differences):
             return _sign_test(self.wins, self.wins + self.losses)
+        return float(2 * stats.t.sf(abs(self._t(0.0)), len(self.differences) - 1))
+
+    @cached_property
+    def p_corrected(self) -> float:
+        """`p` corrected for the number of pairs (Bonferroni)."""
+        return float(min(1.0, self.p * self.family)) if self.seeds else np.nan
+
+    @cached_property
+    def p_equivalent(self) -> float:
+        """That the difference is as large as the margin or larger: two one-sided t tests (Schuirmann, 1987), corrected.
+
+        0 where all seeds have the same difference and it is smaller; NaN without a margin, and where a run diverged.
+        """
+        if self.ranked or not self.margin or len(self.differences) < 2:
+            return np.nan
+        if not _varies(self.differences):
+            return float(abs(self.differences.mean()) >= self.margin)
+        ends = self._t(-self.margin), -self._t(self.margin)
+        return float(min(1.0, stats.t.sf(min(ends), len(self.differences) - 1) * self.family))
+
+    def _t(self, value: float) -> float:
+        """The t statistic of the mean difference against a value."""
         count = len(self.differences)
-        t = float(stats.ttest_1samp(self.differences, 0.0).statistic) / _widening(count, self.overlap)
-        return float(2 * stats.t.sf(abs(t), count - 1))
+        error = float(self.differences.std(ddof=1)) / math.sqrt(count) * _widening(count, self.overlap)
+        return (float(self.differences.mean()) - value) / error
 
     @property
     def detectable(self) -> float:
-        """The smallest true mean difference that so many seeds would have shown with power 0.8, uncorrected; NaN if one diverged."""
+        """The smallest true mean difference that so many seeds would have shown with power 0.8, corrected; NaN if one diverged."""
         if self.ranked or len(self.differences) < 2:
             return np.nan
         spread = float(self.differences.std(ddof=1)) * _widening(self.seeds, self.overlap)
-        return power_factor(self.seeds, self.level) * spread
+        return power_factor(self.seeds, self.own_level) * spread
 
     @property
     def mirrored(self) -> Pair:
@@ -101,19 +136,35 @@ class Pair:
             losses=self.wins,
         )
 
-    def verdict(self, p_holm: float, comparisons: int) -> str:
-        """Whether the first is better, by a corrected p; of a loss that diverged more often it is never said."""
-        if self.same:
-            return NOT_APART
-        if refused(self.seeds, comparisons, self.level):
+    @property
+    def verdict(self) -> str:
+        """Whether the first is better or worse, the two are equivalent, or neither is shown.
+
+        Equivalent: smaller than the margin, even where the two differ for sure. A loss that diverged more often is never called
+        better.
+        """
+        if self.same and not self.first_diverged:
+            return EQUIVALENT  # it takes no statistics
+        if self.seeds < FEWEST:
             return CANNOT_SAY
+        alpha = 1 - self.level
+        if self.p_equivalent <= alpha:
+            return EQUIVALENT
         lead = self.wins - self.losses if self.ranked else -self.sign * self.interval[0]
-        if p_holm > 1 - self.level or lead * (self.first_diverged - self.second_diverged) > 0:
-            return NOT_APART
+        if self.p_corrected > alpha or lead * (self.first_diverged - self.second_diverged) > 0:
+            return UNDECIDED
         return BETTER if lead > 0 else WORSE
 
 
-def compare(first: Floats, second: Floats, sign: int, level: float, overlap: float = 0.0) -> Pair:
+def compare(
+    first: Floats,
+    second: Floats,
+    sign: int,
+    level: float,
+    overlap: float = 0.0,
+    family: int = 1,
+    margin: float = 0.0,
+) -> Pair:
     """Two columns of scores (lower is better, infinite where a run diverged, NaN where there is none) as a pair."""
     both = ~np.isnan(first) & ~np.isnan(second)
     first, second = first[both], second[both]
@@ -128,6 +179,8 @@ def compare(first: Floats, second: Floats, sign: int, level: float, overlap: flo
         losses=int((first > second).sum()),
         level=level,
         overlap=overlap,
+        family=family,
+        margin=margin,
     )
 
 
@@ -149,36 +202,6 @@ def interval(values: Floats, level: float, overlap: float = 0.0) -> tuple[float,
 def _widening(count: int, overlap: float) -> float:
     """How much wider the interval of a mean of so many seeds is than if they were independent."""
     return math.sqrt(1 + count * overlap)
-
-
-def holm(p: Sequence[float]) -> Floats:
-    """P values corrected for their number (Holm, 1979); NaN stay so and do not count.
-
-    Equal to statsmodels' `multipletests`, which collects the garbage of the whole process at each call: most of a report's time.
-    """
-    corrected = np.array(p, dtype=float)
-    order = np.argsort(corrected)[: np.count_nonzero(~np.isnan(corrected))]  # NaN are sorted last
-    steps = corrected[order] * np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return corrected
-
-
-def smallest_p(seeds: int) -> float:
-    """Of the exact two-sided sign-flip test, reached where all seeds agree."""
-    return float(min(1.0, 2.0 ** (1 - seeds)))
-
-
-def refused(seeds: int, comparisons: int, level: float) -> bool:
-    """Whether so few seeds can support no claim: fewer than five, or not even if all agreed, after Holm over the comparisons."""
-    return seeds < FEWEST or smallest_p(seeds) * max(comparisons, 1) > 1 - level
-
-
-def seeds_needed(comparisons: int, level: float) -> int:
-    """The smallest number of seeds that can support a claim among so many comparisons."""
-    seeds = FEWEST
-    while refused(seeds, comparisons, level):
-        seeds += 1
-    return seeds
 
 
 @lru_cache

@@ -10,18 +10,18 @@ import pandas as pd
 from losslab.errors import BadRequest
 
 _KEYS = ["condition", "setting", "seed"]
-_BROKEN = ("diverged", "failed")
 
 
 def scores(runs: pd.DataFrame, better: str) -> pd.DataFrame:
     """Index (condition, setting, seed), a column a loss, in the order of the runs.
 
-    The metric where the run is done, negated where more is better. Infinite, so worse than all, where it diverged, failed, or
-    ended with a metric that is not finite. NaN where there is no such run (missing, skipped): that is no evidence against it.
+    The metric where the run is done, negated where more is better. Infinite, so worse than all, where it diverged, or ended with
+    a metric that is not finite. NaN where there is no such run (missing, skipped, or failed by an error or a lost machine): that
+    is no evidence against the loss.
     Raises BadRequest for runs given twice, and for a direction that is none.
     """
     metric = np.where(runs["status"] == "done", runs["value"].astype(float) * direction(better), np.nan)
-    broken = runs["status"].isin(_BROKEN) | ((runs["status"] == "done") & ~np.isfinite(metric))
+    broken = (runs["status"] == "diverged") | ((runs["status"] == "done") & ~np.isfinite(metric))
     tidy = runs[[*_KEYS, "loss"]].assign(score=np.where(broken, np.inf, metric))
     if twice := int(tidy.duplicated([*_KEYS, "loss"]).sum()):
         raise BadRequest(f"{twice} runs stand twice in the table; give each condition, setting, loss and seed once.")

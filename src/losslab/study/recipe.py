@@ -19,6 +19,7 @@ from losslab.schema import canonical, cards, check, loss_terms, metric_reference
 from losslab.schema.canonical import set_value
 from losslab.schema.ranges import typed
 from losslab.schema.suggestions import unknown
+from losslab.stats.margins import Margin
 from losslab.sweep import value_ranges
 from losslab.sweep.jobs import Job
 
@@ -47,6 +48,7 @@ class Study:
     tuning: dict[str, Any]
     base: dict[str, Any]  # the request of which every run is a change
     command: str = ""
+    margin: str = ""  # the smallest difference that matters; "": by the metric
 
     @property
     def task(self) -> str:
@@ -119,6 +121,10 @@ class Study:
         words = [part["phase"], re.sub(r"[^\w.+-]+", "_", part["loss"]).strip("_")]
         return Job(request, folder.joinpath(*words, canonical.run_id(request)), number, part | {"study": self.mark()})
 
+    def made(self, mark: Mapping[str, Any]) -> bool:
+        """Whether a record that carries a mark is a run of this study; the margin decides no run."""
+        return {**mark, "margin": ""} == {**self.mark(), "margin": ""}
+
     def mark(self) -> dict[str, Any]:
         """The study as its records carry it: all that decides a result."""
         decisive = {key: value for key, value in self.base.items() if key not in canonical.WHERE_AND_HOW}
@@ -169,7 +175,10 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
     losses, axes = given.pop("losses", []), given.pop("axes", {})
     base = canonical.canonical({key: value for key, value in asked.items() if key != "study"})
     known = {key: value for key, value in card.values.items() if key not in ("losses", "axes")}
+    given["margin"] = str(given.get("margin", ""))
     values = typed("study", given, known, card.about["ranges"])
+    if values["margin"]:
+        Margin.read(values["margin"])
     metrics = metric_references.of_task(base["task"])
     if values["metric"] and values["metric"] not in metrics:
         raise BadRequest(
@@ -199,6 +208,7 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
         tuning=values["tuning"],
         base=base,
         command=command,
+        margin=values["margin"],
     )
     settings = study.settings()
     for loss, setting in [

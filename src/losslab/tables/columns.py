@@ -234,6 +234,10 @@ def _leak(column: Any, target: Any) -> str:
     """What a column that nearly is the target is doubted for."""
     import pandas as pd
 
+    if column.isna().any() and target.nunique() == 2:
+        apart = pd.crosstab(column.isna(), target)
+        if apart.shape == (2, 2) and (apart > 0).sum().max() == 1 and (apart > 0).sum(axis=1).max() == 1:
+            return f"it is missing just where '{target.name}' has one value; drop it if it is not known beforehand"
     both = column.notna() & target.notna()
     one, other = column[both], target[both]
     if len(one) < 20 or one.nunique() < 2 or other.nunique() < 2:

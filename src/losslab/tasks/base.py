@@ -105,7 +105,7 @@ register = TASKS.register
 
 def build(task: Mapping[str, Any], data: Data) -> Task:
     """The task of a config, for a data set."""
-    settings = {key: value for key, value in task.items() if key not in ("name", "metrics")}
+    settings = {key: value for key, value in task.items() if key not in ("name", "metrics", "select")}
     made = TASKS.of(task["name"])(data, **settings)
     made.metrics = metric_references.of_task(task)
     outside.check(task, numbers=len(data.target_names), classes=len(data.target_names))

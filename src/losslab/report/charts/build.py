@@ -41,7 +41,7 @@ def overall(results: Results, found: Findings) -> list[Chart]:
 
 
 def paired(results: Results, found: Findings) -> Tabs:
-    """What each loss differs by from the reference on the same seeds, in the condition that leads; hollow: not significantly.
+    """What each loss differs by from the reference on the same seeds, in the condition that leads; hollow: neither is shown to be better.
 
     The bars of `ranking` show how runs vary between seeds; these show what is left of it in a comparison.
     """
