@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from losslab.errors import BadRequest
 from losslab.report import answer
 from losslab.report.analysis import Findings, find
 from losslab.report.charts import matplotlib_backend, svg_backend
@@ -31,6 +32,8 @@ def write_html(results: Results, path: Path, found: Findings | None = None) -> P
         path: of the file; its folder is made.
         found: what `find(results)` gave, where it is known already.
     """
+    if path.suffix.lower() not in ("", ".html", ".htm"):
+        raise BadRequest(f"A report is a page, and {path} names another form; end its name in .html.")
     found = found or find(results)
     made = sections(results, found)
     page = _pages(autoescape=True, prose=_html_prose).get_template("report.html.j2")
