@@ -86,8 +86,9 @@ def _ranking(results: Results, found: Findings) -> Section:
         lead.insert(
             0,
             f"The first figure {where}shows what each loss differs by from {name(results.reference)} on the same seeds{of}, "
-            "with intervals that are corrected for all tests of this report, filled where one is shown to be better. The second shows the losses one by one: its bars hold the variation "
-            "between seeds that all losses share, so they may overlap where a difference is clear.",
+            "with intervals that are corrected for all tests of this report, filled where one is shown to be better. The second "
+            "shows the losses one by one: its bars hold the variation between seeds that all losses share, so they may overlap "
+            "where a difference is clear.",
         )
     pictured = {"all settings": ranks, **drawn} if over_all else both
     return Section("ranking", "Ranking", lead, tabs, after=told, picture=pictured)
