@@ -278,7 +278,7 @@ def test_numbers_in_squares_are_easy_to_read(sign: int) -> None:
 
 def drawn_in(results: Results) -> list[Chart]:
     found = find(results)
-    makers = (build.ranking, build.paired, build.curves, build.robustness, build.rates, build.slopes)
+    makers = (build.ranking, pairs.paired, build.curves, build.robustness, build.rates, build.slopes)
     made = [tab for maker in makers for tab in maker(results, found).values()]
     return [chart for tab in [*made, build.overall(results, found)] for chart in tab]
 
@@ -339,7 +339,7 @@ def test_axes_have_round_numbers(low: float, high: float, log: bool, expected: l
 
 def test_paired_differences_stand_first_and_show_what_is_told_apart() -> None:
     results = study(losses=3, levels=1, seeds=10, diverged=0, conditions=("asked",))
-    (chart,) = build.paired(results, find(results))["one setting"]
+    (chart,) = pairs.paired(results, find(results))["one setting"]
     runs = results.runs.pivot(index="seed", columns="loss", values="value")
     for series in chart.series:
         difference = (runs[series.name] - runs["mse"]).mean()

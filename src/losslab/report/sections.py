@@ -62,7 +62,7 @@ def sections(results: Results, found: Findings) -> list[Section]:
 
 
 def _ranking(results: Results, found: Findings) -> Section:
-    drawn, listed, paired = build.ranking(results, found), tables.ranking(results, found), build.paired(results, found)
+    drawn, listed, paired = build.ranking(results, found), tables.ranking(results, found), pairs.paired(results, found)
     both = {setting: [*paired.get(setting, []), *drawn.get(setting, [])] for setting in listed}
     tabs = {setting: Tab(both[setting], [table]) for setting, table in listed.items()}
     over_all, ranks = tables.overall(results, found), build.overall(results, found)

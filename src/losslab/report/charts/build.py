@@ -15,7 +15,6 @@ from losslab.report.charts.style import CONSTANT as OF_CONSTANT
 from losslab.report.formatting import Row, number
 from losslab.report.results import Results
 from losslab.report.setting_words import in_words
-from losslab.stats.paired import BETTER, WORSE
 
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
@@ -40,52 +39,13 @@ def overall(results: Results, found: Findings) -> list[Chart]:
     return [_dots("ranking-overall", "mean rank (1 is best)", results, found, ranks)]
 
 
-def paired(results: Results, found: Findings) -> Tabs:
-    """What each loss differs by from the reference on the same seeds, in the condition that leads; hollow: neither is shown to be better.
-
-    The bars of `ranking` show how runs vary between seeds; these show what is left of it in a comparison.
-    """
-    tabs: Tabs = {}
-    looks, reference = places(results, found), results.reference
-    leading = found.comparisons[found.comparisons["condition"] == results.conditions[0]]
-    for tab, (setting, block) in enumerate(leading.groupby("setting", sort=False)):
-        known = block[np.isfinite(block["difference"]) & (block["diverged"] == 0)]
-        if known.empty:
-            continue
-        known = known.sort_values("difference", ascending=results.better == "min", kind="stable")
-        names = list(known["loss"])
-        at = int((known["difference"] < 0).sum()) if results.better == "min" else int((known["difference"] > 0).sum())
-        names[at:at] = [reference]
-        heights = {loss: float(len(names) - 1 - index) for index, loss in enumerate(names)}
-        series = [
-            Series(
-                row["loss"],
-                looks[row["loss"]],
-                "dots" if row["verdict"] in (BETTER, WORSE) else "hollow",
-                [row["difference"]],
-                [heights[row["loss"]]],
-                [row["low"]],
-                [row["high"]],
-                [f"{row['loss']} minus {reference}: {_told(row | {'mean': row['difference']})}; {row['verdict']}"],
-            )
-            for row in _in_order(results, known)
-        ]
-        series.append(Series(reference, looks[reference], "dots", [0.0], [heights[reference]], hover=["the reference"]))
-        side = "left" if results.better == "min" else "right"
-        label = f"test {results.measure} minus that of {reference} ({side} of 0: better)"
-        ticks = {height: loss for loss, height in heights.items()}
-        chart = Chart(f"paired-{tab}", "", label, "", series, y_ticks=ticks, rows=2 * len(names), zero=True)
-        tabs[str(setting)] = [chart]
-    return tabs
-
-
 def _dots(key: str, label: str, results: Results, found: Findings, block: pd.DataFrame) -> Chart:
     looks = places(results, found)
     conditions = [condition for condition in results.conditions if condition in set(block["condition"])]
     order = list(block[block["condition"] == conditions[0]].sort_values(["rank", "mean_rank"], kind="stable")["loss"])
     heights = {loss: float(len(order) - 1 - index) for index, loss in enumerate(order)}
     series, remarks = [], {}
-    for row in _in_order(results, block):
+    for row in in_order(results, block):
         loss, condition = row["loss"], conditions.index(row["condition"])
         height = heights.get(loss, 0.0) + (0.0 if len(conditions) == 1 else 0.16 - 0.32 * condition)
         if row["diverged"]:
@@ -96,7 +56,7 @@ def _dots(key: str, label: str, results: Results, found: Findings, block: pd.Dat
                 [height],
                 [row["low"]],
                 [row["high"]],
-                [f"{loss}, {CONDITIONS[row['condition']]}: {_told(row)}"],
+                [f"{loss}, {CONDITIONS[row['condition']]}: {told(row)}"],
             )
             series.append(Series(loss, looks[loss], "hollow" if condition else "dots", *ends))
     log = wide(block["mean"]) and bool((block["low"].dropna() > 0).all())
@@ -286,12 +246,13 @@ def _trials(results: Results, loss: str, index: int, at: str, trials: pd.DataFra
 
 
 def _line(loss: str, index: int, along: str, rows: pd.DataFrame) -> Series:
-    said = [f"{loss}, {along} {number(row[along])}: {_told(row)}" for row in rows.to_dict("records")]
+    said = [f"{loss}, {along} {number(row[along])}: {told(row)}" for row in rows.to_dict("records")]
     x = [float(value) for value in rows[along]]
     return Series(loss, index, "line", x, list(rows["mean"]), list(rows["low"]), list(rows["high"]), said)
 
 
-def _in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]]:
+def in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of a table, in the order of the losses."""
     return sorted(block.to_dict("records"), key=lambda row: results.losses.index(row["loss"]))
 
 
@@ -310,7 +271,8 @@ def condition_title(results: Results, condition: str) -> str:
     return CONDITIONS[condition] if len(results.conditions) > 1 else ""
 
 
-def _told(row: Row) -> str:
+def told(row: Row) -> str:
+    """A mean with its interval, where there is one."""
     between = f" [{number(row['low'])}, {number(row['high'])}]" if np.isfinite(row["low"]) else ""
     return number(row["mean"]) + between
 

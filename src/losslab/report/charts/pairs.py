@@ -1,4 +1,4 @@
-"""The figure of all pairs of losses: their differences as squares."""
+"""Figures of paired differences: of each loss to the reference, and of all pairs of losses as squares."""
 
 from __future__ import annotations
 
@@ -7,11 +7,51 @@ import pandas as pd
 
 from losslab.report import wording
 from losslab.report.analysis import Findings
-from losslab.report.charts.build import condition_title
-from losslab.report.charts.spec import Heat
+from losslab.report.charts.build import condition_title, in_order, told
+from losslab.report.charts.emphasis import places
+from losslab.report.charts.spec import Chart, Heat, Series
 from losslab.report.formatting import NONE, Row, fixed
 from losslab.report.results import Results
 from losslab.stats.paired import BETTER, WORSE
+
+
+def paired(results: Results, found: Findings) -> dict[str, list[Chart]]:
+    """What each loss differs by from the reference on the same seeds, in the condition that leads; hollow: neither is shown to be better.
+
+    The bars of a ranking show how runs vary between seeds; these show what is left of it in a comparison.
+    """
+    tabs: dict[str, list[Chart]] = {}
+    looks, reference = places(results, found), results.reference
+    leading = found.comparisons[found.comparisons["condition"] == results.conditions[0]]
+    for tab, (setting, block) in enumerate(leading.groupby("setting", sort=False)):
+        known = block[np.isfinite(block["difference"]) & (block["diverged"] == 0)]
+        if known.empty:
+            continue
+        known = known.sort_values("difference", ascending=results.better == "min", kind="stable")
+        names = list(known["loss"])
+        at = int((known["difference"] < 0).sum()) if results.better == "min" else int((known["difference"] > 0).sum())
+        names[at:at] = [reference]
+        heights = {loss: float(len(names) - 1 - index) for index, loss in enumerate(names)}
+        series = [
+            Series(
+                row["loss"],
+                looks[row["loss"]],
+                "dots" if row["verdict"] in (BETTER, WORSE) else "hollow",
+                [row["difference"]],
+                [heights[row["loss"]]],
+                [row["low"]],
+                [row["high"]],
+                [f"{row['loss']} minus {reference}: {told(row | {'mean': row['difference']})}; {row['verdict']}"],
+            )
+            for row in in_order(results, known)
+        ]
+        series.append(Series(reference, looks[reference], "dots", [0.0], [heights[reference]], hover=["the reference"]))
+        side = "left" if results.better == "min" else "right"
+        label = f"test {results.measure} minus that of {reference} ({side} of 0: better)"
+        ticks = {height: loss for loss, height in heights.items()}
+        chart = Chart(f"paired-{tab}", "", label, "", series, y_ticks=ticks, rows=2 * len(names), zero=True)
+        tabs[str(setting)] = [chart]
+    return tabs
 
 
 def differences(results: Results, found: Findings) -> dict[str, list[Heat]]:
