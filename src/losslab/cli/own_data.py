@@ -160,7 +160,8 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     console.print()
     build.make(list(found.records), folder, console, ReportOptions(mix=given.mix), found.notes)
     if any(record.status == "done" for record in found.records if record.study and record.study["phase"] == "confirm"):
-        console.print(f"\nIn your own training loop, with the best loss, [bold]{escape(found.best.loss)}[/bold]:\n")
+        which = "the best loss" if found.decided else "the loss with the best mean, which is not shown to be better"
+        console.print(f"\nIn your own training loop, with {which}, [bold]{escape(found.best.loss)}[/bold]:\n")
         console.print(textwrap.indent(found.snippet, "    "), markup=False, highlight=False, soft_wrap=True)
     return int(any(record.status == "failed" for record in found.records))
 
