@@ -19,7 +19,7 @@ import pytest
 import torch
 from hydra.errors import HydraException
 
-from faults import children, files, kills, load, processes
+from faults import files, kills, load, processes
 from losslab import BadRequest, compose, errors, read_records
 from losslab.cli import main, messages, train
 from losslab.events import Event, RunFinished
@@ -35,6 +35,7 @@ from losslab.schema import canonical
 from losslab.sweep import runner, training
 from losslab.sweep.jobs import Job
 from losslab.training.run import run
+from support.lock_holders import another_process_holds
 
 SMALL = "data.rows=200 trainer.max_epochs=1 logger=none trainer=cpu"
 Typed = Callable[[str], tuple[int, str, str]]
@@ -55,23 +56,6 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return status, said.out, said.err
 
     return call
-
-
-@contextmanager
-def another_process_holds(folder: Path, kind: str = "") -> Iterator[int]:
-    """A process that holds the claim on a folder until it is killed; its id."""
-    code = (
-        "import sys; from pathlib import Path; from losslab.records.locks import locked\n"
-        "with locked([Path(sys.argv[1])], *sys.argv[2:]): print('held', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", code, str(folder), *filter(None, [kind])]
-    with children.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "held\n"
-        try:
-            yield process.pid
-        finally:
-            process.kill()
 
 
 def same(one: Record | None, other: Record | None) -> bool:
