@@ -8,17 +8,16 @@ For studies whose report draws it less well: names that it would cut, or a scale
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import pandas as pd
 from scipy.stats import t
 
-from losslab.report.charts.style import look
+from losslab.report.charts import matplotlib_backend
+from losslab.report.charts.emphasis import placed
+from losslab.report.charts.spec import Chart, Series, alike
 
 HERE = Path(__file__).resolve().parent
 
@@ -85,24 +84,32 @@ def main(study: str) -> int:
         return 2
     asked, folder = FIGURES[study], HERE / study
     runs = pd.read_parquet(folder / "records.parquet")
-    runs = runs[runs["study.phase"] == "confirm"]
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.9), sharey=asked.same_scale, layout="constrained")
-    for ax, panel in zip(axes, asked.panels, strict=True):
-        shown = runs[runs["model"] == panel.model] if panel.model else runs
-        for place, (loss, part) in enumerate(shown.groupby(shown["study.loss"].astype(str), sort=False)):
-            each = part.groupby(asked.along)[f"metrics.{panel.metric}"]
-            half = each.sem() * t.ppf(0.975, each.count() - 1)
-            its = look(place)
-            style = {"color": its.colour, "marker": its.marker[1], "linestyle": its.dash[1], "capsize": 3}
-            ax.errorbar(each.mean().index, each.mean(), half, label=loss, **style)
-        ax.set(title=panel.title, xlabel=asked.name, ylabel=panel.name, xscale="log" if asked.log else "linear")
-        ax.grid(alpha=0.3)
-    lines, losses = axes[0].get_legend_handles_labels()
-    names = pd.Series(losses).str.replace(asked.cut, "", regex=True) if asked.cut else losses
-    figure.legend(lines, names, loc="outside lower center", ncols=5, fontsize=8)
+    runs = runs[runs["study.phase"] == "confirm"].assign(loss=lambda table: table["study.loss"].astype(str))
+    if asked.cut:
+        runs["loss"] = runs["loss"].str.replace(asked.cut, "", regex=True)
+    losses = list(dict.fromkeys(runs["loss"]))
+    first = asked.panels[0]
+    merit = runs.groupby("loss")[f"metrics.{first.metric}"].mean().sort_values(ascending="lower" in first.name)
+    places = placed(losses, list(merit.index), losses[0])
+    charts = [
+        _chart(asked, panel, runs[runs["model"] == panel.model] if panel.model else runs, places.get)
+        for panel in asked.panels
+    ]
+    if asked.same_scale:
+        charts = alike(charts, [end for chart in charts for one in chart.series for end in one.low + one.high])
     (folder / "figures").mkdir(exist_ok=True)
-    figure.savefig(folder / "figures" / f"{asked.file}.png", dpi=130)
+    matplotlib_backend.draw({"": charts}, folder / "figures" / f"{asked.file}.png")
     return 0
+
+
+def _chart(asked: Figure, panel: Panel, runs: pd.DataFrame, place: Callable[[str], int | None]) -> Chart:
+    series = []
+    for loss, part in runs.groupby("loss", sort=False):
+        each = part.groupby(asked.along)[f"metrics.{panel.metric}"]
+        mean, half = each.mean(), each.sem() * t.ppf(0.975, each.count() - 1)
+        ends = list(mean - half), list(mean + half)
+        series.append(Series(str(loss), place(str(loss)) or 0, "line", list(mean.index), list(mean), *ends))
+    return Chart(panel.metric, panel.title, asked.name, panel.name, series, log_x=asked.log)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python experiments/rebuild.py [NAME ...]
 
 Runs land in runs/NAME, as they do when the command is typed; what is over there is not repeated. The pages themselves
-(README.md) are written by people, from these figures.
+(README.md) are written by people, from these figures. redraw.py draws the figures of reports anew without training.
 """
 
 from __future__ import annotations

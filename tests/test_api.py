@@ -67,6 +67,8 @@ def test_the_best_loss_is_a_function_and_code(found: losslab.Comparison) -> None
     function = found.best.function()
     assert function(torch.zeros(3, 1), torch.ones(3, 1)) > 0
     code = found.snippet
+    worse = [row for row in found.pairs().to_dict("records") if row["verdict"] in ("better", "worse")]
+    assert found.decided == any(found.best.loss in (row["loss"], row["other"]) for row in worse)
     assert "class_weights" not in code, "a setting that does nothing is left out"
     names: dict[str, Any] = {
         "model": torch.nn.Linear(4, 1),
@@ -75,6 +77,11 @@ def test_the_best_loss_is_a_function_and_code(found: losslab.Comparison) -> None
     }
     exec(compile(code, "snippet", "exec"), names)
     assert torch.isfinite(names["loss"])
+
+
+def test_a_word_is_no_list_of_losses() -> None:
+    with pytest.raises(BadRequest, match=r"losses is a list.*\['mse', 'l1'\]"):
+        losslab.compare(X, Y, "l1", **FEW)
 
 
 def test_nothing_is_trained_twice_or_printed(found: losslab.Comparison, capsys: pytest.CaptureFixture[str]) -> None:

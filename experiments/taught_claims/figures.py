@@ -17,7 +17,7 @@ from losslab.stats.paired import interval
 PLACES = {  # one look for a line in all figures
     "mse": 0, "l1": 1, "smoothl1(beta=1.0)": 2, "smoothl1(beta=0.3)": 3, "smoothl1(beta=0.03)": 4, "smoothl1(beta=3.0)": 5,
     "l1, decaying rate": 7, "cross_entropy": 0, "double_softmax": 1, "bce": 1, "bce_with_logits": 0,
-    "rate 0.003": 2, "rate 0.03": 3, "rate 0.3": 4, "no penalty": 7, "l1 penalty": 1, "l2 penalty": 0,
+    "rate 0.003": 2, "rate 0.03": 3, "rate 0.3": 4, "no penalty": 5, "l1 penalty": 1, "l2 penalty": 0,
 }  # fmt: skip
 Tables = dict[str, pd.DataFrame]
 MAE, SCHEDULES = "metrics.last/test/mae", {"constant": "-", "cosine": "--"}

@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def answer(self) -> str:
-        """Which loss is best, by how much, and which do not differ significantly from it."""
+        """Which loss to use, how much better it is, and what is not decided."""
         from losslab.report.answer import answer
 
         return answer(self.results, self.findings)
@@ -104,6 +104,13 @@ class Comparison:
         )
         params = {} if record.loss == "sum" else dict(record.loss_params)
         return Best(label, params, float(record.optimizer["lr"]))
+
+    @property
+    def decided(self) -> bool:
+        """Whether some other loss is shown to be worse than the best one."""
+        matrices, best = self.findings.matrices, self.best.loss
+        first = [table for (condition, _), table in matrices.items() if condition == self.results.conditions[0]]
+        return any(((table["loss"] == best) & (table["verdict"] == "better")).any() for table in first)
 
     @property
     def snippet(self) -> str:

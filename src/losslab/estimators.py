@@ -155,7 +155,8 @@ class LossRegressor(RegressorMixin, _Base):  # type: ignore[misc]
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         targets = torch.tensor(np.asarray(y, dtype=np.float64)).reshape(len(y), -1)
         name = canonical.component("loss", self.loss or "mse", self.loss_params or {})
-        task = "counts" if compatibility.misfits("regression", name) else "regression"
+        fits = [task for task in ("regression", "counts") if not compatibility.misfits(task, name)]
+        task = fits[0] if fits else "regression"
         self._flat = y.ndim == 1
         names = tuple(f"y{column}" for column in range(targets.shape[1]))
         self._train(X, targets, names, task, weights)

@@ -63,13 +63,38 @@ def test_compare_ends_in_an_answer_and_code(there: Path, capsys: pytest.CaptureF
     ]
     assert main(typed) == 0
     said = capsys.readouterr().out
-    for expected in ("lowest test MAE", "report.html", "In your own training loop", "losses.get("):
+    for expected in ("est MAE", "report.html", "In your own training loop", "losses.get("):
         assert expected in said, expected
     folder = there / "runs" / "sales"
     assert (folder / "report.html").exists()
     assert "losslab compare sales.csv" in (folder / "report.html").read_text()
     assert main(["report", "runs/sales"]) == 0
     assert main(typed) == 0, "again, and nothing is trained"
+    assert sorted(path.name for path in (there / "runs").iterdir()) == ["sales"]
+    page = (folder / "report.html").read_text()
+    assert main([*typed, "--drop", "city"]) == 0, "another comparison"
+    assert "runs/sales holds another comparison; this one goes into runs/sales-2" in capsys.readouterr().out
+    assert (folder / "report.html").read_text() == page
+    assert (there / "runs" / "sales-2" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("nothing_of_this_name(pred)", "NameError"),
+        ("(pred - target).abs().mean()", "gave"),
+        ("(pred - target).detach().abs()", "gradient"),
+    ],
+)
+@pytest.mark.parametrize("command", ["inspect", "compare"])
+def test_a_loss_that_does_not_work_is_refused(
+    there: Path, capsys: pytest.CaptureFixture[str], command: str, body: str, message: str
+) -> None:
+    Path("mine.py").write_text(f"def foo(pred, target):\n    return {body}\n")
+    typed = ["sales.csv", "--target", "price", "--losses", "mse", "mine.py:foo", *SMALL]
+    assert main([command, *typed]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in there.iterdir() if path.name != "__pycache__") == ["mine.py", "sales.csv"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +105,7 @@ def test_compare_ends_in_an_answer_and_code(there: Path, capsys: pytest.CaptureF
         (["sales.csv", "--target", "prize"], "did you mean 'price'"),
         (["sales.csv", "--target", "rating"], "Add --task multiclass or --task regression"),
         (["sales.csv", "--target", "price", "--seeds", "1"], "--seeds must be 2 or more"),
+        (["sales.csv", "--target", "price", "--trials", "0"], "--trials must be 2 or more"),
         (["sales.csv", "--target", "price", "--what"], "'--what' is no option"),
         (["sales.csv", "--target", "price", "--losses", "mse", "hubber"], "hubber"),
         (["sales.csv", "--target", "price", "--budget", "soon"], "A budget is a time"),

@@ -209,7 +209,7 @@ def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
             r"Column 'sold', row 1: 'never' is no date",
         ),
         ({"who": [None, *range(N - 1)]}, ["data.group=who"], r"Column 'who', row 1 is empty"),
-        ({"who": [0] * N}, ["data.group=who"], "Each split needs two rows or more"),
+        ({"who": [0] * N}, ["data.group=who"], "The rows belong to 1 group"),
         ({"w": [-1, *range(N - 1)]}, ["data.row_weight=w"], r"Column 'w', row 1: a weight is a finite number"),
         ({"w": ["holdout", *["train"] * (N - 1)]}, ["data.parts=w"], r"Column 'w', row 1: 'holdout' is no part"),
         ({"w": ["train"] * N}, ["data.parts=w"], "names no row for testing"),

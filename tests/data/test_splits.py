@@ -137,7 +137,8 @@ def test_what_the_data_say_is_kept() -> None:
         ({"split": "time"}, {}, "needs times"),
         ({}, {"groups": torch.arange(50), "times": torch.arange(50.0)}, "data.split=group or data.split=time"),
         ({"folds": 9}, {"groups": torch.arange(50) % 4}, "needs so many groups, and there are 4"),
-        ({}, {"groups": torch.arange(50) // 49}, "Each split needs two rows or more"),
+        ({}, {"groups": torch.arange(50) // 49}, "The rows belong to 2 groups"),
+        ({"folds": 50}, {}, "leaves 1 rows for testing, and .* for training; ask for fewer folds"),
         ({"batch_size": 31}, {}, "larger than the training split, which has 30 rows"),
         ({"folds": 3}, {"given": torch.arange(50) % 3}, "leave data.folds away"),
         (

@@ -117,6 +117,20 @@ def test_too_few_seeds_give_a_refusal_and_the_numbers() -> None:
     assert "Test MAE at `two`, the means alone: `l1` 1.30" in said
 
 
+def test_what_learnt_nothing_is_said() -> None:
+    """The best loss of claims that are mostly 0 predicts 0, as the best constant does."""
+    said = answered(results(runs_of(ONE, constant=1.3)))
+    assert (
+        "But `l1` is not shown to be better than the best constant prediction (1.30), so it may have learnt nothing."
+        in said
+    )
+    assert "constant" not in answered(results(runs_of(ONE, constant=2.0)))
+    assert "constant" not in answered(results(runs_of(ONE))), "it is not known"
+    higher = {loss: [-value for value in values] for loss, values in ONE.items()}
+    assert "constant" in answered(results(runs_of(higher, constant=-1.2), better="max", metric="r2"))
+    assert "constant" not in answered(results(runs_of(higher, constant=-2.0), better="max", metric="r2"))
+
+
 def test_diverged_runs_are_told() -> None:
     values = {**ONE, "huber": [*near(0.5, 2)[:9], DIVERGED]}
     said = answered(results(runs_of(values)))

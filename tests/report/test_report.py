@@ -35,9 +35,9 @@ def test_a_sweep_is_shown_at_both_epochs_with_what_went_wrong() -> None:
     text = printed(KNOWN)
     assert rows(text) == [
         ["fraction=0.0", "", ""],
-        ["mse", "1  0.5", "1  1"],
+        ["mse", "1  0.500", "1  1.000"],
         ["fraction=0.2", "", ""],
-        ["mse", "1  3 (-9.71 to 15.7)", "1  6 (-19.4 to 31.4)"],
+        ["mse", "1  3 [−10, 16]", "1  6 [−19, 31]"],  # noqa: RUF001
         ["l1", "2  1, 1 not done", "2  2, 1 not done"],
     ]
     assert "1 run diverged; the report lists them." in text
@@ -55,8 +55,8 @@ def test_a_study_is_shown_at_both_rates() -> None:
     header = next(line for line in text.splitlines() if "tuned rates" in line and "┃" in line)
     assert "shared rate" in header
     assert rows(text) == [
-        ["mse", "1  0.5 (0.5 to 0.5)", "2  2 (2 to 2)"],
-        ["l1", "2  1 (1 to 1)", "1  1 (1 to 1)"],
+        ["mse", "1  0.500 [0.500, 0.500]", "2  2.000 [2.000, 2.000]"],
+        ["l1", "2  1.000 [1.000, 1.000]", "1  1.000 [1.000, 1.000]"],
     ]
     assert "At the shared rate" in text
 

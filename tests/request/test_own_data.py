@@ -15,6 +15,7 @@ from losslab.errors import BadRequest
 from losslab.request import budgets, data_cards
 from losslab.request.command import StudyRequest, check_command
 from losslab.request.own_data import Options, ask, study_of
+from losslab.schema import metric_references
 
 N = 400
 RNG = np.random.default_rng(5)
@@ -47,7 +48,7 @@ def table(tmp_path: Path) -> Path:
     [
         ("price", "regression", "huber", "mae"),
         ("heavy", "regression", "cauchy", "mae"),
-        ("sick", "binary", "asymmetric", "balanced_accuracy"),
+        ("sick", "binary", "asymmetric", "auroc"),
         ("kind", "multiclass", "focal", "accuracy"),
         ("claims", "counts", "poisson_nll", "mae"),
     ],
@@ -62,6 +63,42 @@ def test_task_losses_and_metric_suit_the_target(table: Path, target: str, task: 
     study = study_of(found, "my data", "")
     assert study.task == task
     assert study.base["corruption"]["name"] == "none"
+    assert next(iter(metric_references.of_task(study.base["task"]))) == metric, "it selects the best epoch too"
+
+
+def test_what_a_user_says_is_not_said_to_follow_from_the_data(table: Path) -> None:
+    doubts = " ".join(ask(table, Options(target="heavy")).doubts)
+    assert "So robust losses are added." in doubts
+    assert "--metric rmse asks for the mean" in doubts
+    assert "robust losses" not in " ".join(ask(table, Options(target="heavy", losses=["mse", "l1"])).doubts)
+    assert "is compared" in " ".join(ask(table, Options(target="sick")).doubts)
+    assert "is compared" not in " ".join(ask(table, Options(target="sick", metric="accuracy")).doubts)
+    assert "12 of 15 folds" not in " ".join(ask(table, Options(target="price", folds=15, seeds=15)).doubts)
+    assert "10 of 15 folds; --seeds 15" in " ".join(ask(table, Options(target="price", folds=15)).doubts)
+
+
+@pytest.mark.parametrize(("options", "by"), [({"group": "who"}, "group"), ({"time": "day"}, "time")])
+def test_groups_and_times_are_kept_whatever_a_card_says(table: Path, options: dict[str, str], by: str) -> None:
+    """`losslab inspect` writes split: stratified where there are classes and neither groups nor times."""
+    card = table.with_name("card.yaml")
+    card.write_text(data_cards.written(ask(table, Options(target="kind"))), encoding="utf-8")
+    assert "split: stratified" in card.read_text()
+    found = ask(card, Options(**options))
+    assert f"by '{options[by]}'" in found.split
+    assert study_of(found, "s", "").base["data"].get("split", "auto") == "auto"
+    with pytest.raises(BadRequest, match="contradict one another"):
+        ask(card, Options(**options, words=("data.split=random",)))
+    card.write_text(card.read_text().replace("split:", "group: who\nsplit:"))
+    with pytest.raises(BadRequest, match=r"--group who and data\.split=stratified contradict one another"):
+        ask(card, Options())
+
+
+def test_a_word_is_no_list_in_a_card(table: Path) -> None:
+    card = table.with_name("card.yaml")
+    card.write_text(data_cards.written(ask(table, Options(target="price", drop=["x"]))), encoding="utf-8")
+    card.write_text(card.read_text().replace("drop:\n- x", "drop: x"))
+    with pytest.raises(BadRequest, match=r"sets 'drop' to 'x', and it is a list: write drop: \[x\]"):
+        ask(card, Options())
 
 
 def test_what_is_ambiguous_is_asked_for_with_both_answers(table: Path) -> None:
@@ -154,14 +191,14 @@ def test_splits_are_said_in_words(table: Path) -> None:
 
 def test_a_budget_cuts_trials_then_seeds_and_never_below_a_claim(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = study_of(ask(table, Options(target="price")), "s", "")
-    monkeypatch.setattr(budgets, "cost", lambda study: float(sum(budgets.runs(study))))  # a second a run
+    monkeypatch.setattr(budgets, "cost", lambda study: 12.0 + sum(budgets.runs(study)))  # a second a run
     whole, said = budgets.within(study, 1e6)
     assert whole == study
     assert "suffices" in said
     cut, said = budgets.within(study, 120)
     assert cut.tuning["trials"] < study.tuning["trials"]
     assert cut.seeds == study.seeds
-    assert sum(budgets.runs(cut)) <= 120
+    assert sum(budgets.runs(cut)) + 12 <= 120
     assert f"cut to {cut.tuning['trials']} trials" in said
     least, said = budgets.within(study, 1)
     assert (least.tuning["trials"], least.seeds) == (4, 5)

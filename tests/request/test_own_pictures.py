@@ -59,7 +59,7 @@ def test_rare_classes_bring_losses_and_folders_of_parts_the_split(there: Path) -
     class_folders(there / "parts" / "test", 3, classes={"a": (1, 1, 1), "b": (99, 1, 1)})
     found = ask(there / "parts", Options())
     assert found.split == "as the folders say: 45 train, 6 test; validation drawn from train for each seed"
-    assert found.metric == "balanced_accuracy"
+    assert found.metric == "auroc"
     assert "asymmetric" in found.losses
     assert any("imbalanced" in doubt for doubt in found.doubts)
 

@@ -66,6 +66,13 @@ def test_a_copy_of_the_target_is_doubted() -> None:
     kinds = RNG.choice(["x", "z"], N)
     frame = pd.DataFrame({"a": np.where(kinds == "x", "p", "q"), "b": RNG.normal(size=N), "y": kinds})
     assert "goes with one value of 'y'" in describe(frame, "y")[0].doubt
+    yes = [number % 4 == 0 for number in range(40)]
+    reason = pd.DataFrame(
+        {"why": [f"reason {n % 3}" if one else None for n, one in enumerate(yes)], "x": range(40), "y": yes}
+    )
+    assert "missing just where 'y' has one value" in describe(reason.assign(x=reason["x"] ** 2), "y")[0].doubt
+    some = reason.assign(why=reason["why"].mask(reason["x"] == 4))
+    assert describe(some.assign(x=some["x"] ** 2), "y")[0].doubt == ""
     assert not describe(frame, "y")[1].doubt
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from losslab.errors import BadRequest
 from losslab.request import budgets, data_cards, own_data
 from losslab.request.own_data import Options, Question
+from losslab.study.recipe import last_asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,17 +61,14 @@ def add_to(commands: Any) -> None:
         )
         command.add_argument("--model", default="", help="mlp by default, cnn for pictures; yours as FILE.py:NAME")
         command.add_argument("--metric", default="", help="the test metric that is compared")
-        command.add_argument(
-            "--seeds", type=int, default=0, metavar="N", help=f"of the comparison; {own_data.SEEDS} by default"
-        )
+        command.add_argument("--seeds", type=int, metavar="N", help=f"of the comparison; {own_data.SEEDS} by default")
         command.add_argument(
             "--trials",
             type=int,
-            default=0,
             metavar="N",
             help=f"settings tried for each loss; {own_data.TRIALS} by default, {own_data.PICTURE_TRIALS} for pictures",
         )
-        command.add_argument("--folds", type=int, default=0, metavar="K", help="test on K folds in turn")
+        command.add_argument("--folds", type=int, metavar="K", help="test on K folds in turn")
         command.add_argument(
             "--budget", default="", metavar="TIME", help="such as 10m: trials, then seeds are cut to it"
         )
@@ -86,7 +84,7 @@ def add_to(commands: Any) -> None:
 def options_of(given: argparse.Namespace, words: Sequence[str]) -> Options:
     """What was typed; `words`: further ones of `losslab train`, such as trainer.max_epochs=50."""
     for key in ("seeds", "trials", "folds"):
-        if (value := getattr(given, key)) < 0 or value == 1:
+        if (value := getattr(given, key)) is not None and value < 2:
             raise BadRequest(f"--{key} must be 2 or more, and {value} is not.")
     setting = re.compile(r"\+?[A-Za-z_][\w./]*=")  # that stands behind an option which takes several values
     words = [*words, *(word for word in (*given.losses, *given.drop) if setting.match(word))]
@@ -105,9 +103,9 @@ def options_of(given: argparse.Namespace, words: Sequence[str]) -> Options:
         losses=losses,
         model=given.model,
         metric=given.metric,
-        seeds=given.seeds,
-        trials=given.trials,
-        folds=given.folds,
+        seeds=given.seeds or 0,
+        trials=given.trials or 0,
+        folds=given.folds or 0,
         words=tuple(words),
         images=given.images,
         labels=given.labels,
@@ -129,6 +127,7 @@ def inspect(given: argparse.Namespace, words: Sequence[str]) -> int:
         prepare(study.request(loss, {}, study.fresh_seeds[0]))
     if given.budget:
         study, said = budgets.within(study, budgets.seconds(given.budget))
+        question = budgets.asked(question, study)
         _row(console, "Budget", said)
     _print_cost(study, bool(given.budget), console)
     if given.write is not None:
@@ -154,16 +153,35 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     from losslab.report import build
     from losslab.report.collect import ReportOptions
 
-    folder = (given.out or Path("runs", question.name)).absolute()
+    folder = (given.out or _own_folder(question, console)).absolute()
     found = api.answer(
         question, folder, command=command, budget=given.budget or None, mix=given.mix, listen=report_study
     )
     console.print()
     build.make(list(found.records), folder, console, ReportOptions(mix=given.mix), found.notes)
     if any(record.status == "done" for record in found.records if record.study and record.study["phase"] == "confirm"):
-        console.print(f"\nIn your own training loop, with the best loss, [bold]{escape(found.best.loss)}[/bold]:\n")
+        which = "the best loss" if found.decided else "the loss with the best mean, which is not shown to be better"
+        console.print(f"\nIn your own training loop, with {which}, [bold]{escape(found.best.loss)}[/bold]:\n")
         console.print(textwrap.indent(found.snippet, "    "), markup=False, highlight=False, soft_wrap=True)
     return int(any(record.status == "failed" for record in found.records))
+
+
+def _own_folder(question: Question, console: Console) -> Path:
+    """runs/NAME; runs/NAME-2 and so on where that holds another comparison, whose report would be lost."""
+    study = own_data.study_of(question, question.name, "")
+    first = folder = Path("runs", question.name)
+    number = 1
+    while (there := last_asked(folder)) and _kind(there) != _kind(study):
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    if folder != first:
+        console.print(f"{first} holds another comparison; this one goes into {folder}.\n", soft_wrap=True)
+    return folder
+
+
+def _kind(study: Study) -> tuple[list[str], str, dict[str, Any]]:
+    """What makes two comparisons one: more seeds or trials only go on with it."""
+    return study.losses, study.metric, study.mark()["base"]
 
 
 def _print_columns(question: Question, console: Console) -> None:

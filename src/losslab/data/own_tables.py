@@ -116,7 +116,7 @@ def _weights(frame: pd.DataFrame, name: str) -> Tensor:
     if wrong.any():
         row = int(wrong.argmax())
         raise BadRequest(
-            f"Column '{name}', row {row + 1}: a weight is a finite number of at least 0, and {frame[name].iloc[row]!r} is not."
+            f"Column '{name}', row {row + 1}: a weight is a finite number of at least 0, and {frame[name].iloc[row]} is not."
         )
     return torch.tensor(found, dtype=torch.float32)
 

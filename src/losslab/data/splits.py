@@ -73,7 +73,7 @@ def split(
         share = data["val_fraction"] / (1 - data["test_fraction"])  # of what is not test
         val = _chosen(scheme, int(share * len(rest)) if folds else sizes["val"], rest, generator, labels, groups, times)
         parts = {"train": _without(rest, val), "val": val, "test": test}
-    _check(data, parts, labels, names)
+    _check(data, parts, labels, names, groups if scheme == "group" else None)
     return parts
 
 
@@ -196,8 +196,18 @@ def _without(rows: Tensor, others: Tensor) -> Tensor:
     return rows[~torch.isin(rows, others)]
 
 
-def _check(data: Mapping[str, Any], parts: Split, labels: Tensor | None, names: Sequence[str]) -> None:
+def _check(
+    data: Mapping[str, Any], parts: Split, labels: Tensor | None, names: Sequence[str], groups: Tensor | None
+) -> None:
     sizes = {part: len(parts[part]) for part in PARTS}
+    if min(sizes.values()) < 2 and data.get("folds"):
+        raise BadRequest(
+            f"data.folds={data['folds']} leaves {sizes['test']} rows for testing, and {sizes['train']} for training; ask for fewer folds."
+        )
+    if min(sizes.values()) < 2 and groups is not None and (many := groups.unique().numel()) < len(PARTS):
+        raise BadRequest(
+            f"The rows belong to {many} group{'s' if many > 1 else ''}, and each of train, val and test needs one; split by something else."
+        )
     if min(sizes.values()) < 2:
         raise BadRequest(
             f"Each split needs two rows or more, and '{data['name']}' would be split into {sizes}; ask for more rows, other "

@@ -22,7 +22,7 @@ from losslab.report.formatting import (
     several,
 )
 from losslab.report.results import Results
-from losslab.stats.paired import BETTER, EQUIVALENT, FEWEST, UNDECIDED
+from losslab.stats.paired import BETTER, EQUIVALENT, FEWEST, UNDECIDED, interval
 
 _NOTHING = "No run is done, so nothing can be said."
 _GROUPS = 4  # of settings that have one answer, in the first paragraph
@@ -124,6 +124,9 @@ class _Verdict:
     margin: float
     diverged: int  # runs of the best loss
     runs: int
+    constant: (
+        float  # the metric of the best constant prediction, where the best loss is not shown to be better; else NaN
+    )
 
     @property
     def groups(self) -> tuple[frozenset[str], ...]:
@@ -169,9 +172,22 @@ def _verdicts(results: Results, found: Findings, condition: str) -> list[_Verdic
                 margin=float(pairs["margin"].max()) if len(pairs) else 0.0,
                 diverged=int(done["diverged"].loc[best]),
                 runs=int((done["n"] + done["diverged"]).loc[best]),
+                constant=_constant(results, condition, str(setting), best),
             )
         )
     return made
+
+
+def _constant(results: Results, condition: str, setting: str, loss: str) -> float:
+    """The mean metric of the best constant prediction, where a loss is not shown to be better than it; NaN where it is, or unknown."""
+    runs = results.runs
+    of_loss = (runs["condition"] == condition) & (runs["setting"] == setting) & (runs["loss"] == loss)
+    done = runs[of_loss & (runs["status"] == "done")].dropna(subset=["value", "constant"])
+    if len(done) < 2:
+        return np.nan
+    gain = (done["constant"] - done["value"]).to_numpy(dtype=float) * (1 if results.better == "min" else -1)
+    shown = interval(gain, results.level, results.overlap)[1] > 0
+    return np.nan if shown else float(done["constant"].mean())
 
 
 def _sentences(results: Results, verdicts: Sequence[_Verdict]) -> list[str]:
@@ -223,6 +239,13 @@ def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
     else:
         parts.append(
             f"no loss is shown to be better than another; {name(first.best)} has the best mean, {metric} {means}."
+        )
+    learnt = [one.constant for one in group if np.isfinite(one.constant)]
+    if learnt:
+        where_not = "" if len(learnt) == len(group) else f" in {counted(len(learnt), 'setting')}"
+        parts.append(
+            f"But {name(first.best)} is{where_not} not shown to be better than the best constant prediction ({_range(learnt)}), so it may "
+            "have learnt nothing."
         )
     if first.undecided and (first.worse or len(first.use) > 1):
         parts.append(f"Not decided: whether {several(first.undecided, 4)} {_are(first.undecided)} as good.")

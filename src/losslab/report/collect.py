@@ -12,10 +12,12 @@ import pandas as pd
 from losslab.errors import BadRequest, nearest
 from losslab.records.record import Record
 from losslab.report import checks, resampling, rows
+from losslab.report.done import paragraph
 from losslab.report.formatting import listed
 from losslab.report.labels import labelled
 from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
+from losslab.report.setting_words import axis
 from losslab.schema import canonical, metric_references
 from losslab.schema.metric_facts import MARGIN, METRICS
 from losslab.stats.margins import Margin
@@ -142,6 +144,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     notes += checks.on_an_edge(choices, study)
     notes += checks.same(_compared(phases["confirm"]))
     overlap = resampling.overlap(phases["confirm"])
+    target, axes = _target(phases["confirm"]), _axes(settings, phases["confirm"])
     return Results(
         name=study.name,
         question=study.question,
@@ -160,7 +163,9 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         failures=rows.failures(kept, metric, epoch),
         protocol=protocol(study, kept, epoch) + resampling.protocol(overlap),
         overlap=overlap,
-        target=_target(phases["confirm"]),
+        target=target,
+        done=paragraph(phases["confirm"], len(study.losses), axes, study, target),
+        axes=axes,
         margin=_margin(asked.margin or study.margin, metric),
         notes=notes,
         provenance=provenance(kept, study),
@@ -209,6 +214,7 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     runs = pd.DataFrame(found, columns=rows.RUNS)
     asked_for = [("asked", *run) for run in compared]
     overlap = resampling.overlap(trained)
+    target, axis_words = _target(trained), _axes(settings, trained)
     notes += [*checks.uneven(runs), *checks.unpaired(records, where_run), *resampling.sentences(records, where_run)]
     return Results(
         name="",
@@ -226,7 +232,9 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         failures=rows.failures(records, metric, epoch, where_run, losses),
         protocol=selection(trained, epoch) + resampling.protocol(overlap),
         overlap=overlap,
-        target=_target(trained),
+        target=target,
+        done=paragraph([record for _, _, record in compared], len(labels), axis_words, None, target),
+        axes=axis_words,
         margin=_margin(asked.margin, metric),
         notes=[*notes, *checks.same(asked_for)],
         provenance=provenance(records, None),
@@ -239,6 +247,12 @@ def _target(records: Sequence[Record]) -> str:
     found = {(str(data.get("target", "")), str(data.get("unit", ""))) for data in asked}
     target, unit = found.pop() if len(found) == 1 else ("", "")
     return f"{target} ({unit})" if target and unit else target
+
+
+def _axes(settings: pd.DataFrame, records: Sequence[Record]) -> dict[str, str]:
+    """What each axis of the settings is called in words."""
+    corruptions = list(dict.fromkeys(str(record.corruption["name"]) for record in records))
+    return {str(key): axis(str(key), corruptions) for key in settings}
 
 
 def _margin(text: str, metric: str) -> Margin:

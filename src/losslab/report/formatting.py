@@ -90,10 +90,10 @@ Row = Mapping[Hashable, Any]
 
 
 def fixed(value: float, decimals: int) -> str:
-    """With so many decimals, a dash where it is not finite, in powers of ten where that is shorter."""
+    """With so many decimals and marks between thousands, a dash where it is not finite, in powers of ten where that is shorter."""
     if not math.isfinite(value):
         return NONE
-    text = f"{value:.3g}" if abs(value) >= 1e6 or decimals > 6 else f"{value:.{decimals}f}"
+    text = f"{value:.3g}" if abs(value) >= 1e6 or decimals > 6 else _fixed(value, decimals)
     return text.replace("-", MINUS)
 
 
@@ -106,14 +106,14 @@ def between(row: Row, value: str, low: str, high: str, decimals: int) -> str:
 
 
 def decimals(widths: pd.Series[float]) -> int:
-    """That show two digits of the usual half width of an interval; 3 where no interval is known."""
+    """That show two digits of the usual width of an interval, as `alike` does for one; 3 where no interval is known."""
     known = widths[np.isfinite(widths) & (widths > 0)]
-    return 3 if known.empty else max(0, 1 - math.floor(math.log10(known.median() / 2)))
+    return 3 if known.empty else max(0, 1 - math.floor(math.log10(known.median())))
 
 
 def chance(p: float) -> str:
-    """A p value."""
-    return NONE if not math.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    """A p value, as `p_value` writes it: '0.034', '< 0.0001'."""
+    return p_value(p).removeprefix("p ").removeprefix("= ") if math.isfinite(p) else NONE
 
 
 def span(counts: Iterable[int]) -> str:

@@ -76,7 +76,7 @@ def provenance(records: Sequence[Record], study: Study | None) -> dict[str, str]
     versions = {f"{name} {version}" for record in records for name, version in record.versions.items()}
     told = {"Command": study.command or f"python train.py experiment={study.name}"} if study else {}
     told |= {
-        "Commit": ", ".join(sorted({str(record.commit) for record in records})),
+        "Commit": ", ".join(sorted({record.commit or "unknown: losslab was installed" for record in records})),
         "Versions": ", ".join(sorted(versions)),
         "Device": ", ".join(sorted({record.device for record in trained})),
         "Runs": f"{len(records)}, {sum(record.fused > 1 for record in records)} of them trained in stacks",

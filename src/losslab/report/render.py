@@ -9,12 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from losslab.errors import BadRequest
 from losslab.report import answer
 from losslab.report.analysis import Findings, find
-from losslab.report.charts import matplotlib_backend, plotly_backend
-from losslab.report.charts.style import look
+from losslab.report.charts import matplotlib_backend, svg_backend
+from losslab.report.charts.spec import Chart, Heat
 from losslab.report.results import Results
 from losslab.report.sections import Section, sections
 
@@ -32,25 +32,17 @@ def write_html(results: Results, path: Path, found: Findings | None = None) -> P
         path: of the file; its folder is made.
         found: what `find(results)` gave, where it is known already.
     """
+    if path.suffix.lower() not in ("", ".html", ".htm"):
+        raise BadRequest(f"A report is a page, and {path} names another form; end its name in .html.")
     found = found or find(results)
     made = sections(results, found)
-    figures = {
-        chart.key: plotly_backend.figure(chart)
-        for section in made
-        for tab in section.tabs.values()
-        for chart in tab.charts
-    }
-    text = (
-        _pages(autoescape=True, prose=_html_prose)
-        .get_template("report.html.j2")
-        .render(
-            **_told(results, found, made),
-            figures=Markup(plotly_backend.in_script(figures)),
-            plotly=Markup(get_plotlyjs()),
-            look=look,
-        )
-    )
-    return _write(path, text)
+    page = _pages(autoescape=True, prose=_html_prose).get_template("report.html.j2")
+    return _write(path, page.render(**_told(results, found, made), drawn=_drawn))
+
+
+def _drawn(chart: Chart | Heat, label: str) -> Markup:
+    """A chart as a page shows it."""
+    return Markup(svg_backend.square(chart) if isinstance(chart, Heat) else svg_backend.picture(chart, label))
 
 
 def write_markdown(results: Results, folder: Path, found: Findings | None = None) -> Path:

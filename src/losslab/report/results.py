@@ -42,6 +42,8 @@ class Results:
         curves: one row a run and epoch: condition, loss, setting, seed, epoch (from 1), val (the metric on validation), train (the
             training loss, never to be compared across losses).
         failures: one row a run that did not end well: phase (tune, confirm), loss, setting, seed, status, reason.
+        done: what was done, in one paragraph.
+        axes: from the key of each column of `settings` to what it is called in words.
         protocol: sentences that say how it was done.
         notes: sentences that a reader must know: what is missing, not paired, or mixed.
         provenance: what made it, from label to text: command, commit, versions, device, seeds, hashes, seconds.
@@ -68,6 +70,8 @@ class Results:
     level: float = 0.95
     overlap: float = 0.0
     target: str = ""
+    done: str = ""
+    axes: dict[str, str] = field(default_factory=dict)
     margin: Margin = field(default_factory=lambda: Margin(0.0, relative=False))
 
     @property

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
-from losslab.report.charts import build, pairs
+from losslab.report.charts import build, emphasis, pairs
 from losslab.report.charts.spec import Chart, Heat
-from losslab.report.formatting import number, percent
+from losslab.report.formatting import listed as as_list
+from losslab.report.formatting import name, number, percent
 from losslab.report.results import Results
 from losslab.report.tables import Table
 
@@ -33,7 +34,6 @@ class Section:
         tabs: by label, such as a setting.
         tables: below the tabs.
         after: sentences at its end.
-        legend: names of what its figures tell apart by colour, marker and dash, with their indices (-1: not a loss).
         picture: the charts that a page without scripts shows, by tab.
     """
 
@@ -43,7 +43,6 @@ class Section:
     tabs: dict[str, Tab] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
-    legend: list[tuple[int, str]] = field(default_factory=list)
     picture: Mapping[str, Sequence[Chart]] = field(default_factory=dict)
 
 
@@ -54,7 +53,7 @@ def sections(results: Results, found: Findings) -> list[Section]:
         _flips(results, found),
         _curves(results, found, pictured=found.robustness.empty),
         _robustness(results, found),
-        _rates(results),
+        _rates(results, found),
         _differences(results, found),
         _failures(results, found),
         _choices(results),
@@ -63,8 +62,9 @@ def sections(results: Results, found: Findings) -> list[Section]:
 
 
 def _ranking(results: Results, found: Findings) -> Section:
-    drawn, listed = build.ranking(results, found), tables.ranking(results, found)
-    tabs = {setting: Tab(drawn.get(setting, []), [table]) for setting, table in listed.items()}
+    drawn, listed, paired = build.ranking(results, found), tables.ranking(results, found), pairs.paired(results, found)
+    both = {setting: [*paired.get(setting, []), *drawn.get(setting, [])] for setting in listed}
+    tabs = {setting: Tab(both[setting], [table]) for setting, table in listed.items()}
     over_all, ranks = tables.overall(results, found), build.overall(results, found)
     if over_all:
         tabs = {"all settings": Tab(ranks, [over_all]), **tabs}
@@ -79,14 +79,19 @@ def _ranking(results: Results, found: Findings) -> Section:
         for row in found.friedman.to_dict("records")
         if over_all
     ]
-    return Section(
-        "ranking",
-        "Ranking",
-        [f"{marks}Bars: {percent(results.level)} t intervals over the seeds{_corrected(results)}."],
-        tabs,
-        after=told,
-        picture=drawn,
-    )
+    lead = [f"{marks}Bars: {percent(results.level)} t intervals over the seeds{_corrected(results)}."]
+    if paired:
+        where = "of a setting " if over_all else ""
+        of = f" ({CONDITIONS[results.conditions[0]]})" if two else ""
+        lead.insert(
+            0,
+            f"The first figure {where}shows what each loss differs by from {name(results.reference)} on the same seeds{of}, "
+            "with intervals that are corrected for all tests of this report, filled where one is shown to be better. The second "
+            "shows the losses one by one: its bars hold the variation between seeds that all losses share, so they may overlap "
+            "where a difference is clear.",
+        )
+    pictured = {"all settings": ranks, **drawn} if over_all else both
+    return Section("ranking", "Ranking", lead, tabs, after=told, picture=pictured)
 
 
 def _flips(results: Results, found: Findings) -> Section | None:
@@ -116,7 +121,7 @@ def _curves(results: Results, found: Findings, pictured: bool) -> Section | None
         f"Mean over the runs that did not diverge, on validation data. {_bands(results)} The first epochs may lie outside the figure."
     ]
     tabs = {setting: Tab(made) for setting, made in drawn.items()}
-    return Section("curves", "Curves", lead, tabs, legend=_legend(results), picture=drawn if pictured else {})
+    return Section("curves", "Curves", lead + _grey(results, found), tabs, picture=drawn if pictured else {})
 
 
 def _robustness(results: Results, found: Findings) -> Section | None:
@@ -124,24 +129,23 @@ def _robustness(results: Results, found: Findings) -> Section | None:
     if not drawn and not listed:
         return None
     tabs = {panel: Tab(drawn.get(panel, []), made) for panel, made in listed.items()}
-    dashed = any(one.look < 0 for made in drawn.values() for chart in made for one in chart.series)
-    legend = [*_legend(results), *([(-1, build.CONSTANT)] if dashed else [])]
+    dashed = any(one.form == "dashed" for made in drawn.values() for chart in made for one in chart.series)
     lead = [
         f"{_bands(results)} A cross at the edge: some runs of the loss diverged at that level, and its mean is that of the others."
     ]
     if dashed and results.better == "min":
         lead += [f"The height ends at {build.USELESS} times the {build.CONSTANT} where that is best."]
-    return Section("robustness", "Robustness", lead, tabs, legend=legend, picture=drawn)
+    return Section("robustness", "Robustness", lead + _grey(results, found), tabs, picture=drawn)
 
 
-def _rates(results: Results) -> Section | None:
-    if not (drawn := build.rates(results)):
+def _rates(results: Results, found: Findings) -> Section | None:
+    if not (drawn := build.rates(results, found)):
         return None
     lead = [
         "Each mark is a trial, the mean over its tuning seeds; ringed: the chosen one; a cross at the edge: a run of it diverged."
     ]
     tabs = {at: Tab(made) for at, made in drawn.items()}
-    return Section("rates", "Sensitivity to the learning rate", lead, tabs, legend=_legend(results), picture=drawn)
+    return Section("rates", "Sensitivity to the learning rate", lead + _grey(results, found), tabs, picture=drawn)
 
 
 def _differences(results: Results, found: Findings) -> Section | None:
@@ -156,7 +160,8 @@ def _differences(results: Results, found: Findings) -> Section | None:
         f"vary like normal ones, the chance of any wrong claim is at most {percent(1 - results.level)}. Without the correction, chance "
         f"alone would make about {number((1 - results.level) * found.family, 2)} claims. A difference below {_margin(results)} does not "
         "matter: two losses that are shown to be closer are called equally good (two one-sided tests; Schuirmann, 1987).",
-        "In the squares: row minus column. Blue: the row is better; orange: worse. A star: the difference is shown. "
+        "In the squares: row minus column; the columns have the numbers of the rows. Blue and a star: the row is shown to be better; "
+        "orange and a star: shown to be worse; grey: neither is shown. "
         "A word: runs diverged, so there is no number. "
         f"In the tables: every loss against `{results.reference}`.",
     ]
@@ -183,5 +188,7 @@ def _choices(results: Results) -> Section | None:
     return Section("choices", "What each loss was tuned to", tables=[table]) if table else None
 
 
-def _legend(results: Results) -> list[tuple[int, str]]:
-    return list(enumerate(results.losses))
+def _grey(results: Results, found: Findings) -> list[str]:
+    """Which losses have no colour of their own."""
+    faint = emphasis.rest(results, found)
+    return [f"Grey, from the same runs: {as_list([name(loss) for loss in faint])}."] if faint else []

@@ -12,6 +12,7 @@ from losslab.report import wording
 from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.formatting import NONE, between, chance, counted, decimals, fixed, number, percent, span
 from losslab.report.results import Results
+from losslab.report.setting_words import in_words
 from losslab.stats.paired import CANNOT_SAY
 
 
@@ -163,13 +164,15 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
             of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
-                f"Over {found.axis}{of_condition}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
+                f"Over the {results.axes.get(found.axis, found.axis)}{of_condition}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
                 f"Area: mean test {results.measure} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
                 "lowest level at which the loss is no better than the best constant prediction for the same training targets."
             )
             head = ["loss", "area [interval]", "clean-data cost [interval]", "breakdown", "in words"]
-            tables.setdefault(str(panel), []).append(Table(caption, head, body, frozenset({0, 4}), frozenset({4})))
+            tables.setdefault(in_words(str(panel), results.axes), []).append(
+                Table(caption, head, body, frozenset({0, 4}), frozenset({4}))
+            )
     return tables
 
 

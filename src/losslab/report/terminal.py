@@ -11,15 +11,15 @@ from rich.table import Table
 
 from losslab.report import answer
 from losslab.report.analysis import Findings
-from losslab.report.formatting import counted, percent, span
+from losslab.report.formatting import between, counted, decimals, percent, span
 from losslab.report.results import Results
 
 _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
 
 
 def show(results: Results, found: Findings, console: Console) -> None:
-    """Prints the answer, then the mean of each loss in each setting with its interval, and the notes."""
-    for sentence in (answer.answer(results, found), answer.flip_sentence(results, found)):
+    """Prints the answer, what was done, then the mean of each loss in each setting with its interval, and the notes."""
+    for sentence in (answer.answer(results, found), answer.flip_sentence(results, found), results.done):
         if sentence:
             console.print(escape(sentence))
     console.print(_table(results, found))
@@ -40,9 +40,11 @@ def _table(results: Results, found: Findings) -> Table:
     for setting in results.settings.index:
         if len(results.settings) > 1:
             printed.add_row(f"[bold]{escape(str(setting))}[/bold]")
-        for loss in first[first["setting"] == setting].sort_values("rank", kind="stable")["loss"]:
+        of_setting = first[first["setting"] == setting]
+        digits = decimals(of_setting["high"] - of_setting["low"])
+        for loss in of_setting.sort_values("rank", kind="stable")["loss"]:
             rows = [ranked[(ranked["setting"] == setting) & (ranked["loss"] == loss)] for ranked in columns.values()]
-            printed.add_row(escape(str(loss)), *map(_cell, rows))
+            printed.add_row(escape(str(loss)), *(_cell(row, digits) for row in rows))
         printed.add_section()
     return printed
 
@@ -56,7 +58,7 @@ def _columns(results: Results, found: Findings) -> dict[str, pd.DataFrame]:
     }
 
 
-def _cell(found: pd.DataFrame) -> str:
+def _cell(found: pd.DataFrame, digits: int) -> str:
     """What the table says of one loss in one column."""
     if found.empty:
         return ""
@@ -64,8 +66,7 @@ def _cell(found: pd.DataFrame) -> str:
     lost = f", {row['diverged']} not done" if row["diverged"] else ""
     if pd.isna(row["mean"]):
         return f"{row['rank']:>2}  no mean{lost}"
-    between = "" if pd.isna(row["low"]) else f" ({row['low']:.3g} to {row['high']:.3g})"
-    return f"{row['rank']:>2}  {row['mean']:.3g}{between}{lost}"
+    return f"{row['rank']:>2}  {between(row.to_dict(), 'mean', 'low', 'high', digits)}{lost}"
 
 
 def _failures(results: Results) -> list[str]:

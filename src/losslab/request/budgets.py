@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from losslab.errors import BadRequest
 
 if TYPE_CHECKING:
+    from losslab.request.questions import Question
     from losslab.study.recipe import Study
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _FEWEST_TRIALS = 4
+_AROUND = 12.0  # seconds of a comparison beside its runs: imports, reading, the report
 _WIDENED = 1.25  # trials of a study in all, for one that is asked for: a range may be widened where its edge was best
 
 
@@ -37,21 +39,21 @@ def cost(study: Study) -> float:
     from losslab.sweep.cost import seconds_a_run
 
     request = study.request(study.losses[0], study.settings()[0], study.base["seed"])
-    return seconds_a_run(request, sum(runs(study))) * sum(runs(study))
+    return _AROUND + seconds_a_run(request, sum(runs(study))) * sum(runs(study))
 
 
 def within(study: Study, budget: float) -> tuple[Study, str]:
     """The study cut to so many seconds, and a sentence that says what was cut."""
     from losslab.stats.paired import FEWEST
 
-    one = cost(study) / sum(runs(study))
+    one = (cost(study) - _AROUND) / sum(runs(study))
     fewest = min(study.seeds, FEWEST)
     cut = study
-    while sum(runs(cut)) * one > budget and cut.tuning["trials"] > _FEWEST_TRIALS:
+    while _AROUND + sum(runs(cut)) * one > budget and cut.tuning["trials"] > _FEWEST_TRIALS:
         cut = replace(cut, tuning=cut.tuning | {"trials": cut.tuning["trials"] - 1})
-    while sum(runs(cut)) * one > budget and cut.seeds > fewest:
+    while _AROUND + sum(runs(cut)) * one > budget and cut.seeds > fewest:
         cut = replace(cut, seeds=cut.seeds - 1)
-    takes = sum(runs(cut)) * one
+    takes = _AROUND + sum(runs(cut)) * one
     about = f"{shown(takes)} on this machine"
     if cut == study:
         return cut, f"The budget of {shown(budget)} suffices: it takes about {about}."
@@ -64,8 +66,15 @@ def within(study: Study, budget: float) -> tuple[Study, str]:
     return cut, f"For the budget of {shown(budget)} the study is {what}: about {about}."
 
 
+def asked(question: Question, study: Study) -> Question:
+    """A question whose words ask for a study that was cut."""
+    cut = {"study.seeds": study.seeds, "study.tuning.trials": study.tuning["trials"]}
+    words = [f"{key}={cut.get(key, value)}" for key, _, value in (word.partition("=") for word in question.study)]
+    return replace(question, study=tuple(words))
+
+
 def shown(time: float) -> str:
     """A time in words: 40 s, 3 min, 2.5 h."""
-    if time < 90:
+    if time < 120:
         return f"{max(time, 1):.0f} s"
     return f"{time / 60:.0f} min" if time < 5400 else f"{time / 3600:.1f} h"

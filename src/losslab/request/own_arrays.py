@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ def as_table(X: Any, y: Any, groups: Any, time: Any, weight: Any) -> Table:
     if isinstance(X, pd.DataFrame):
         frame = X.reset_index(drop=True)
         frame.columns = pd.Index(map(str, frame.columns))
+        if (again := frame.columns[frame.columns.duplicated()]).size:
+            raise BadRequest(f"X has the column '{again[0]}' twice; give each column a name of its own.")
     else:
         values = np.asarray(X)
         if values.ndim != 2:
@@ -166,7 +169,10 @@ def _written(table: Table, folder: Path) -> Path:
 
 
 def _kept(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(f"The folder {path.parent} cannot be made: {first_line(error)}.") from error
     if not path.exists() or path.read_bytes() != content:
         write_whole(path, content)
     return path
@@ -176,7 +182,14 @@ def loss_name(loss: str | Callable[..., Any], task: str | None) -> str:
     """The name of a loss; a function is registered under its own."""
     if isinstance(loss, str):
         return loss
-    name = getattr(loss, "__name__", type(loss).__name__).lower()
+    if not inspect.isfunction(loss):
+        raise BadRequest(
+            f"A loss is a name or a function of pred and target, and a {type(loss).__name__} is neither. A loss of torch has a name: "
+            "losslab takes 'torch.nn.SmoothL1Loss'."
+        )
+    name = loss.__name__.lower()
+    if not name.isidentifier():
+        raise BadRequest("A loss that is a lambda has no name for the report; write it with def.")
     from losslab import register
     from losslab.losses import LOSSES
     from losslab.schema import cards

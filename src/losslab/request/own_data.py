@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from losslab.request import data_cards, own_array_files, own_pictures, own_tables
-from losslab.request.compose import composed, hydra_at_conf
+from losslab.request.compose import checked, composed, hydra_at_conf
 from losslab.request.overrides import axes, single
 from losslab.request.own_study import PICTURE_TRIALS as PICTURE_TRIALS
 from losslab.request.own_study import SEEDS as SEEDS
@@ -40,7 +40,10 @@ def study_of(question: Question, name: str, command: str, seed: int = 0) -> Stud
     """The study that a question asks for. Raises BadRequest where a run of it would be refused."""
     words = [*question.words, *unless_typed(question.study, question.words), "study=fair", f"seed={seed}"]
     with hydra_at_conf():
-        return recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
+        study = recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
+    for loss in study.losses:
+        checked(study.request(loss, {}, seed))  # a loss of the user's is tried
+    return study
 
 
 def _read_in(path: Path, options: Options) -> tuple[str, Path, Options, dict[str, Any]]:

@@ -78,7 +78,7 @@ def decided(
         split=how,
         losses=losses,
         metric=metric,
-        doubts=[*question.doubts, *_doubts_of(traits, targets, metric, options)],
+        doubts=[*question.doubts, *_doubts_of(traits, targets, metric, options), *_unused_folds(options)],
         words=(*unless_typed(words, options.words), *options.words),
         study=tuple(study),
     )
@@ -153,6 +153,12 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], metric: str, op
         if targets.min() > 0 and not any(word.startswith("task.log_target=") for word in options.words):
             found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
     return found
+
+
+def _unused_folds(options: Options) -> list[str]:
+    seeds = options.seeds or SEEDS
+    few = f"{seeds} seeds test on {seeds} of {options.folds} folds; --seeds {options.folds} takes all."
+    return [few] if options.folds > seeds else []
 
 
 def _sizes(rows: int, settings: Mapping[str, Any], wanted: int) -> tuple[int, int]:

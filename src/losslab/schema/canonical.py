@@ -150,7 +150,8 @@ def no_such_key(group: str, name: str, key: str) -> str:
         return f"There is no key '{group}.{key}': {why}."
     hint = nearest(key, own, f"{group}.")
     if others and not hint:
-        return f"The {what} '{name}' has no key '{group}.{key}'; these have: {', '.join(others)}."
+        mine = f" It has {', '.join(known for known in own if known not in options(group))}." if group == "loss" else ""
+        return f"The {what} '{name}' has no key '{group}.{key}'; these have: {', '.join(others)}.{mine.replace(' It has .', '')}"
     valid = f"Valid: {', '.join(f'{group}.{known}' for known in own)}." if own else "It has none to set."
     return f"The {what} '{name}' has no key '{group}.{key}'{hint}. {valid}"
 

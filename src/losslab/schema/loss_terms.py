@@ -59,6 +59,8 @@ def _split(mark: str, text: str) -> list[str]:
 
 
 def _refusal(part: str, text: str) -> BadRequest:
+    if (opened := text.count("(")) != (closed := text.count(")")):
+        return BadRequest(f"'{text}' has {opened} brackets that open and {closed} that close.")
     return BadRequest(
         f"In the sum '{text}', the term '{part.strip()}' is none; write it as '5*l1 + 2*smoothl1(beta=0.1)'."
     )

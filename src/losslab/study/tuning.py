@@ -50,10 +50,11 @@ def choose(study: Study, seen: pd.DataFrame, shown: pd.DataFrame | None = None) 
     found = []
     for (loss, at), trials in table.groupby(["loss", "at"], sort=False):
         best = best_trial(study, trials)
+        tied = int((trials["value"] == best["value"]).sum()) > 1  # as of models that give one answer to all rows
         edges = []
-        if side := side_of(best["lr"], table.loc[table["at"] == at, "lr"]):
+        if not tied and (side := side_of(best["lr"], table.loc[table["at"] == at, "lr"])):
             edges.append(f"the {side} learning rate that was tried")
-        for dimension in tuned[loss]:
+        for dimension in [] if tied else tuned[loss]:
             side = dimension.edge(best["params"][dimension.key])
             if side and dimension.widened(side):  # an end of what is valid has nothing beyond it
                 edges.append(f"{dimension.key} at the {side} edge of its range")

@@ -78,6 +78,8 @@ def describe(
         if name == target:
             raise BadRequest(f"'{name}' is the target, so it cannot be used for anything else.")
     found = []
+    if target in frame:
+        look(frame[target])  # refused first: other columns are compared with it
     for name in map(str, frame.columns):
         column = look(frame[name])
         if name == target:
@@ -125,7 +127,7 @@ def _of_numbers(known: Any, rows: int, of: Mapping[str, Any]) -> Column:
     if infinite.any():
         row = first_row(infinite)
         raise BadRequest(
-            f"Column '{of['name']}', row {row} is infinite; nothing can be learnt from it. Remove it, or drop the column."
+            f"Column '{of['name']}', row {row} is infinite; nothing can be learnt from it. Correct it, or remove the row."
         )
     whole = bool((known == known.round()).all())
     steps = known.diff().dropna()

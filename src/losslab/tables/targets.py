@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _YES = ("1", "1.0", "yes", "y", "true", "t", "positive", "pos", "+")
+_FEW_NUMBERS = 20  # from which on numbers are hardly classes
 _FEWEST = 3  # rows of a class: one for each part
 MOST_CLASSES = 1000
 
@@ -99,7 +100,8 @@ def _classes(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str
             f"Column '{name}' has {len(values):,} values, which are too many classes; is it a number to predict? Use task=regression."
         )
     if task == "binary" and len(values) != 2:
-        raise BadRequest(f"Column '{name}' has {len(values)} values, and task=binary needs two; use task=multiclass.")
+        other = "regression" if numeric and len(values) > _FEW_NUMBERS else "multiclass"
+        raise BadRequest(f"Column '{name}' has {len(values)} values, and task=binary needs two; use task={other}.")
     if counts.min() < _FEWEST:
         rare = counts.idxmin()
         raise BadRequest(

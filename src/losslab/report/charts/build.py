@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from losslab.report.analysis import CONDITIONS, Findings
+from losslab.report.charts.emphasis import places
 from losslab.report.charts.spec import Chart, Series, alike, edge, wide
+from losslab.report.charts.style import CONSTANT as OF_CONSTANT
 from losslab.report.formatting import Row, number
 from losslab.report.results import Results
+from losslab.report.setting_words import in_words
 
 CONSTANT = "best constant prediction"
 Tabs = dict[str, list[Chart]]
@@ -22,7 +25,7 @@ USELESS = 1.5  # times the best constant prediction where it is best: errors bey
 def ranking(results: Results, found: Findings) -> Tabs:
     """Mean and interval of each loss, the best at the top; where there are two conditions, the second is hollow."""
     return {
-        str(setting): [_dots(f"ranking-{index}", _metric(results), results, block)]
+        str(setting): [_dots(f"ranking-{index}", _metric(results), results, found, block)]
         for index, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False))
         if block["mean"].notna().any()
     }
@@ -33,15 +36,16 @@ def overall(results: Results, found: Findings) -> list[Chart]:
     if len(results.settings) < 2 or found.overall.empty:
         return []
     ranks = found.overall.assign(mean=found.overall["mean_rank"], rank=found.overall["mean_rank"], diverged=0, n=0)
-    return [_dots("ranking-overall", "mean rank (1 is best)", results, ranks)]
+    return [_dots("ranking-overall", "mean rank (1 is best)", results, found, ranks)]
 
 
-def _dots(key: str, label: str, results: Results, block: pd.DataFrame) -> Chart:
+def _dots(key: str, label: str, results: Results, found: Findings, block: pd.DataFrame) -> Chart:
+    looks = places(results, found)
     conditions = [condition for condition in results.conditions if condition in set(block["condition"])]
     order = list(block[block["condition"] == conditions[0]].sort_values(["rank", "mean_rank"], kind="stable")["loss"])
     heights = {loss: float(len(order) - 1 - index) for index, loss in enumerate(order)}
     series, remarks = [], {}
-    for row in _in_order(results, block):
+    for row in in_order(results, block):
         loss, condition = row["loss"], conditions.index(row["condition"])
         height = heights.get(loss, 0.0) + (0.0 if len(conditions) == 1 else 0.16 - 0.32 * condition)
         if row["diverged"]:
@@ -52,9 +56,9 @@ def _dots(key: str, label: str, results: Results, block: pd.DataFrame) -> Chart:
                 [height],
                 [row["low"]],
                 [row["high"]],
-                [f"{loss}, {CONDITIONS[row['condition']]}: {_told(row)}"],
+                [f"{loss}, {CONDITIONS[row['condition']]}: {told(row)}"],
             )
-            series.append(Series(loss, results.losses.index(loss), "hollow" if condition else "dots", *ends))
+            series.append(Series(loss, looks[loss], "hollow" if condition else "dots", *ends))
     log = wide(block["mean"]) and bool((block["low"].dropna() > 0).all())
     ticks = {height: loss for loss, height in heights.items()}
     rows = len(order) * (len(conditions) + 1)
@@ -66,7 +70,8 @@ def slopes(results: Results, found: Findings) -> Tabs:
     if not {"tuned", "shared"} <= set(results.conditions):
         return {}
     tabs: Tabs = {}
-    ends = {0.0: "shared", 1.0: "own"}
+    looks = places(results, found)
+    ends = {0.0: "shared rate", 1.0: "own rate"}
     for tab, (setting, block) in enumerate(found.ranking.groupby("setting", sort=False)):
         ranks = {
             condition: _apart(rows) for condition, rows in block.groupby("condition") if rows["mean"].notna().any()
@@ -75,7 +80,7 @@ def slopes(results: Results, found: Findings) -> Tabs:
         series = [
             Series(
                 loss,
-                index,
+                looks[loss],
                 "points",
                 [0.0, 1.0],
                 [-float(shared[loss]), -float(tuned[loss])],
@@ -84,7 +89,7 @@ def slopes(results: Results, found: Findings) -> Tabs:
                     f"{loss}: rank {tuned[loss]} at its own rate",
                 ],
             )
-            for index, loss in enumerate(results.losses)
+            for loss in results.losses
             if loss in shared and loss in tuned
         ]
         ticks = {-float(height): str(height) for height in range(1, len(series) + 1)}
@@ -100,16 +105,13 @@ def curves(results: Results, found: Findings) -> Tabs:
     if means.empty:
         return {}
     blocks = dict(iter(means.groupby(["setting", "condition", "loss"])))
+    looks = places(results, found)
     tabs: Tabs = {}
     for tab, setting in enumerate(results.settings.index):
         made, heights = [], []
         for condition in results.conditions:
-            of_condition = [
-                (index, blocks.get((setting, condition, loss))) for index, loss in enumerate(results.losses)
-            ]
-            series = [
-                _line(results.losses[index], index, "epoch", rows) for index, rows in of_condition if rows is not None
-            ]
+            of_condition = [(loss, blocks.get((setting, condition, loss))) for loss in results.losses]
+            series = [_line(loss, looks[loss], "epoch", rows) for loss, rows in of_condition if rows is not None]
             label = f"validation {results.measure}"
             if series:
                 made.append(
@@ -148,37 +150,44 @@ def robustness(results: Results, found: Findings) -> Tabs:
                     Chart(
                         f"robustness-{tab}-{condition}",
                         condition_title(results, condition),
-                        found.axis,
+                        results.axes.get(found.axis, found.axis),
                         _metric(results),
                         series,
                     )
                 )
-        tabs[str(panel)] = alike(made, [*heights, beyond] if (block["diverged"] > 0).any() else heights)
+        tabs[in_words(str(panel), results.axes)] = alike(
+            made, [*heights, beyond] if (block["diverged"] > 0).any() else heights
+        )
     return tabs
 
 
 def _levels(results: Results, found: Findings, block: pd.DataFrame, beyond: float) -> list[Series]:
     series = []
-    for index, loss in enumerate(results.losses):
+    looks = places(results, found)
+    for loss in results.losses:
         rows = block[block["loss"] == loss]
         fine = rows[rows["mean"].notna()]
         if len(fine):
-            series.append(_line(loss, index, "level", fine))
+            series.append(_line(loss, looks[loss], "level", fine))
         broken = rows[rows["diverged"] > 0]
         said = [
             f"{loss}, level {number(row['level'])}: {row['diverged']} of {row['n'] + row['diverged']} diverged"
             for row in broken.to_dict("records")
         ]
         if len(broken):
-            series.append(Series(loss, index, "crosses", list(broken["level"]), [beyond] * len(broken), hover=said))
+            series.append(
+                Series(loss, looks[loss], "crosses", list(broken["level"]), [beyond] * len(broken), hover=said)
+            )
     known = block.dropna(subset="constant").drop_duplicates("level")
     if len(known):
         said = [f"{CONSTANT}: {number(value)}" for value in known["constant"]]
-        series.append(Series(CONSTANT, -1, "dashed", list(known["level"]), list(known["constant"]), hover=said))
+        series.append(
+            Series("best constant", OF_CONSTANT, "dashed", list(known["level"]), list(known["constant"]), hover=said)
+        )
     return series
 
 
-def rates(results: Results) -> Tabs:
+def rates(results: Results, found: Findings) -> Tabs:
     """Each trial's mean over its seeds against its rate; the chosen one ringed.
 
     Trials that diverged are crossed at the worse edge, and so are those whose errors would flatten all others.
@@ -187,6 +196,7 @@ def rates(results: Results) -> Tabs:
         return {}
     trials = results.trials.assign(bad=results.trials["status"] != "done")
     names = ["at", "loss", "trial", "lr", "params"]
+    looks = places(results, found)
     means = trials.groupby(names, sort=False).agg(value=("value", "mean"), n=("value", "size"), bad=("bad", "sum"))
     tabs: Tabs = {}
     for tab, (at, block) in enumerate(means.reset_index().groupby("at", sort=False)):
@@ -201,8 +211,10 @@ def rates(results: Results) -> Tabs:
         beyond = edge(block.loc[fine, "value"], log, results.better)
         series = [
             one
-            for index, loss in enumerate(results.losses)
-            for one in _trials(results, index, str(at), block[block["loss"] == loss].sort_values("lr"), beyond)
+            for loss in results.losses
+            for one in _trials(
+                results, loss, looks[loss], str(at), block[block["loss"] == loss].sort_values("lr"), beyond
+            )
         ]
         remarks = {} if fine.all() else {beyond: "diverged or far off"}
         label = f"validation {results.measure}"
@@ -211,8 +223,7 @@ def rates(results: Results) -> Tabs:
     return tabs
 
 
-def _trials(results: Results, index: int, at: str, trials: pd.DataFrame, beyond: float) -> list[Series]:
-    loss = results.losses[index]
+def _trials(results: Results, loss: str, index: int, at: str, trials: pd.DataFrame, beyond: float) -> list[Series]:
     fine, bad = trials[trials["shown"]], trials[~trials["shown"]]
     said = [f"{loss}: {number(row['value'])} {_tried(row)}, mean of {row['n']} runs" for row in fine.to_dict("records")]
     lost = [
@@ -235,12 +246,13 @@ def _trials(results: Results, index: int, at: str, trials: pd.DataFrame, beyond:
 
 
 def _line(loss: str, index: int, along: str, rows: pd.DataFrame) -> Series:
-    said = [f"{loss}, {along} {number(row[along])}: {_told(row)}" for row in rows.to_dict("records")]
+    said = [f"{loss}, {along} {number(row[along])}: {told(row)}" for row in rows.to_dict("records")]
     x = [float(value) for value in rows[along]]
     return Series(loss, index, "line", x, list(rows["mean"]), list(rows["low"]), list(rows["high"]), said)
 
 
-def _in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]]:
+def in_order(results: Results, block: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of a table, in the order of the losses."""
     return sorted(block.to_dict("records"), key=lambda row: results.losses.index(row["loss"]))
 
 
@@ -259,7 +271,8 @@ def condition_title(results: Results, condition: str) -> str:
     return CONDITIONS[condition] if len(results.conditions) > 1 else ""
 
 
-def _told(row: Row) -> str:
+def told(row: Row) -> str:
+    """A mean with its interval, where there is one."""
     between = f" [{number(row['low'])}, {number(row['high'])}]" if np.isfinite(row["low"]) else ""
     return number(row["mean"]) + between
 

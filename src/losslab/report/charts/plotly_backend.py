@@ -1,27 +1,20 @@
-"""Charts as figures of plotly: plain dictionaries, ready for JSON, with every text escaped for plotly's own small HTML."""
+"""Charts as figures of plotly, for notebooks: plain dictionaries, with every text escaped for plotly's own small HTML."""
 
 from __future__ import annotations
 
 import html
-import json
 import math
 from typing import Any
 
 from losslab.report.charts.spec import Chart, Heat, Series, short
-from losslab.report.charts.style import BETTER, GREY, INK, LINE, WORSE, look
+from losslab.report.charts.style import BETTER, GREY, INK, LINE, NEITHER, WORSE, look
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 def figure(chart: Chart | Heat) -> dict[str, Any]:
-    """`data` and `layout` for Plotly.newPlot. The `meta` of a trace is the index of its loss, by which a page can hide it."""
+    """`data` and `layout` for Plotly.newPlot."""
     return _heat(chart) if isinstance(chart, Heat) else _axes(chart)
-
-
-def in_script(value: Any) -> str:
-    """JSON that may stand inside <script>: nothing in it ends the block, and what is not finite is null."""
-    text = json.dumps(_finite(value), separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def plain(text: str) -> str:
@@ -76,7 +69,6 @@ def _traces(series: Series) -> list[dict[str, Any]]:
     colour, symbol = seen.colour, seen.marker[0]
     trace: dict[str, Any] = {
         "type": "scatter",
-        "meta": series.look,
         "name": plain(series.name),
         "x": series.x,
         "y": series.y,
@@ -86,8 +78,8 @@ def _traces(series: Series) -> list[dict[str, Any]]:
     if series.form in ("dots", "hollow"):
         marker |= {"size": 9, "line": {"color": colour, "width": 1.5}}
         marker |= {"color": "#fff"} if series.form == "hollow" else {}
-        above = [_gap(high, x) for x, high in zip(series.x, series.high, strict=True)]
-        below = [_gap(x, low) for x, low in zip(series.x, series.low, strict=True)]
+        above = [_gap(high, x) for x, high in zip(series.x, series.high or series.x, strict=True)]
+        below = [_gap(x, low) for x, low in zip(series.x, series.low or series.x, strict=True)]
         whisker = {
             "type": "data",
             "symmetric": False,
@@ -123,7 +115,7 @@ def _band(series: Series, colour: str) -> list[dict[str, Any]]:
         return []
     x, low, high = (list(values) for values in zip(*known, strict=True))
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    band = {"type": "scatter", "meta": series.look, "mode": "lines", "line": {"width": 0}, "fill": "toself"}
+    band = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "fill": "toself"}
     around = {"x": x + x[::-1], "y": high + low[::-1], "hoverinfo": "skip"}
     return [band | around | {"fillcolor": f"rgba({red},{green},{blue},.15)"}]
 
@@ -143,7 +135,7 @@ def _heat(chart: Heat) -> dict[str, Any]:
     }
     trace |= {"hoverinfo": "text", "hovertext": [[plain(text) for text in row] for row in chart.hover]}
     trace |= {"colorscale": [[0, ends[0]], [0.5, "#f7f7f7"], [1, ends[1]]]}
-    layout = _layout(chart.title, 120 + 30 * len(names))
+    layout = _layout(chart.title, 120 + 30 * len(names)) | {"plot_bgcolor": NEITHER}
     ticks = {
         "tickvals": places,
         "ticktext": names,
@@ -199,13 +191,3 @@ def _layout(title: str, height: int) -> dict[str, Any]:
 
 def _gap(high: float, low: float) -> float:
     return high - low if math.isfinite(high) and math.isfinite(low) else 0.0
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
