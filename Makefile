@@ -10,9 +10,9 @@ DEMO := runs/demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: .venv/ready  ## four losses, with and without outliers, three seeds
-	$(BIN)/python train.py -m task=regression loss=mse,l1,smoothl1,huber corruption.fraction=0,0.2 \
-		corruption.side=one_sided seed=0,1,2 hydra.sweep.dir=$(DEMO)
+demo: .venv/ready  ## four losses, with growing shares of outliers on one side, eight seeds
+	$(BIN)/python train.py -m task=regression loss=mse,l1,huber,tukey corruption.fraction=0,0.1,0.2,0.3 \
+		corruption.side=one_sided "seed=range(0,8)" hydra.sweep.dir=$(DEMO)
 	$(BIN)/losslab report $(DEMO)
 
 gallery: .venv/ready  ## one page with every loss: runs/gallery.html

@@ -11,6 +11,7 @@ import yaml
 from losslab import compose
 from losslab.catalogue.listing import markdown
 from losslab.cli.main import main
+from losslab.records.run_folder import write_config
 from losslab.request.command import check_command
 from losslab.schema import cards, compatibility
 from losslab.study import recipe as study_recipe
@@ -63,6 +64,13 @@ def put_table(path: Path) -> None:
     """A small table of prices, as the pages have it."""
     rows = [f"{5 + 3 * (i % 7) + 0.37 * i:.2f},{i % 7},{'abc'[i % 3]}" for i in range(150)]
     path.write_text("\n".join(["price,rooms,town", *rows]))
+
+
+def put_runs(folder: Path) -> None:
+    """Two runs, stopped before their records, with the names that the pages have."""
+    for name in ("mse-e07df9fd", "l1-a392c632"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        write_config(folder / name, compose())
 
 
 def test_the_readme_is_one_page_with_one_figure() -> None:
@@ -164,6 +172,7 @@ def test_its_losslab_commands_are_understood(tmp_path: Path, monkeypatch: pytest
         command, *words = shlex.split(line)[1:]
         if command == "train":
             words += ["trainer.max_epochs=1"]
+        put_runs(tmp_path / "runs" / "sweep")
         assert main(["inspect" if command == "compare" else command, *words]) == 0, line  # both take the same words
 
 

@@ -50,7 +50,7 @@ class LosslabSweeper(BasicSweeper):
         jobs = [
             job for batch in returned for job in batch if job.hydra_cfg is not None
         ]  # the fused launcher gives none
-        self.task_function.note_failures([Path(job.hydra_cfg.hydra.runtime.output_dir) for job in jobs])  # type: ignore[attr-defined]
+        self.task_function.note_runs([Path(job.hydra_cfg.hydra.runtime.output_dir) for job in jobs])  # type: ignore[attr-defined]
         return returned
 
     def validate_batch_is_legal(self, batch: Any) -> None:
@@ -87,11 +87,15 @@ class FusedLauncher(Launcher):
 
     def _forget(self) -> None:
         """Removes what Hydra has written for a sweep that was refused before its first run."""
+        from losslab.schema.canonical import RUNS
+
         folder = Path(str(self.config.hydra.sweep.dir))
         with suppress(OSError):
             if [path.name for path in folder.iterdir()] == ["multirun.yaml"]:  # else it is also another sweep's
                 (folder / "multirun.yaml").unlink()
                 folder.rmdir()
+                if folder.parent == Path(RUNS):
+                    folder.parent.rmdir()  # where this sweep would have been the first in it
 
 
 store = ConfigStore.instance().store

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from faults import children
+from faults import children, traced
 from faults.tally import Tally
 from losslab import compose
 from losslab.records.run_folder import write_config
@@ -39,16 +39,17 @@ def fused(count: int, seed: int, folder: Path) -> Tally:
     """Trains `count` runs in one command, whose handles and threads must not grow with the runs that are over."""
     started = time.perf_counter()
     sweep = ["-m", f"loss={','.join(LOSSES)}", f"seed=range({seed},{seed + count // len(LOSSES)})", *SMALL]
-    command = [sys.executable, "-W", "ignore", "train.py", *sweep, "trainer.max_epochs=5", f"hydra.sweep.dir={folder}"]
+    command = [*traced.COMMAND, *sweep, "trainer.max_epochs=5", f"hydra.sweep.dir={folder}"]
     seen: list[tuple[int, int]] = []
     said = []
     with children.start(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout
         for line in process.stdout:  # one for each run that is over
             said.append(line)
-            if line.startswith("run "):
+            if line.startswith("trained "):
                 seen.append(usage(process.pid))
-    trained = len(re.findall(r"^run \d+: done ", "".join(said), re.M))
+    done = re.search(r"^\d+ runs in .*: (\d+) done\.$", "".join(said), re.M)
+    trained = int(done[1]) if done else 0
     early, most = seen[len(seen) // 10], tuple(map(max, zip(*seen, strict=True)))
     grown = most[0] > early[0] + MORE_HANDLES or most[1] > early[1] + MORE_THREADS
     print(f"fused: at most {most[0]} handles, {most[1]} threads; after a tenth of the runs {early}", file=sys.stderr)
@@ -86,7 +87,8 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
     ):
         ended, seconds, peak = _ended([sys.executable, "-W", "ignore", *command])
         print(f"{what}: memory at most {peak:.0f} MiB", file=sys.stderr)
-        over = ended.stdout.count("(finished already)") if command[0] == "train.py" else seeds * len(LOSSES)
+        told = re.search(r"^(\d+) had finished already", ended.stdout, re.M)
+        over = int(told[1]) if told else 0 if command[0] == "train.py" else seeds * len(LOSSES)
         rows.append(
             Tally(
                 what,

@@ -6,17 +6,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from faults import children
+from faults import children, traced
 from faults.tally import Tally
 from losslab import read_records
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = "data.rows=200 trainer.max_epochs=4 trainer=cpu model.hidden=[8] logger=none hydra.sweep.dir=all"
 # what each process asks for: runs that others ask for, too, stacked or not, and other runs; as losses and their seeds
 SWEEPS = (
@@ -59,9 +57,7 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         runs += len(wanted)
         lost += len(pending) + len(wanted ^ {(record.loss, record.seed) for record in records})
         lost += sum(record.status != "done" for record in records)
-        trained = re.findall(
-            r"^run \d+: done +(\S+) .*(?<!finished already\))$", "\n".join(out for out, *_ in said), re.M
-        )
+        trained = re.findall(r"^trained (\S+)$", "\n".join(out for out, *_ in said), re.M)
         doubled += len(trained) - len(set(trained))
         tracebacks += sum("Traceback" in err for _, err, _ in said)
         lost += sum(status == 2 and not STATEMENT.match(err.strip()) for _, err, status in said)
@@ -76,6 +72,6 @@ def _start(line: str, place: Path) -> subprocess.Popen[str]:
 
     name = canonical.run_id(compose("seed=1", *[word for word in SMALL.split() if not word.startswith("hydra")]))
     words = f"{line} {SMALL}".replace("all/ID", f"all/{name}").split()
-    command = [sys.executable, "-W", "ignore", str(ROOT / "train.py"), *words]
+    command = [*traced.COMMAND, *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return children.start(command, cwd=place, **pipes)

@@ -136,8 +136,9 @@ def test_tensorboard_shows_the_columns_of_all_runs(tmp_path: Path) -> None:
     request = context.RequestContext()
     given = tab.hparams_from_data_provider(request, "", 1000)
     found = tab.experiment_from_metadata(request, "", True, tab.hparams_metadata(request, ""), given)
+    assert [info.name for info in found.hparam_infos][:2] == ["Loss", "Seed"]
     columns = {info.name for info in found.hparam_infos}
-    assert {"loss", "loss.beta", "loss.delta", "loss.c", "optimizer.lr", "seed", "study.phase"} <= columns
+    assert {"Loss", "loss.beta", "loss.delta", "loss.c", "optimizer.lr", "Seed", "study.phase"} <= columns
     assert {"test/best/mae", "test/last/mae"} <= {info.name.tag for info in found.metric_infos}
     names = [Path(name).parts for name in runs.Runs()]
     assert {name[1:3] for name in names if name[0] == "study"} == {

@@ -12,7 +12,8 @@ from shlex import quote
 from rich.console import Console
 
 from losslab import errors
-from losslab.cli import card_folders, completion, messages, own_data
+from losslab.cli import card_folders, completion, messages, own_data, runs
+from losslab.cli.report import report_on
 from losslab.cli.train import train
 from losslab.errors import one_line
 from losslab.safe_points import exit_with, noted
@@ -67,8 +68,9 @@ def _main(arguments: list[str]) -> int:
     checked.add_argument("--half", action="store_true", help="check bfloat16 and float16 too")
     gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
     gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
-    report = commands.add_parser("report", help="sum up the records below a folder: a table, a page, Markdown, parquet")
-    report.add_argument("folder", type=Path)
+    report = commands.add_parser("report", help="sum up the records below folders: a table, a page, Markdown, parquet")
+    report.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of runs; of several, one report")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where the report goes; the first folder unless given")
     report.add_argument("--metric", default="", help="the test metric that is compared, where not the study's own")
     report.add_argument("--epoch", default="", choices=["best", "last"], help="whose figures are compared")
     report.add_argument(
@@ -76,6 +78,7 @@ def _main(arguments: list[str]) -> int:
     )
     report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
     report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
+    runs.add_to(commands)
     board = commands.add_parser("tensorboard", help="show the curves of the runs below a folder in a browser")
     board.add_argument("folder", type=Path)
     completion.offer(parser)
@@ -91,7 +94,10 @@ def _main(arguments: list[str]) -> int:
         "show": lambda: show(given.name, given.settings, given.out),
         "check": lambda: check_loss(given.name, given.task, given.settings, given.half),
         "gallery": lambda: write_gallery(given.out),
-        "report": lambda: report_on(given.folder, given.metric, given.epoch, given.reference, given.mix, given.margin),
+        "report": lambda: report_on(
+            given.folders, given.out, given.metric, given.epoch, given.reference, given.mix, given.margin
+        ),
+        "runs": lambda: runs.answer(given),
         "tensorboard": lambda: tensorboard(given.folder, more),
     }
     try:
@@ -145,35 +151,6 @@ def write_gallery(into: Path) -> int:
     from losslab.catalogue.gallery import write
 
     print(f"Gallery: {write(schema_cards.names('loss'), into)}")
-    return 0
-
-
-def report_on(
-    folder: Path, metric: str = "", epoch: str = "", reference: str = "", mix: bool = False, margin: str = ""
-) -> int:
-    """Prints the table over all records below `folder` and writes its report. Returns the exit status."""
-    from losslab.records.store import whole_records
-    from losslab.report import build
-    from losslab.report.collect import ReportOptions
-
-    records, corrupt = whole_records(folder) if folder.is_dir() else ([], [])
-    left_out = (
-        f"{len(corrupt)} corrupt {'records were' if len(corrupt) > 1 else 'record was'} left out (first: {corrupt[0]}); "
-        "the command that made the runs sets it aside and trains again what is missing."
-        if corrupt
-        else ""
-    )
-    if not records:
-        raise errors.BadRequest(
-            left_out or f"There are no records below {folder}; a sweep leaves them in its folder, hydra.sweep.dir=DIR."
-        )
-    build.make(
-        records,
-        folder,
-        Console(emoji=False),
-        ReportOptions(metric, epoch, reference, mix, margin),
-        [left_out] if corrupt else [],
-    )
     return 0
 
 

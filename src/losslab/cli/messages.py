@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -20,6 +21,8 @@ from losslab.errors import one_line
 
 if TYPE_CHECKING:
     from losslab.records.record import Record
+
+_REASONS = 3  # why runs were not trained that are printed
 
 
 def print_line(text: str) -> None:
@@ -80,6 +83,31 @@ def report_run(record: Record, folder: Path, number: int | None, again: bool = F
     return int(record.status == "failed" or (record.status == "diverged" and number is None))
 
 
+def report_sweep(runs: Mapping[Path, Record], again: int, notes: Sequence[str], folder: Path, seconds: float) -> None:
+    """Prints what came of a sweep: how many runs ended how, a table, the best run, the folder and the next command.
+
+    again: how many runs had finished before. notes: sentences on how the runs were trained.
+    """
+    from losslab.report import sweep_end
+
+    counts = Counter(record.status for record in runs.values())
+    ended = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    print_line(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} in {_time(seconds)}: {ended}.")
+    if again:
+        print_line(f"{again} had finished already and {'was' if again == 1 else 'were'} not repeated.")
+    reasons = Counter((r.status, one_line(r.reason or "")) for r in runs.values() if r.status in ("skipped", "failed"))
+    for (status, reason), count in reasons.most_common(_REASONS):
+        print_line(f"{count} {status}: {reason}")
+    for note in notes:
+        print_line(note)
+    console = Console(emoji=False)  # ':star:' may be part of where a loss stands
+    with console.capture() as captured:  # where nobody reads any more, rich would end the process
+        sweep_end.show(runs, console)
+    if table := captured.get().rstrip("\n"):
+        print_line(table)
+        print_line(f"Folder: {folder}\nNext:   losslab report {quote(str(folder))}")
+
+
 def report_failures(failed: Sequence[Path]) -> None:
     """Prints where the traceback of failed runs is."""
     if failed:
@@ -110,3 +138,10 @@ def _report_lone_run(record: Record, folder: Path) -> None:
 
 def _number(value: Any) -> str:
     return "undefined" if value is None else f"{value:.4g}"
+
+
+def _time(seconds: float) -> str:
+    """40 s, 3 min 20 s, 2 h 5 min."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,7 +25,7 @@ from losslab.errors import (
     raise_if_ended,
     threads_say_no_more,
 )
-from losslab.events import ComparisonStarted, Event, RunFinished, TuningStarted, together
+from losslab.events import ComparisonStarted, Event, RunFinished, SweepStarted, TuningStarted, together
 from losslab.safe_points import noted
 from losslab.schema import canonical, cards, check
 from losslab.training import threads
@@ -33,6 +33,7 @@ from losslab.training import threads
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from losslab.records.record import Record
     from losslab.request.command import StudyRequest
     from losslab.sweep.jobs import Job
 
@@ -65,7 +66,7 @@ def _train(arguments: list[str], program: str) -> int:
     from hydra.errors import HydraException
 
     from losslab.cli import hydra_flags
-    from losslab.request.command import StudyRequest, check_command, check_shown
+    from losslab.request.command import StudyRequest, SweepRequest, check_command, check_shown
     from losslab.request.compose import offer_cards
     from losslab.request.jobs import for_hydra
     from losslab.request.overrides import with_own_data
@@ -80,10 +81,12 @@ def _train(arguments: list[str], program: str) -> int:
         given.overrides = check_shown(given.overrides, given.cfg, given.package, given.resolve)
     if isinstance(asked, StudyRequest):
         return _study(asked)
-    if asked:  # composed and checked; Hydra would compose it twice more
+    if isinstance(asked, SweepRequest):
+        given.overrides = asked.overrides
+    elif asked:  # composed and checked; Hydra would compose it twice more
         return _run_checked(*asked, program)
     offer_cards()
-    command = Command(program)
+    command = Command(program, asked.folder if asked else Path())
     sys.argv = [
         program,
         *for_hydra(hydra_flags.words(given) if hydra_flags.shows(given) else ["-m", *given.overrides]),
@@ -100,16 +103,17 @@ def _train(arguments: list[str], program: str) -> int:
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
-    messages.report_failures(list(command.failed))
-    return command.status
+    return command.end()
 
 
 class Command:
     """What Hydra calls for a sweep: losslab's launcher with all jobs at once, another launcher with one job at a time."""
 
-    def __init__(self, program: str) -> None:
-        self.program, self.status = program, 0
-        self.failed: dict[Path, None] = {}  # folders, in their order
+    def __init__(self, program: str, folder: Path = Path()) -> None:
+        self.program, self.folder, self.status, self.started = program, folder, 0, time.perf_counter()
+        self.runs: dict[Path, Record] = {}  # by folder, in their order: a sweep may come in several batches
+        self.again = 0  # runs that had finished before
+        self.notes: list[str] = []
 
     def __call__(self, cfg: DictConfig) -> None:
         """One run of a sweep under another launcher."""
@@ -117,19 +121,17 @@ class Command:
 
         settings = HydraConfig.get()
         folder = Path(settings.runtime.output_dir)
-        status = _run(cfg, folder, settings.job.num, self.program)
-        self.failed |= {folder: None} if status == 1 else {}
-        self.status = max(self.status, status)
+        self.status = max(self.status, _run(cfg, folder, settings.job.num, self.program))
+        self.note_runs([folder])
 
-    def note_failures(self, folders: Iterable[Path]) -> None:
-        """Notes which runs failed, from their records, under a launcher that started a process for each job."""
+    def note_runs(self, folders: Iterable[Path]) -> None:
+        """Notes what became of runs, from their records, under a launcher that may have started a process for each job."""
         from losslab.records.store import whole_records
 
         for folder in folders:
             records, _ = whole_records(folder)
-            failed = any(record.status == "failed" for record in records)
-            self.failed |= {folder: None} if failed else {}
-            if failed or not records:
+            self.runs |= dict.fromkeys([folder], records[0]) if records else {}
+            if not records or any(record.status == "failed" for record in records):
                 self.status = max(self.status, 1)
 
     def sweep(self, jobs: Sequence[Job]) -> list[float | None]:
@@ -147,26 +149,30 @@ class Command:
             outcome = train_all(jobs, together(bar, self._report))
         records = outcome.records
         once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
-        counts = Counter(record.status for record in once.values())
-        print_line = messages.print_line
-        print_line(
-            f"{len(once)} runs: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()) + "."
-        )
-        if outcome.stacked:
-            print_line(f"{outcome.stacked} trained in stacks.")
-        for why, count in outcome.alone.most_common():
-            print_line(f"{count} trained alone: {why}.")
+        self.runs |= once
+        self.again += len(outcome.finished)
+        self.notes += [f"{outcome.stacked} trained in stacks."] if outcome.stacked else []
+        self.notes += [f"{count} trained alone: {why}." for why, count in outcome.alone.most_common()]
         if checked := jobs[0].request["fused"]["audit"]:
-            print_line(audit(jobs, records, checked))
-        for said in changes(outcome.finished, once.values()):
-            print_line(said)
-        self.failed |= {folder: None for folder, record in once.items() if record.status == "failed"}
+            self.notes.append(audit(jobs, records, checked))
+        self.notes += changes(outcome.finished, once.values())
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
+    def end(self) -> int:
+        """Prints what came of the sweep. Returns the exit status."""
+        if self.runs:
+            seconds = time.perf_counter() - self.started
+            messages.report_sweep(self.runs, self.again, self.notes, self.folder, seconds)
+        messages.report_failures([folder for folder, record in self.runs.items() if record.status == "failed"])
+        return self.status
+
     def _report(self, event: Event) -> None:
-        if isinstance(event, RunFinished):
-            status = messages.report_run(event.record, event.job.folder, event.job.number, event.again)
-            self.status = max(self.status, status)
+        """Says at once where runs are trained, and of the first failure what it is: the others may fail as well."""
+        if isinstance(event, SweepStarted) and event.runs:
+            messages.print_line(f"Training {event.runs} {'run' if event.runs == 1 else 'runs'} in {self.folder}.")
+        elif isinstance(event, RunFinished) and event.record.status == "failed" and not self.status:
+            self.status = 1
+            report_study(event)
 
 
 def _study(asked: StudyRequest) -> int:

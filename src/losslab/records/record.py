@@ -119,7 +119,10 @@ def _columns(epochs: Sequence[Mapping[str, float]]) -> dict[str, list[float | No
 
 
 def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
-    """For TensorBoard's HParams tab: what decides the result, and the test metrics, `test/best/<name>` and `test/last/<name>`."""
+    """For TensorBoard's HParams tab: what decides the result, and the test metrics, `test/best/<name>` and `test/last/<name>`.
+
+    The tab sorts columns by name, capital letters first: so Loss and Seed stand before all others.
+    """
     settings = {key: value for key, value in record.config.items() if key not in WHERE_AND_HOW}
     if record.study:
         settings |= {"study": {key: value for key, value in record.study.items() if key in ("phase", "loss")}}
@@ -129,7 +132,8 @@ def hyperparameters(record: Record) -> tuple[dict[str, Any], dict[str, float]]:
         for name in record.metric_names()
         if (value := record.metrics[f"{which}/test/{name}"]) is not None
     }
-    return flatten(settings), metrics
+    flat = flatten(settings)
+    return {"Loss": flat.pop("loss"), "Seed": flat.pop("seed")} | flat, metrics
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,26 @@ def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
 def write_config(folder: Path, request: Mapping[str, Any]) -> None:
     """Writes the request of a run into its folder."""
     write_whole(folder / "config.yaml", yaml.dump(dict(request), Dumper=_DUMPER, sort_keys=False), lasting=False)
+
+
+def read_config(folder: Path) -> dict[str, Any] | None:
+    """The request in the folder of a run as it was written; None where there is none that losslab has written."""
+    try:
+        found = yaml.load((folder / "config.yaml").read_bytes(), Loader=_LOADER)
+    except (yaml.YAMLError, ValueError, OSError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and found.keys() >= {"task", "loss", "seed", "overwrite"} else None
+
+
+def remove_folder(folder: Path) -> bool:
+    """Removes what a run left, and its folder where nothing else is in it. Returns whether the folder is gone."""
+    clear_folder(folder)
+    for path in [path for name in ("*.corrupt", "checkpoints/*.corrupt") for path in folder.glob(name)]:
+        path.unlink()
+    for empty in (folder / "checkpoints", folder):
+        with suppress(OSError):  # other files are in it
+            empty.rmdir()
+    return not folder.exists()
 
 
 def clear_folder(folder: Path) -> None:

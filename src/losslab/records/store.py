@@ -95,12 +95,19 @@ def read_records(folder: Path) -> list[Record]:
 
 def whole_records(folder: Path) -> tuple[list[Record], list[Path]]:
     """The records below a folder that are whole, in the order of their paths, and the paths of corrupt ones."""
-    whole, others = [], []
+    whole, others = records_by_folder(folder)
+    return list(whole.values()), others
+
+
+def records_by_folder(folder: Path) -> tuple[dict[Path, Record], list[Path]]:
+    """The same, by the folders of the runs."""
+    whole: dict[Path, Record] = {}
+    others = []
     for path in sorted(Path(folder).rglob(NAME)):
         try:
             record = read_record(path.parent)
         except ValueError:
             others.append(path)
         else:
-            whole += [record] if record else []
+            whole |= {path.parent: record} if record else {}
     return whole, others

@@ -24,13 +24,15 @@ def make(
     console: Console,
     asked: collect.ReportOptions | None = None,
     notes: Sequence[str] = (),
+    study_in: Path | None = None,
 ) -> Results:
     """Prints the comparison that some records make and writes all forms of its report into `folder`.
 
-    `notes`: what else a reader must know. Raises BadRequest for records that cannot be compared; see `collect.results`.
+    `notes`: what else a reader must know. `study_in`: the folder of their study, if it is another.
+    Raises BadRequest for records that cannot be compared; see `collect.results`.
     """
     with references.without_imports():
-        return _make(records, folder, console, asked, notes)
+        return _make(records, folder, console, asked, notes, study_in or folder)
 
 
 def _make(
@@ -39,14 +41,16 @@ def _make(
     console: Console,
     asked: collect.ReportOptions | None,
     notes: Sequence[str],
+    study_in: Path,
 ) -> Results:
-    study = last_asked(folder)
-    if study is None and (folder / NAME).exists():
-        notes = [*notes, f"{folder / NAME} is corrupt and was not read; the records say what they belong to."]
+    study = last_asked(study_in)
+    if study is None and (study_in / NAME).exists():
+        notes = [*notes, f"{study_in / NAME} is corrupt and was not read; the records say what they belong to."]
     known = study and any(record.study and study.made(record.study["study"]) for record in records)
     results = collect.results(records, asked, study if known else None)
     results.notes.extend(notes)
     found = find(results)
+    folder.mkdir(parents=True, exist_ok=True)
     show(results, found, console)
     console.print(f"\nReport:      {render.write_html(results, folder / 'report.html', found)}", soft_wrap=True)
     console.print(f"Markdown:    {render.write_markdown(results, folder, found)}", soft_wrap=True)

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from losslab.errors import BadRequest, nearest
-from losslab.records.record import Record, flatten
+from losslab.records.record import Record
 from losslab.report import checks, resampling, rows
 from losslab.report.done import paragraph
 from losslab.report.formatting import listed
+from losslab.report.labels import labelled
 from losslab.report.protocol import protocol, provenance, selection
 from losslab.report.results import Results
 from losslab.report.setting_words import axis
@@ -201,26 +202,13 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     metric, epoch = asked.metric or trained[0].selection["metric"], asked.epoch or "best"
     of_task = {"name": task} | trained[0].config["task"]
     _check_metric(of_task, metric)
-    flat = pd.DataFrame([flatten(record.config) for record in records])
-    differing = [str(key) for key in flat if flat[key].astype(str).nunique() > 1]
-    numbers = [key for key in differing if key not in ("seed", "loss") and pd.api.types.is_numeric_dtype(flat[key])]
-    flat = flat.sort_values(numbers, kind="stable") if numbers else flat  # levels in their order, not as words
-    records = [records[row] for row in flat.index]
-    of_loss = [key for key in differing if key.startswith("loss.")]
-    axes = [key for key in differing if key.split(".")[0] not in ("loss", "seed", *canonical.WHERE_AND_HOW)]
-
-    def label(row: int, keys: list[str]) -> str:
-        return ", ".join(
-            f"{key.split('.', 1)[-1]}={value}" for key in keys if not pd.isna(value := flat[key].iloc[row])
-        )
-
-    losses = [" ".join(filter(None, [record.loss, label(row, of_loss)])) for row, record in enumerate(records)]
-    where_run = [label(row, axes) or ONE_SETTING for row in range(len(records))]
+    named = labelled(records)
+    records, losses, where_run = named.records, named.losses, [str(label) for label in named.settings.index]
     compared = [run for run in zip(losses, where_run, records, strict=True) if run[2].status != "skipped"]
     labels = list(dict.fromkeys(loss for loss, _, _ in compared))
     reference = asked.reference or labels[0]
     _check_reference(reference, labels)
-    settings = flat[axes].set_axis(where_run)
+    settings = named.settings
     settings = settings[~settings.index.duplicated() & settings.index.isin([setting for _, setting, _ in compared])]
     found = [("asked", loss, setting, *rows.of_run(record, metric, epoch)) for loss, setting, record in compared]
     runs = pd.DataFrame(found, columns=rows.RUNS)

@@ -47,12 +47,12 @@ class Section:
 
 
 def sections(results: Results, found: Findings) -> list[Section]:
-    """Those that have something to say."""
+    """Those that have something to say; that on growing shares of wrong data, where there are some, before all others."""
     made = [
+        _robustness(results, found),
         _ranking(results, found),
         _flips(results, found),
         _curves(results, found, pictured=found.robustness.empty),
-        _robustness(results, found),
         _rates(results, found),
         _differences(results, found),
         _failures(results, found),

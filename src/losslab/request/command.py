@@ -19,13 +19,22 @@ from losslab.hydra_internals import CORE_PLUGINS
 from losslab.records.run_folder import check_folder, check_writable
 from losslab.request import jobs, model_trial
 from losslab.request.compose import checked, composed, hydra_at_conf
+from losslab.request.data_cards import word
 from losslab.request.overrides import axes, is_group, read, single
+from losslab.request.sweep_name import sweep_name
 from losslab.safe_points import check
 from losslab.schema import canonical, cards
 from losslab.study import recipe
 from losslab.study.recipe import Study
 
 _BUILT = ("hydra_plugins.", CORE_PLUGINS)  # sweepers and launchers, installed by the user
+
+
+class SweepRequest(NamedTuple):
+    """The folder of a sweep, and the words that tell Hydra what to run there."""
+
+    folder: Path
+    overrides: list[str]
 
 
 class StudyRequest(NamedTuple):
@@ -36,8 +45,10 @@ class StudyRequest(NamedTuple):
     mix: bool
 
 
-def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, Any], Path] | StudyRequest | None:
-    """The checked request of a lone run and its folder, or a checked study; None for a sweep. Writes nothing.
+def check_command(
+    overrides: Sequence[str], multirun: bool
+) -> tuple[dict[str, Any], Path] | StudyRequest | SweepRequest:
+    """The checked request of a lone run and its folder, or a checked study or sweep. Writes nothing.
 
     Raises BadRequest where the run, or any run of the sweep or the study, would be refused.
 
@@ -58,9 +69,14 @@ def check_command(overrides: Sequence[str], multirun: bool) -> tuple[dict[str, A
             return _study(whole, overrides)
         if multirun or str(whole.hydra.mode) == "RunMode.MULTIRUN":
             params = whole.hydra.sweeper.get("params") or {}
-            _check_sweep(axes([*(f"{key}={value}" for key, value in params.items()), *overrides]))
-            check_writable(_folder(whole, "sweep"))
-            return None
+            swept = axes([*(f"{key}={value}" for key, value in params.items()), *overrides])
+            requests = _check_sweep(swept)
+            folder, words = _folder(whole, "sweep"), [*overrides]
+            if str(folder) == canonical.RUNS and "hydra.sweep.dir" not in given:
+                folder /= sweep_name(requests, swept)
+                words.append(word("hydra.sweep.dir", str(folder)))
+            check_writable(folder)
+            return SweepRequest(folder, words)
         single(given)
         request = checked(whole)
         folder = _folder(whole, "run").absolute()
@@ -147,16 +163,21 @@ def _targets(node: Any) -> Iterator[Any]:
         yield from _targets(inner)
 
 
-def _check_sweep(given: Mapping[str, list[str]]) -> None:
-    """Checks each combination of groups once, and each value of the other keys once in each of them: not the whole product."""
+def _check_sweep(given: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """Checks each combination of groups once, and each value of the other keys once in each of them: not the whole product.
+
+    Returns a request of each combination, in canonical form.
+    """
     groups = {key: choices for key, choices in given.items() if is_group(key)}
     values = {key: choices for key, choices in given.items() if key not in groups and not key.startswith("hydra.")}
     misfits: list[Incompatible] = []
+    requests = []
     combinations = list(itertools.product(*groups.values()))
     whole = cache(lambda overrides: canonical.resolved(composed(overrides)))
     for combination in combinations:
         check()
         base = _chosen(whole, combination, [choices[0] for choices in values.values()])
+        requests.append(canonical.canonical(base))
         try:
             model_trial.check(checked(base))
             for key, choices in values.items():
@@ -168,6 +189,7 @@ def _check_sweep(given: Mapping[str, list[str]]) -> None:
             misfits.append(error)
     if misfits and len(misfits) == len(combinations):
         raise misfits[0]
+    return requests
 
 
 def _changed(base: Mapping[str, Any], override: Override) -> Mapping[str, Any] | DictConfig:

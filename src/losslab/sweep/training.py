@@ -6,6 +6,7 @@ import gc
 import time
 import traceback
 from collections.abc import Collection, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,10 @@ from losslab.records.store import checkpoints, finished_record
 from losslab.safe_points import check
 from losslab.sweep.jobs import Job, Stack
 from losslab.training import numerics, threads, trainer
+from losslab.training.module import outputs_in_use
 from losslab.training.prepare import Prepared, prepare
 from losslab.training.run import open_folder, outcome, train
-from losslab.training.tensorboard import write_events
+from losslab.training.tensorboard import Drawn, write_events
 
 
 class Unstackable(Exception):
@@ -162,6 +164,7 @@ def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, reco
     open_folder(folder, parts.request | {"overwrite": True}, module.origin)
     steps = parts.batches.steps
     states = (("best", module.best, module.best_epoch[number]), ("last", module.flat, record.epochs))
+    drawn, draws = Drawn(), bool(parts.request["logger"]["figures"])
     for path, (which, flat, epoch) in zip(checkpoints(folder), states, strict=True):
         carried = {name: to_cpu(tensor[number]) for name, tensor in module.carried(which).items()}
         model = filled(parts.model, to_cpu(flat[number].detach()), carried)
@@ -171,6 +174,9 @@ def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, reco
         torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)
         path.parent.mkdir(exist_ok=True)
         write_whole(path, content.getvalue(), lasting=False)
+        if draws and (which == "last" or epoch < record.epochs):
+            raw = partial(outputs_in_use, model, parts.rows.inputs, seed=record.seed)
+            parts.task.draw(drawn, epoch * steps, parts.snapshot(raw))
     if parts.request["logger"]["name"] == "tensorboard":
-        write_events(folder, module.curves[number], *hyperparameters(record))
+        write_events(folder, module.curves[number], drawn, *hyperparameters(record))
     record.write(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,15 @@ from losslab.metrics import METRICS, Metric, Predictions, outside
 from losslab.registry import Registry
 from losslab.schema import cards, metric_references
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+
+class Drawing(Protocol):
+    """Where a task adds its figures: TensorBoard's SummaryWriter, or what keeps them for later."""
+
+    def add_image(self, tag: str, picture: Any, step: int, *, dataformats: str = ...) -> None:
+        """Adds a picture, in the order of axes that `dataformats` says: CHW unless told."""
+
+    def add_histogram(self, tag: str, values: Tensor, step: int) -> None:
+        """Adds a histogram."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,8 @@ class Task(nn.Module):
         """What metrics are given, of R runs: finite raw outputs [R, n, outputs] as predictions, and targets [R, n, ...]."""
         raise NotImplementedError
 
-    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
-        """Adds the task's figures to TensorBoard."""
+    def draw(self, writer: Drawing, step: int, seen: Snapshot) -> None:
+        """Adds the task's figures."""
 
 
 TASKS: Registry[type[Task]] = Registry("task")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
@@ -12,14 +10,12 @@ from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
 from losslab.metrics.boxes import BoxPredictions
 from losslab.spaces import check_target
-from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.base import Drawing, Snapshot, Task, register
 from losslab.tasks.figures import in_colour
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 _SHOWN = 16
 _SIDE = 192  # pixels a side, about, of a picture that is shown
+_LINE = 3  # pixels of a box's line
 _BLANK = 64  # pixels a side of a picture that is not there
 _DELTA_WEIGHTS = torch.tensor([10.0, 10.0, 5.0, 5.0])
 
@@ -84,7 +80,7 @@ class Bbox(Task):
         """As corners."""
         return BoxPredictions(corners(raw), targets)
 
-    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+    def draw(self, writer: Drawing, step: int, seen: Snapshot) -> None:
         """A grid of pictures of the validation split, black if the data have none: the true box green, the predicted one orange."""
         rows = seen.split["val"][:_SHOWN]
         pictures = seen.inputs[rows] if seen.inputs.ndim == 4 else torch.zeros(len(rows), 1, _BLANK, _BLANK)
@@ -93,7 +89,10 @@ class Bbox(Task):
         pictures = (pictures * 255).byte().repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
         side = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2)
         pairs = torch.stack([seen.clean[rows], corners(seen.raw(rows)).nan_to_num()], 1) * side
-        shown = [draw_bounding_boxes(p, b, colors=["lime", "orange"]) for p, b in zip(pictures, pairs, strict=True)]
+        shown = [
+            draw_bounding_boxes(picture, boxes, colors=["lime", "orange"], width=_LINE)
+            for picture, boxes in zip(pictures, pairs, strict=True)
+        ]
         writer.add_image("boxes/true_green_predicted_orange", make_grid(shown, nrow=4), step)
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from losslab.metrics.classification import YesOrNoPredictions
-from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.base import Drawing, Snapshot, Task, register
 from losslab.tasks.figures import draw_confusion
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 
 @register
@@ -45,7 +40,7 @@ class Binary(Task):
         """Of yes."""
         return YesOrNoPredictions(raw.squeeze(-1), targets)
 
-    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+    def draw(self, writer: Drawing, step: int, seen: Snapshot) -> None:
         """The confusion matrix of the validation split at p = 1/2."""
         rows = seen.split["val"]
         guesses = (seen.raw(rows).squeeze(-1) > 0).long()

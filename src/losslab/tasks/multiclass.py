@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from losslab.metrics.classification import ClassPredictions
-from losslab.tasks.base import Snapshot, Task, register
+from losslab.tasks.base import Drawing, Snapshot, Task, register
 from losslab.tasks.figures import draw_confusion
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 
 @register
@@ -45,7 +40,7 @@ class Multiclass(Task):
         """Of the classes."""
         return ClassPredictions(raw, targets)
 
-    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+    def draw(self, writer: Drawing, step: int, seen: Snapshot) -> None:
         """The confusion matrix of the validation split."""
         rows = seen.split["val"]
         guesses = seen.raw(rows).argmax(-1)

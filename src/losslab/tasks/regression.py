@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -11,10 +9,7 @@ from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
 from losslab.metrics.regression import NumberPredictions
 from losslab.spaces import check_target
-from losslab.tasks.base import Snapshot, Task, register
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from losslab.tasks.base import Drawing, Snapshot, Task, register
 
 
 @register
@@ -87,7 +82,7 @@ class Regression(Task):
         """In units of the targets."""
         return NumberPredictions(self.in_units(raw), targets)
 
-    def draw(self, writer: SummaryWriter, step: int, seen: Snapshot) -> None:
+    def draw(self, writer: Drawing, step: int, seen: Snapshot) -> None:
         """Residuals of the training split against the targets it was given, rows left clean and corrupted rows apart.
 
         A robust loss leaves the rows that were corrupted far from 0; one that learnt them has pulled them in.

@@ -128,13 +128,7 @@ class RunModule(Resumable):
 
     def raw(self, rows: Tensor) -> Tensor:
         """Raw outputs of the model for these rows, as in use: no gradient, no dropout. Of 32 bits or more, to be judged in them."""
-        seeding.seed_globals(self.seed, "dropout", _EVALUATION)  # for a model that draws in use as well
-        training = self.model.training
-        self.model.eval()
-        with torch.no_grad():
-            found = torch.cat([self.model(self.inputs[part]) for part in rows.split(_EVALUATION_ROWS)])
-        self.model.train(training)
-        return found.to(torch.promote_types(found.dtype, torch.float32))
+        return outputs_in_use(self.model, self.inputs, rows, self.seed)
 
     def evaluate(self, which: str) -> dict[str, float]:
         """The neutral metrics of the weights as they are, as `<which>/val/<name>` and `<which>/test/<name>`."""
@@ -143,3 +137,14 @@ class RunModule(Resumable):
             for part in ("val", "test")
             for name, value in self.task.evaluate(self.raw(self.split[part]), self.targets[self.split[part]]).items()
         }
+
+
+def outputs_in_use(model: nn.Module, inputs: Tensor, rows: Tensor, seed: int) -> Tensor:
+    """Raw outputs of a model for some rows of the inputs, in 32 bits or more, as in evaluations of a run of this seed."""
+    seeding.seed_globals(seed, "dropout", _EVALUATION)  # for a model that draws in use as well
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        found = torch.cat([model(inputs[part]) for part in rows.split(_EVALUATION_ROWS)])
+    model.train(training)
+    return found.to(torch.promote_types(found.dtype, torch.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,11 @@ class Prepared:
     def threads(self, runs: int = 1) -> int:
         """The number of CPU threads worth using for a step of this run, or of several like it."""
         return threads.worth(self.model, self.rows.inputs[: self.batches.batch_size], runs)
+
+    def snapshot(self, raw: Callable[[torch.Tensor], torch.Tensor]) -> tasks.Snapshot:
+        """What the figures of the task show, of a model that gives `raw` outputs for row numbers."""
+        rows = self.rows
+        return tasks.Snapshot(rows.inputs, self.source.targets, rows.targets, rows.corrupted, self.split, raw)
 
     def record(self, **outcome: Any) -> Record:
         """The record of this run, whatever trained it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,6 @@ from losslab.records.store import finished_record, outdated, quarantine_truncate
 from losslab.safe_points import check
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
-from losslab.tasks import Snapshot
 from losslab.training import numerics, threads, trainer
 from losslab.training.module import RunModule
 from losslab.training.prepare import Prepared, prepare
@@ -99,15 +99,7 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
         parts.weights,
     )
     module.origin = made_by
-    rows = parts.rows
-    seen = Snapshot(
-        rows.inputs,
-        parts.source.targets,
-        rows.targets,
-        rows.corrupted,
-        parts.split,
-        lambda numbers: module.raw(numbers).cpu(),
-    )
+    seen = parts.snapshot(lambda numbers: module.raw(numbers).cpu())
     fitter = trainer.build(request, parts.task, seen, folder, bar)
     ready = time.perf_counter()
     trainer.fit(fitter, module, parts.batches, resumed)
@@ -115,11 +107,14 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
     fit_seconds = module.fit_seconds
 
     check()
-    trainer.draw_figures(fitter)
     metrics = module.evaluate("last")
+    last = copy.deepcopy(module.state_dict())
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location=module.device, weights_only=True)
     module.load_state_dict(best["state_dict"])
     metrics |= module.evaluate("best")
+    trainer.draw_figures(fitter, best["global_step"])
+    module.load_state_dict(last)
+    trainer.draw_figures(fitter, fitter.global_step)
     record = parts.record(
         **outcome(module.diverged_in, parts.epochs),
         best_epoch=best["epoch"] + 1,

@@ -7,18 +7,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
-from torch.utils.tensorboard.summary import hparams
+from torch import Tensor
+from torch.utils.tensorboard.summary import histogram, hparams, image
 
+_POSITIVE = 1e-12 * 1.1 ** np.arange(774)
+_BINS = [*-_POSITIVE[::-1], 0.0, *_POSITIVE]  # ends of the bins of a histogram, as SummaryWriter has them
 Curve = Sequence[tuple[int, Mapping[str, float]]]  # (step, tag -> value)
 
 
-def write_events(folder: Path, curve: Curve, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-    """Writes curves, hyperparameters and final metrics of one run into one event file in `folder`."""
+class Drawn:
+    """What a task draws, kept until the events of the run are written. A task takes it for a SummaryWriter."""
+
+    def __init__(self) -> None:
+        self.summaries: list[tuple[int, Summary]] = []
+
+    def add_image(self, tag: str, picture: Any, step: int, dataformats: str = "CHW") -> None:
+        """Keeps a picture."""
+        self.summaries.append((step, image(tag, picture, dataformats=dataformats)))
+
+    def add_histogram(self, tag: str, values: Tensor, step: int) -> None:
+        """Keeps a histogram."""
+        self.summaries.append((step, histogram(tag, values.numpy(), _BINS)))
+
+
+def write_events(
+    folder: Path, curve: Curve, drawn: Drawn, settings: Mapping[str, Any], metrics: Mapping[str, float]
+) -> None:
+    """Writes curves, figures, hyperparameters and final metrics of one run into one event file in `folder`."""
     last = curve[-1][0] if curve else 0
-    _write(folder, "fused", [*((step, _scalars(values)) for step, values in curve), *_results(settings, metrics, last)])
+    scalars = [(step, _scalars(values)) for step, values in curve]
+    _write(folder, "fused", [*scalars, *drawn.summaries, *_results(settings, metrics, last)])
 
 
 def write_results(folder: Path, settings: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:

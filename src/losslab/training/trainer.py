@@ -115,11 +115,11 @@ def fit(fitter: pl.Trainer, module: pl.LightningModule, batches: Any, resumed: P
     module.to(batches.device)  # Lightning takes it off the GPU
 
 
-def draw_figures(fitter: pl.Trainer) -> None:
-    """Draws the task's figures for the model as it is after training, if figures were asked for."""
+def draw_figures(fitter: pl.Trainer, step: int) -> None:
+    """Draws the task's figures for the model as it was after a step, if figures were asked for, and not drawn then."""
     for callback in fitter.callbacks:  # type: ignore[attr-defined]  # Lightning sets it
         if isinstance(callback, Figures):
-            callback.finish(fitter)
+            callback.draw(fitter, step)
 
 
 def log_results(fitter: pl.Trainer, record: Record, folder: Path) -> None:
