@@ -209,7 +209,7 @@ FIRST = ("annotations", 3, "bbox")
         (changed("images", 3, "width", to=80), [], r"003.png has 40 x 30 pixels, and its annotation says 80 x 30"),
         (changed("annotations", to=[]), [], "has no object, so there is nothing to learn"),
         (changed("images", to={}), [], "must hold the lists 'images', 'annotations' and 'categories'"),
-        (lambda path: path.write_text('{"images": [\n1,,]}'), [], r"instances.json, line 2 is no JSON"),
+        (lambda path: path.write_text('{"images": [\n1,,]}'), [], r"instances.json, line 2, column 3 is no JSON"),
         (lambda path: path.write_text("[1]"), [], r"is no COCO file of boxes"),
         (
             lambda path: (path.parent / "images" / "004.png").write_bytes(b"x"),
@@ -288,3 +288,13 @@ def test_a_folder_without_boxes_is_refused(tmp_path: Path) -> None:
     scenes(tmp_path)
     with pytest.raises(BadRequest, match=r"holds no boxes; it must be a COCO file \(.json\), or a folder"):
         read(tmp_path)
+
+
+def test_shares_in_the_place_of_pixels_are_asked_about(tmp_path: Path) -> None:
+    path = written(tmp_path, "COCO")
+    content = json.loads(path.read_text())
+    for each in content["annotations"]:
+        each["bbox"] = [each["bbox"][0] / 40, each["bbox"][1] / 30, each["bbox"][2] / 40, each["bbox"][3] / 30]
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadRequest, match="COCO counts in pixels; are they shares of the picture"):
+        read(path)

@@ -72,6 +72,8 @@ def test_what_a_user_says_is_not_said_to_follow_from_the_data(table: Path) -> No
     assert "--metric rmse asks for the mean" in doubts
     assert "robust losses" not in " ".join(ask(table, Options(target="heavy", losses=["mse", "l1"])).doubts)
     assert "is compared" in " ".join(ask(table, Options(target="sick")).doubts)
+    assert "About 3 rows of the rarest class are tested on" in " ".join(ask(table, Options(target="sick")).doubts)
+    assert "rarest class are tested" not in " ".join(ask(table, Options(target="kind")).doubts)
     assert "is compared" not in " ".join(ask(table, Options(target="sick", metric="accuracy")).doubts)
     assert "folds" not in " ".join(ask(table, Options(target="price", folds=5)).doubts)
     assert "test on 5 of 15 folds" in " ".join(ask(table, Options(target="price", folds=15)).doubts)
@@ -132,6 +134,9 @@ def test_what_cannot_be_asked_is_refused(table: Path, options: dict[str, Any], m
     [
         ({"losses": ["mse", "hubber"]}, "hubber"),
         ({"losses": ["mse"]}, "two losses or more"),
+        ({"losses": ["hubber"]}, "did you mean 'huber'"),
+        ({"losses": ["mse", "huber(delta=1"]}, "1 brackets that open and 0 that close"),
+        ({"losses": ["mse", "huber(gamma=1)"]}, "It has delta"),
         ({"losses": ["mse", "focal"]}, "does not fit task"),
         ({"metric": "acuracy"}, "no metric 'acuracy'"),
         ({"model": "mpl"}, "mlp"),
@@ -202,7 +207,7 @@ def test_a_budget_cuts_trials_then_seeds_and_never_below_a_claim(table: Path, mo
     assert f"cut to {cut.tuning['trials'] + cut.tuning['refine']} trials" in said
     least, said = budgets.within(study, 1)
     assert (least.tuning["trials"], least.tuning["refine"], least.seeds, least.repeats) == (3, 0, 5, 5)
-    assert "too small for a claim" in said
+    assert "the least study that can support a claim" in said
     assert budgets.seconds("90") == budgets.seconds("90s") == budgets.seconds(90) == 90
     assert budgets.seconds("10m") == 600
     assert budgets.seconds("1.5h") == 5400

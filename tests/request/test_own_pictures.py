@@ -67,7 +67,8 @@ def test_rare_classes_bring_losses_and_folders_of_parts_the_split(there: Path) -
 def test_copies_of_a_picture_are_doubted(there: Path) -> None:
     picture((5, 5, 5)).save(there / "flowers" / "red" / "copy.png")
     picture((5, 5, 5)).save(there / "flowers" / "blue" / "copy.png")
-    (doubt,) = ask(Path("flowers"), Options()).doubts
+    doubt, few = ask(Path("flowers"), Options()).doubts
+    assert "of the rarest class are tested on" in few
     assert doubt.startswith(
         "1 pictures are copies of others, such as flowers/blue/copy.png and flowers/red/copy.png with dif"
     )

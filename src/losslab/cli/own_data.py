@@ -150,8 +150,12 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     question = own_data.ask(given.file, options_of(given, words))
     console = Console()
     _print_plan(question, console)
-    if not given.budget:  # which says it
-        _print_cost(own_data.study_of(question, question.name, ""), False, console)
+    study, notes = own_data.study_of(question, question.name, ""), []
+    if given.budget:
+        study, said = budgets.within(study, budgets.seconds(given.budget))
+        question, notes = budgets.asked(question, study), [said]
+        _row(console, "Budget", said)
+    _print_cost(study, bool(given.budget), console)
     console.print()
     from losslab import api
     from losslab.cli.train import report_study
@@ -159,11 +163,9 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     from losslab.report.collect import ReportOptions
 
     folder = (given.out or _own_folder(question, console)).absolute()
-    found = api.answer(
-        question, folder, command=command, budget=given.budget or None, mix=given.mix, listen=report_study
-    )
+    found = api.answer(question, folder, command=command, mix=given.mix, listen=report_study)
     console.print()
-    build.make(list(found.records), folder, console, ReportOptions(mix=given.mix), found.notes)
+    build.make(list(found.records), folder, console, ReportOptions(mix=given.mix), notes)
     if any(record.status == "done" for record in found.records if record.study and record.study["phase"] == "confirm"):
         which = "the best loss" if found.decided else "the loss with the best mean, which is not shown to be better"
         console.print(f"\nIn your own training loop, with {which}, [bold]{escape(found.best.loss)}[/bold]:\n")

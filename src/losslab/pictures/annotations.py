@@ -90,7 +90,7 @@ def _coco(path: Path, images: Path) -> Annotations:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise BadRequest(f"{path}, line {error.lineno} is no JSON: {error.msg}.") from error
+        raise BadRequest(f"{path}, line {error.lineno}, column {error.colno} is no JSON: {error.msg}.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise BadRequest(f"{path} cannot be read: {error}.") from error
     if not isinstance(content, dict) or not all(
@@ -121,6 +121,11 @@ def _coco(path: Path, images: Path) -> Annotations:
         box = _numbers(entry.get("bbox"), where, "bbox") if not crowd else (0.0, 0.0, 1.0, 1.0)
         left, top, width, height = box
         found[picture].objects.append(Drawn(classes[category], (left, top, left + width, top + height), where, crowd))
+    drawn = [each.box for one in found.values() for each in one.objects if not each.crowd]
+    if len(drawn) > 1 and all(max(box) <= 1 for box in drawn):
+        raise BadRequest(
+            f"{path}: all boxes lie within the first pixel of their pictures. COCO counts in pixels; are they shares of the picture?"
+        )
     return Annotations("COCO", _there(found.values(), images), tuple(classes.values()))
 
 

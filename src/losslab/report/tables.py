@@ -70,13 +70,19 @@ def ranking(results: Results, found: Findings) -> dict[str, Table]:
         caption = (
             f"Test {results.measure} at the {results.epoch} epoch{_in(results, setting)}: "
             f"mean over n {results.unit}s and its {percent(results.level)} interval. "
-            "Losses are ranked by the number that diverged first, then by the mean."
+            f"Losses are ranked by the number that diverged first, then by the mean.{_constant(results, setting, digits)}"
         )
         head = ["rank", "mean [interval]", "n", "diverged"]
         tables[str(setting)] = Table(
             caption, ["loss", *head * len(conditions)], body, over=_over(results, conditions, 1, len(head))
         )
     return tables
+
+
+def _constant(results: Results, setting: object, digits: int) -> str:
+    """The metric of the best constant prediction in a setting, as a baseline; "" where it is not known."""
+    known = results.runs.loc[results.runs["setting"] == setting, "constant"].dropna()
+    return f" The best constant prediction has {fixed(float(known.mean()), digits)}." if len(known) else ""
 
 
 def overall(results: Results, found: Findings) -> Table | None:

@@ -70,7 +70,7 @@ def within(study: Study, budget: float) -> tuple[Study, str]:
     if takes > budget:
         return (
             cut,
-            f"The budget of {shown(budget)} is too small for a claim; {what}, which is the least, it takes about {about}.",
+            f"The budget of {shown(budget)} does not suffice: the least study that can support a claim takes about {about}. It is {what}.",
         )
     return cut, f"For the budget of {shown(budget)} the study is {what}: about {about}."
 

@@ -31,6 +31,7 @@ _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spr
 # a metric that the frequent class does not decide: with two classes one that asks for no threshold, as with most losses a model
 # of rare yeses says no to every row
 _OF_RARE = {"binary": "auroc", "multiclass": "balanced_accuracy"}
+_FEW_TESTED = 10  # rows of a class
 _RARE = 0.4  # of the share that a class had if all were as frequent
 
 
@@ -85,7 +86,12 @@ def decided(
         split=how,
         losses=losses,
         metric=metric,
-        doubts=[*question.doubts, *_doubts_of(traits, targets, metric, options), *_unused_folds(options, seeds)],
+        doubts=[
+            *question.doubts,
+            *_doubts_of(traits, targets, metric, options),
+            *_unused_folds(options, seeds),
+            *_few_of_a_class(targets, classes, settings),
+        ],
         words=(*unless_typed(words, options.words), *options.words),
         study=tuple(study),
     )
@@ -160,6 +166,20 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], metric: str, op
         if targets.min() > 0 and not any(word.startswith("task.log_target=") for word in options.words):
             found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
     return found
+
+
+def _few_of_a_class(targets: NDArray[Any], classes: int, settings: Mapping[str, Any]) -> list[str]:
+    """Says where so few rows of a class are tested on that little can be shown of it."""
+    import numpy as np
+
+    share = settings.get("test_fraction", cards.card("data", "table").values["test_fraction"])
+    tested = round(float(np.bincount(targets.astype(int), minlength=classes).min()) * share) if classes else _FEW_TESTED
+    rows = "row" if tested == 1 else "rows"
+    return (
+        [f"About {tested} {rows} of the rarest class are tested on, so little can be shown of it."]
+        if tested < _FEW_TESTED
+        else []
+    )
 
 
 def _unused_folds(options: Options, seeds: int) -> list[str]:

@@ -308,12 +308,12 @@ def _losses(given: Any) -> list[str]:
             f"study.losses must be a list of losses such as [mse, 'huber(delta=0.5)'], and {given!r} is not."
         )
     given = [loss for label in given for loss in value_ranges.spread(label)]
+    meanings = [_meaning(loss) for loss in given]  # a name that is none is refused first
     if len(given) < 2:
         raise BadRequest(f"A study compares two losses or more, and study.losses is {list(given)}.")
     for number, loss in enumerate(given):
-        meaning = _meaning(loss)
-        for other in given[:number]:
-            if _meaning(other) == meaning:
+        for other, meaning in zip(given[:number], meanings, strict=False):
+            if meaning == meanings[number]:
                 both = f"one loss twice: '{other}' and '{loss}'" if other != loss else f"'{loss}' twice"
                 raise BadRequest(f"study.losses names {both}.")
     return list(given)
