@@ -58,11 +58,12 @@ class SweepEnded:
 
 @dataclass(frozen=True)
 class TuningStarted:
-    """A study begins to tune so many losses, each with so many trials of so many runs."""
+    """A study begins to tune so many losses, each with so many trials of so many runs, so often."""
 
     losses: int
     trials: int
     seeds: int
+    repeats: int
 
 
 @dataclass(frozen=True)

@@ -152,3 +152,29 @@ def test_what_cannot_be_split_is_refused(settings: dict[str, Any], of_rows: dict
     seed = next(s for s in range(100) if 7 in split(asked(), 50, s)["test"].tolist())
     with pytest.raises(BadRequest, match=message):
         split(asked(**settings), 50, seed, **of_rows)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.integers(80, 300),
+    seeds=st.lists(SEEDS, min_size=2, max_size=2, unique=True),
+    scheme=st.sampled_from(["random", "stratified", "group", "time"]),
+    folds=st.sampled_from([0, 3]),
+)
+def test_seeds_of_one_test_seed_test_on_the_same_rows_and_train_on_none_of_them(
+    rows: int, seeds: list[int], scheme: str, folds: int
+) -> None:
+    of_rows = labels_of(rows, 3, 0), labels_of(rows, 20, 1), torch.rand(rows, dtype=torch.float64)
+    first, second = (split(asked(split=scheme, folds=folds, test_seed=7), rows, seed, *of_rows) for seed in seeds)
+    own = split(asked(split=scheme, folds=folds), rows, 7, *of_rows)
+    assert set(first["test"].tolist()) == set(second["test"].tolist()) == set(own["test"].tolist())
+    for parts in (first, second):
+        assert not set(parts["test"].tolist()) & {*parts["train"].tolist(), *parts["val"].tolist()}
+    if scheme != "time":
+        assert set(first["val"].tolist()) != set(second["val"].tolist()), "each seed draws its own validation rows"
+        other = split(asked(split=scheme, folds=folds, test_seed=8), rows, seeds[0], *of_rows)
+        assert set(other["test"].tolist()) != set(first["test"].tolist())
+    unset, none = (
+        split(asked(split=scheme, folds=folds, **more), rows, 7, *of_rows) for more in ({}, {"test_seed": -1})
+    )
+    assert all(torch.equal(unset[part], none[part]) for part in unset)

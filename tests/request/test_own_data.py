@@ -73,8 +73,8 @@ def test_what_a_user_says_is_not_said_to_follow_from_the_data(table: Path) -> No
     assert "robust losses" not in " ".join(ask(table, Options(target="heavy", losses=["mse", "l1"])).doubts)
     assert "is compared" in " ".join(ask(table, Options(target="sick")).doubts)
     assert "is compared" not in " ".join(ask(table, Options(target="sick", metric="accuracy")).doubts)
-    assert "12 of 15 folds" not in " ".join(ask(table, Options(target="price", folds=15, seeds=15)).doubts)
-    assert "10 of 15 folds; --seeds 15" in " ".join(ask(table, Options(target="price", folds=15)).doubts)
+    assert "folds" not in " ".join(ask(table, Options(target="price", folds=5)).doubts)
+    assert "test on 5 of 15 folds" in " ".join(ask(table, Options(target="price", folds=15)).doubts)
 
 
 @pytest.mark.parametrize(("options", "by"), [({"group": "who"}, "group"), ({"time": "day"}, "time")])
@@ -195,13 +195,13 @@ def test_a_budget_cuts_trials_then_seeds_and_never_below_a_claim(table: Path, mo
     whole, said = budgets.within(study, 1e6)
     assert whole == study
     assert "suffices" in said
-    cut, said = budgets.within(study, 120)
-    assert cut.tuning["trials"] < study.tuning["trials"]
+    cut, said = budgets.within(study, 160)
+    assert cut.tuning["trials"] + cut.tuning["refine"] < study.tuning["trials"] + study.tuning["refine"]
     assert cut.seeds == study.seeds
-    assert sum(budgets.runs(cut)) + 12 <= 120
-    assert f"cut to {cut.tuning['trials']} trials" in said
+    assert sum(budgets.runs(cut)) + 12 <= 160
+    assert f"cut to {cut.tuning['trials'] + cut.tuning['refine']} trials" in said
     least, said = budgets.within(study, 1)
-    assert (least.tuning["trials"], least.seeds) == (4, 5)
+    assert (least.tuning["trials"], least.tuning["refine"], least.seeds, least.repeats) == (3, 0, 5, 5)
     assert "too small for a claim" in said
     assert budgets.seconds("90") == budgets.seconds("90s") == budgets.seconds(90) == 90
     assert budgets.seconds("10m") == 600

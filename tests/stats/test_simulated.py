@@ -10,7 +10,7 @@ from scipy import stats
 from losslab.stats.paired import EQUIVALENT, UNDECIDED, compare, interval, power_factor
 from losslab.stats.scores import scores
 from losslab.stats.summaries import flips, friedman, matrix, overall, ranking
-from support.study_tables import compared, drawn
+from support.study_tables import compared, drawn, runs_of
 
 BOTH = ("tuned", "shared")
 KEYS = ["condition", "setting", "loss", "other"]
@@ -172,3 +172,31 @@ def test_scores_make_less_better() -> None:
     assert less[finite].equals(-more[finite])
     assert int(np.isinf(less).sum().sum()) == int(np.isinf(more).sum().sum()) == 3
     assert (more[np.isinf(more)].max().max()) == np.inf
+
+
+def tuned_once_or_often(generator: np.random.Generator, often: bool) -> pd.DataFrame:
+    """Ten seeds of two forms of one loss: what a tuning chose for each of them, and chance, decide what they come to."""
+    repeats = np.arange(10) % 5 if often else np.zeros(10, int)
+    runs = runs_of({loss: list(generator.normal(size=5)[repeats] + generator.normal(size=10)) for loss in ("a", "b")})
+    return runs.assign(repeat=(runs["seed"] - 100) % 5) if often else runs
+
+
+@pytest.mark.slow
+def test_two_forms_of_one_loss_are_seldom_told_apart_where_the_tuning_is_drawn_anew() -> None:
+    studies = 600
+    wrong = {True: 0, False: 0}
+    generator = np.random.default_rng(3)
+    for often in wrong:
+        for _ in range(studies):
+            found = matrix(tuned_once_or_often(generator, often), "tuned", "one", "min")
+            wrong[often] += set(found["verdict"]) != {UNDECIDED}
+            assert set(found["n"]) == ({5} if often else {10})
+    assert wrong[True] / studies < 0.08, "a nominal 5 %"
+    assert wrong[False] / studies > 0.2, "one choice for all seeds is told apart as if it were a loss"
+
+
+def test_a_repeat_with_a_run_that_diverged_has_diverged() -> None:
+    runs = runs_of({"a": [1.0, 2.0, 3.0, None], "b": [2.0, 3.0, "missing", 5.0]})
+    table = scores(runs.assign(repeat=(runs["seed"] - 100) % 2), "min")
+    assert table["a"].tolist() == [2.0, np.inf]
+    assert table["b"].tolist() == [2.0, 4.0], "what is missing is no evidence"

@@ -11,12 +11,15 @@ import pytest
 
 from losslab import Record
 from losslab.errors import BadRequest
+from losslab.report.analysis import find
+from losslab.report.answer import answer
+from losslab.report.collect import results
 from losslab.request.command import check_command
 from losslab.schema import canonical, check
 from losslab.study import runner, trials, tuning
 from losslab.study.recipe import Study, loss_setting
 from losslab.sweep.jobs import Job
-from support.made_up_studies import LOSSES, asked, bowl, made_up
+from support.made_up_studies import LOSSES, asked, bowl, conducted, made_up
 
 
 @pytest.mark.slow
@@ -136,8 +139,8 @@ def test_a_request_of_a_study_is_what_the_command_line_would_give() -> None:
 def test_seeds_of_trials_are_none_of_the_comparison() -> None:
     study = asked("study.seeds=20", "study.tuning.seeds=5", "seed=3")
     assert study.fresh_seeds == list(range(3, 23))
-    assert len(study.tuning_seeds) == 5
-    assert not set(study.tuning_seeds) & set(study.fresh_seeds)
+    assert len(study.tuning_seeds(0)) == 5
+    assert not set(study.tuning_seeds(0)) & set(study.fresh_seeds)
 
 
 def trials_of(study: Study, value: Callable[[dict[str, Any]], float]) -> tuple[list[Job], Any]:
@@ -161,7 +164,7 @@ def test_every_loss_gets_the_same_number_of_trials_and_the_same_rates() -> None:
     assert len({job.request["loss"]["delta"] for job in by_loss["huber"]}) == 16, (
         "its own hyperparameter is tuned with it"
     )
-    assert {job.request["seed"] for job in jobs} == set(study.tuning_seeds)
+    assert {job.request["seed"] for job in jobs} == set(study.tuning_seeds(0))
     for loss, best in (("mse", 0.01), ("huber", 0.003), ("barron", 0.002)):
         chosen = choices.set_index("loss")["lr"][loss]
         assert chosen == min(rates[loss], key=lambda lr: abs(math.log(lr / best)))
@@ -319,3 +322,95 @@ def test_where_every_trial_lost_a_run_the_one_that_lost_fewest_is_kept() -> None
     choices = tuning.tune(study, Path("somewhere"), made_up(value))
     assert set(choices["lr"]) == {list(rates)[5]}
     assert choices["value"].isna().all()
+
+
+REPEATED = ("study.seeds=7", "study.tuning.repeats=3", "study.tuning.seeds=2", "study.tuning.trials=4")
+
+
+def by_repeat(jobs: list[Job]) -> dict[int, list[Job]]:
+    """Jobs by the seed that draws their test rows."""
+    found: dict[int, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.request["data"]["test_seed"], []).append(job)
+    return found
+
+
+def test_each_repeat_is_tuned_and_tested_on_seeds_and_rows_of_its_own() -> None:
+    study = asked(*REPEATED)
+    jobs, choices = trials_of(study, bowl(mse=0.01, l1=0.003))
+    repeats = by_repeat(jobs)
+    assert len(repeats) == 3
+    seeds = [{job.request["seed"] for job in some} for some in repeats.values()]
+    assert [len(some) for some in seeds] == [2, 2, 2]
+    assert len(set.union(*seeds)) == 6, "no seed serves two repeats"
+    assert not set.union(*seeds) & set(study.fresh_seeds)
+    rates = [{job.request["optimizer"]["lr"] for job in some} for some in repeats.values()]
+    assert rates[0] != rates[1], "each has its own trials"
+    assert len(choices) == 2 * 3
+    compared = runner.comparison(study, Path("somewhere"), choices)
+    held = by_repeat(compared)
+    assert set(held) == set(repeats), "a repeat's choice is tested on rows that none of its trials has seen"
+    per_repeat = [{job.request["seed"] for job in some} for some in held.values()]
+    assert sorted(map(len, per_repeat)) == [2, 2, 3]
+    assert set.union(*per_repeat) == set(study.fresh_seeds)
+    chosen = {(row["loss"], row["at"]): row["lr"] for row in choices.to_dict("records")}
+    for job in compared:
+        assert job.part is not None
+        if job.part["arms"] == ["tuned"]:
+            at = f"repeat {study.repeat_of(job.request['seed']) + 1}"
+            assert job.request["optimizer"]["lr"] == chosen[job.part["loss"], at]
+
+
+def test_no_more_repeats_than_seeds_and_one_where_nothing_is_tuned() -> None:
+    assert asked("study.tuning.repeats=5", "study.seeds=3").repeats == 3
+    shared = asked("study.tuning.repeats=5", "study.rates=[shared]")
+    assert shared.repeats == 1
+    assert "test_seed" not in shared.request("mse", {}, 0)["data"]
+    assert "test_seed" not in asked().request("mse", {}, 0)["data"], "one tuning is as it always was"
+
+
+def test_further_trials_lie_round_the_best_of_each_loss() -> None:
+    study = asked(
+        "study.tuning.trials=8", "study.tuning.refine=4", "study.tuning.widen=0", losses="study.losses=[mse,huber]"
+    )
+    jobs, choices = trials_of(study, bowl(mse=0.01, huber=0.001))
+    for loss, best in (("mse", 0.01), ("huber", 0.001)):
+        trials = {}
+        for job in jobs:
+            if job.part and job.part["loss"] == loss:
+                trials[job.part["trial"]] = job.request
+        assert len(trials) == 12
+        first = min((trials[number]["optimizer"]["lr"] for number in range(8)), key=lambda lr: abs(math.log(lr / best)))
+        near = [trials[number]["optimizer"]["lr"] for number in range(8, 12)]
+        assert all(first / 10**0.51 <= lr <= first * 10**0.51 for lr in near), "a decade round it"
+        assert choices.set_index("loss")["trials"][loss] == 12
+
+
+def test_finalists_are_trained_again_and_the_best_of_them_is_chosen() -> None:
+    """The luckiest trial is no better than others on further seeds."""
+    study = asked("study.tuning.finalists=3", "study.tuning.seeds=1", "study.tuning.widen=0")
+    [first] = study.tuning_seeds(0)
+
+    def value(request: dict[str, Any]) -> float:
+        lucky = request["seed"] == first and request["optimizer"]["lr"] < 0.0003
+        return 0.1 if lucky else bowl(mse=0.01, l1=0.01)(request)
+
+    jobs, choices = trials_of(study, value)
+    assert len(jobs) == 2 * (16 + 3)
+    assert {job.request["seed"] for job in jobs[-6:]} == set(study.tuning_seeds(0, final=True))
+    assert (choices["value"] > 0.1).all()
+
+
+def test_seeds_of_a_repeat_count_as_one() -> None:
+    """Two losses that differ in what was chosen alone: twenty seeds of two repeats are two pairs, which support no claim."""
+    study = asked("study.seeds=20", "study.tuning.repeats=2")
+    made = results(
+        conducted(study, lambda request: 1 + request["optimizer"]["lr"] * (request["loss"]["name"] == "mse"))
+    )
+    assert made.unit == "repeat"
+    found = find(made)
+    assert set(found.ranking["n"]) == {2}
+    assert set(found.ranking["runs"]) == {20}
+    assert answer(made, found).startswith("2 repeats cannot support a claim")
+    assert any("done 2 times" in sentence for sentence in made.protocol)
+    assert "2 times, each time by" in made.done

@@ -23,6 +23,7 @@ STUDY = [
     "study.tuning.trials=2",
     "study.tuning.seeds=1",
     "study.tuning.widen=1",
+    "study.tuning.refine=1",
 ]
 
 
@@ -39,7 +40,7 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
     folder = tmp_path / "study"
     assert train(folder) == 0
     out = capsys.readouterr().out
-    assert "Tuning 2 losses: 2 trials of one run each." in out
+    assert "Tuning 2 losses: 3 trials of one run each, 2 times." in out
     records = read_records(folder)
     made = collect.results(records)
     assert (made.runs["status"] == "done").all()
@@ -47,6 +48,11 @@ def test_a_study_from_the_command_to_the_report_and_again(tmp_path: Path, capsys
         "paired, whole, and at the chosen rates"
     )
     assert (made.runs["value"] > 0).all()
+    rows = {}
+    for record in records:
+        rows.setdefault(record.config["data"]["test_seed"], set()).add(record.pairing["test_rows"])
+    assert [len(found) for found in rows.values()] == [1, 1], "all runs of a repeat test on the same rows"
+    assert len(set.union(*rows.values())) == 2, "and repeats on others"
     assert (made.runs["constant"] > 1).all()
     assert {path.name for path in folder.iterdir()} >= {
         "tune",

@@ -16,8 +16,14 @@ from losslab.sweep.jobs import Job
 LOSSES = "study.losses=[mse,l1]"
 
 
+_ONE_TUNING = {"repeats": 1, "refine": 0, "trials": 16, "seeds": 3}
+
+
 def asked(*overrides: str, losses: str = LOSSES) -> Study:
-    found = check_command(["study=fair", losses, *overrides], multirun=False)
+    """A study that tunes once, unless the overrides say otherwise."""
+    said = {text.partition("=")[0] for text in overrides}
+    once = [f"{key}={value}" for name, value in _ONE_TUNING.items() if (key := f"study.tuning.{name}") not in said]
+    found = check_command(["study=fair", losses, *once, *overrides], multirun=False)
     assert isinstance(found, StudyRequest)
     return found.study
 

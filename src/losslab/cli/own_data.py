@@ -61,12 +61,17 @@ def add_to(commands: Any) -> None:
         )
         command.add_argument("--model", default="", help="mlp by default, cnn for pictures; yours as FILE.py:NAME")
         command.add_argument("--metric", default="", help="the test metric that is compared")
-        command.add_argument("--seeds", type=int, metavar="N", help=f"of the comparison; {own_data.SEEDS} by default")
+        command.add_argument(
+            "--seeds",
+            type=int,
+            metavar="N",
+            help=f"of the comparison; {own_data.SEEDS} by default, {own_data.PICTURE_SEEDS} for pictures",
+        )
         command.add_argument(
             "--trials",
             type=int,
             metavar="N",
-            help=f"settings tried for each loss; {own_data.TRIALS} by default, {own_data.PICTURE_TRIALS} for pictures",
+            help=f"settings tried for each loss in each of five tunings; {own_data.TRIALS}, {own_data.PICTURE_TRIALS} for pictures",
         )
         command.add_argument("--folds", type=int, metavar="K", help="test on K folds in turn")
         command.add_argument(

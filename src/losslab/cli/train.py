@@ -202,7 +202,8 @@ def report_study(event: Event) -> None:
     """Prints how far a study is. Runs that are done or diverged are left to its report, as there are hundreds."""
     if isinstance(event, TuningStarted):
         runs = "one run" if event.seeds == 1 else f"{event.seeds} runs"
-        messages.print_line(f"Tuning {event.losses} losses: {event.trials} trials of {runs} each.")
+        often = f", {event.repeats} times" if event.repeats > 1 else ""
+        messages.print_line(f"Tuning {event.losses} losses: {event.trials} trials of {runs} each{often}.")
     elif isinstance(event, ComparisonStarted):
         messages.print_line(f"Comparing them on {event.seeds} fresh seeds: {event.runs} runs.")
     elif isinstance(event, RunFinished) and event.record.status == "failed" and not event.again:

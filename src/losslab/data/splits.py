@@ -33,7 +33,8 @@ def split(
     rows of one moment stay together. auto: by group or time where the data have one of them, else random.
     With `data.folds` = K, seed s tests on fold s mod K, and seeds s and s + K differ in how the folds were drawn. Folds in time
     are the last K of K + 1 blocks, and what is later than the test rows is not used. Validation rows are val_fraction / (1 -
-    test_fraction) of what is not test.
+    test_fraction) of what is not test. With `data.test_seed` that seed draws the test rows, or names the fold, and the run's own
+    seed divides the others into train and val.
 
     Args:
         data: the data of a config.
@@ -52,24 +53,31 @@ def split(
     scheme = _scheme(data, labels, groups, times)
     sizes = check.split_sizes(data, rows)
     folds = int(data.get("folds", 0))
+    locked = int(data.get("test_seed", -1))
+    of_test = seed if locked < 0 else locked
     if given is not None:
-        parts = _as_given(data, given, scheme, sizes, seed, labels, groups, times)
+        parts = _as_given(data, given, scheme, sizes, (of_test, seed), labels, groups, times)
     elif scheme == "random" and not folds:
         check.check_split(data, rows)
-        order = torch.randperm(rows, generator=seeding.generator(seed, "split"))
-        train, val, test = order.split([sizes["train"], sizes["val"], sizes["test"]])
+        order = torch.randperm(rows, generator=seeding.generator(of_test, "split"))
+        rest, test = order.split([sizes["train"] + sizes["val"], sizes["test"]])
+        if of_test != seed:
+            rest = rest[torch.randperm(len(rest), generator=seeding.generator(seed, "split"))]
+        train, val = rest.split([sizes["train"], sizes["val"]])
         parts = {"train": train, "val": val, "test": test}
     else:
-        step = seed // folds if folds else seed
+        step = of_test // folds if folds else of_test
         generator = seeding.generator(step, "split")
         all_rows = torch.arange(rows)
-        test = _fold(scheme, seed % folds, folds, all_rows, generator, labels, groups, times) if folds else None
+        test = _fold(scheme, of_test % folds, folds, all_rows, generator, labels, groups, times) if folds else None
         if test is None:
             test = _chosen(scheme, sizes["test"], all_rows, generator, labels, groups, times)
         rest = _without(all_rows, test)
         if scheme == "time":
             assert times is not None
             rest = rest[times[rest] < times[test].min()]
+        if of_test != seed:
+            generator = seeding.generator(seed, "split")
         share = data["val_fraction"] / (1 - data["test_fraction"])  # of what is not test
         val = _chosen(scheme, int(share * len(rest)) if folds else sizes["val"], rest, generator, labels, groups, times)
         parts = {"train": _without(rest, val), "val": val, "test": test}
@@ -96,17 +104,25 @@ def _scheme(data: Mapping[str, Any], labels: Tensor | None, groups: Tensor | Non
 
 
 def _as_given(
-    data: Mapping[str, Any], given: Tensor, scheme: str, sizes: Mapping[str, int], seed: int, *of_rows: Tensor | None
+    data: Mapping[str, Any],
+    given: Tensor,
+    scheme: str,
+    sizes: Mapping[str, int],
+    seeds: tuple[int, int],
+    *of_rows: Tensor | None,
 ) -> Split:
     """The parts that the data name, and the others drawn from the rows that they leave."""
     if data.get("folds", 0):
         raise BadRequest("The data say which rows are for testing, so they have no folds; leave data.folds away.")
-    generator = seeding.generator(seed, "split")
+    of_test, seed = seeds
+    generator = seeding.generator(of_test, "split")
     left, parts = (given < 1).nonzero().flatten(), {}
     for number, part in ((2, "test"), (1, "val")):
         said = (given == number).nonzero().flatten()
         parts[part] = said if len(said) else _chosen(scheme, sizes[part], left, generator, *of_rows)
         left = _without(left, parts[part])
+        if part == "test" and of_test != seed:
+            generator = seeding.generator(seed, "split")
     return {"train": left} | parts
 
 

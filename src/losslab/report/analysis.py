@@ -69,7 +69,9 @@ def find(results: Results) -> Findings:
         ranking=ranking,
         comparisons=summaries.comparisons(matrices, reference),
         overall=summaries.overall(runs, better, level, overlap),
-        friedman=ranks.assign(p_corrected=(ranks["p"] * family).clip(upper=1.0)),
+        friedman=ranks.replace({"over": {"seed": results.unit}}).assign(
+            p_corrected=(ranks["p"] * family).clip(upper=1.0)
+        ),
         flips=summaries.flips(runs, better, level, overlap, family),
         matrices=matrices,
         family=family,

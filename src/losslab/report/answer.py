@@ -72,7 +72,7 @@ def flip_sentence(results: Results, found: Findings) -> str:
     )
     if len(found.flips) == 1:
         sure = "both intervals exclude zero" if clear else "the intervals do not both exclude zero"
-    few = "So few seeds support no claim about this." if results.runs["seed"].nunique() < FEWEST else ""
+    few = "So few seeds support no claim about this." if results.runs[results.unit].nunique() < FEWEST else ""
     return _joined(_moved(results, found), won, f"{pairs}; {sure}.", few)
 
 
@@ -222,9 +222,9 @@ def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
     all_ = "both losses" if len(first.use) == 2 else f"all {len(first.use)} losses"
     parts = []
     if first.diverged:  # it ranks first, so no loss diverged on fewer
-        on = f"{first.diverged} of {counted(first.runs, 'seed')}"
+        on = f"{first.diverged} of {counted(first.runs, results.unit)}"
         parts.append(
-            f"every loss diverged on some seed, {name(first.best)} on the fewest, {on}; of those that are left:"
+            f"every loss diverged on some {results.unit}, {name(first.best)} on the fewest, {on}; of those that are left:"
         )
     if first.worse:
         parts.append(f"use {_either(first.use)}: {metric} {means}, {_gap(results, group)}.")
@@ -307,10 +307,10 @@ def _either(losses: Sequence[str]) -> str:
 def _refusal(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]:
     """That there are too few seeds, and the means alone; nothing where there are enough."""
     ended = runs[runs["status"].isin(("done", "diverged"))]
-    if ended["seed"].nunique() >= FEWEST:
+    if (count := ended[results.unit].nunique()) >= FEWEST:
         return []
     condition = str(runs["condition"].iloc[0])
-    said = [wording.too_few(ended["seed"].nunique())]
+    said = [wording.too_few(count, results.unit)]
     for one in _verdicts(results, found, condition)[:_GROUPS]:
         table = found.ranking.query("condition == @condition and setting == @one.setting and n > 0")
         means = table.sort_values("rank", kind="stable")

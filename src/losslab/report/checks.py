@@ -114,8 +114,8 @@ def not_as_chosen(runs: pd.DataFrame, choices: pd.DataFrame, study: Study) -> li
     """Sentences on losses whose tuned runs are not at the rate that their trials chose."""
     chosen = _chosen(choices, study)
     tuned = runs[(runs["condition"] == "tuned") & (runs["status"] != "missing")]
-    known = [row for row in tuned.to_dict("records") if (row["loss"], row["setting"]) in chosen]
-    wrong = {row["loss"] for row in known if row["lr"] != chosen[row["loss"], row["setting"]][0]}
+    keys = [(row["loss"], row["setting"], study.repeat_of(row["seed"]), row["lr"]) for row in tuned.to_dict("records")]
+    wrong = {loss for loss, *where, lr in keys if (found := chosen.get((loss, *where))) and lr != found[0]}
     return [
         f"The runs of `{loss}` at tuned rates are not at the learning rate that its trials chose."
         for loss in sorted(wrong)
@@ -134,21 +134,22 @@ def superseded(records: Sequence[Record], choices: pd.DataFrame, study: Study) -
         return record.optimizer["lr"] == lr and params.items() <= record.loss_params.items()
 
     old = []
-    for (loss, setting, _), runs in same.items():
-        now = [record for record in runs if (loss, setting) in chosen and at_the_choice(record, *chosen[loss, setting])]
+    for (loss, setting, seed), runs in same.items():
+        choice = chosen.get((loss, setting, study.repeat_of(seed)))
+        now = [record for record in runs if choice and at_the_choice(record, *choice)]
         old += [record for record in runs if record is not now[0]] if now else runs[1:]
     return old
 
 
-def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str], tuple[float, dict[str, Any]]]:
-    """The rate and the hyperparameters that were chosen for a loss in a setting."""
+def _chosen(choices: pd.DataFrame, study: Study) -> dict[tuple[str, str, int], tuple[float, dict[str, Any]]]:
+    """The rate and the hyperparameters that were chosen for a loss in a setting and repeat."""
     at = {(row["loss"], row["at"]): (row["lr"], row["params"]) for row in choices.to_dict("records")}
-    settings = {study.label(setting): study.label(study.tuning_setting(setting)) for setting in study.settings()}
     return {
-        (loss, setting): at[loss, tuned_at]
-        for setting, tuned_at in settings.items()
+        (loss, study.label(setting), repeat): at[loss, tuned_at]
+        for setting in study.settings()
+        for repeat in range(study.repeats)
         for loss in study.losses
-        if (loss, tuned_at) in at
+        if (loss, tuned_at := study.tuned_at(study.tuning_setting(setting), repeat)) in at
     }
 
 
@@ -162,7 +163,7 @@ def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
             f"In {len(found)} of {len(choices)} tunings the best trial lies at an edge of the range that was tried, so the optimum may lie "
             f"beyond it: {losses}. The table of tuned values says where."
         ]
-    where = " (tuned at {at})" if len(study.tuning_settings()) > 1 else ""
+    where = " (tuned at {at})" if len(study.tunings()) > 1 else ""
     said = "The best trial of `{loss}` is at {edge}" + where + ", so its optimum may lie beyond it."
     return [said.format_map(row) for row in found]
 

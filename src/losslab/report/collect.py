@@ -106,7 +106,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
-    where_run = [study.label(setting) for setting in study.tuning_settings()]
+    where_run = list(study.tunings())
     where = {"tune": where_run, "confirm": [study.label(setting) for setting in study.settings()]}
     kept = [
         record

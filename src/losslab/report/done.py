@@ -130,10 +130,9 @@ def _tuning(study: Study) -> str:
     tuning = study.tuning
     where = "in every setting, " if study.axes and tuning["at"] == "each" else ""
     runs = counted(tuning["seeds"], "run")
-    return (
-        f"Learning rate and hyperparameters were tuned for each loss, {where}by {tuning['trials']} trials of {runs} each on other "
-        "seeds."
-    )
+    often = f"{study.repeats} times, each time " if study.repeats > 1 else ""
+    trials = tuning["trials"] + tuning["refine"]
+    return f"Learning rate and hyperparameters were tuned for each loss, {often}{where}by {trials} trials of {runs} each on other seeds."
 
 
 def _all(records: Sequence[Record], phrase: Callable[[Record], str]) -> str:

@@ -25,10 +25,22 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
             "optuna": "Optuna's tree-structured Parzen estimator, each loss by itself",
         }[tuning["search"]]
         said.append(
-            f"Tuned rates: {tuning['trials']} trials for each loss{where}, over the learning rate and the loss's "
+            f"Tuned rates: {tuning['trials'] + tuning['refine']} trials for each loss{where}, over the learning rate and the loss's "
             f"hyperparameters, by {how}. Each trial is {_runs(tuning['seeds'])}, on seeds that the comparison does not use. "
             f"The trial with the best mean {metric_name(study.metric)} on validation data is chosen."
         )
+        if tuning["search"] == "points" and tuning["refine"]:
+            said.append(f"The last {tuning['refine']} of them lie near the best one of each loss.")
+        if tuning["finalists"] > 1:
+            said.append(
+                f"The {tuning['finalists']} best trials are trained again on as many further seeds, and the best of them is chosen."
+            )
+        if study.repeats > 1:
+            said.append(
+                f"All of this is done {study.repeats} times, on seeds and trials of their own. The seeds of the comparison are dealt "
+                "to the repeats, and each repeat tests on rows of its own, which none of its trials has seen. What is compared are "
+                "repeats, so the intervals include the chance of the tuning."
+            )
         if tuning["search"] == "points" and tuning["widen"]:
             said.append(
                 "Where a loss was best at the lowest or highest rate tried, all losses got a quarter as many further trials beyond it."
@@ -43,12 +55,18 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
     anew = (
         "All seeds, those of the tuning as well, test on the same rows. "
         if one_split(records)
+        else ""
+        if study.repeats > 1
         else "Each seed splits the rows anew, so a row that helped to choose a rate may be a test row of another seed. "
+    )
+    chance = (
+        ""
+        if study.repeats > 1
+        else "The intervals hold for the hyperparameters that were chosen. They do not include the uncertainty of that choice."
     )
     said.append(
         f"Comparison: {study.seeds} fresh seeds ({seeds[0]} to {seeds[-1]}) for each loss, setting and rate. One seed gives all losses the "
-        f"same split, corrupted rows, initial weights and batches. {anew}The intervals hold for the hyperparameters that were chosen. "
-        "They do not include the uncertainty of that choice."
+        f"same split, corrupted rows, initial weights and batches. {anew}{chance}".rstrip()
     )
     return said + selection([record for record in records if record.selection], epoch)
 

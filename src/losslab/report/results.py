@@ -9,6 +9,7 @@ import pandas as pd
 
 from losslab.schema.metric_facts import METRICS, OF_TARGET, metric_name
 from losslab.stats.margins import Margin
+from losslab.stats.scores import unit
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Results:
     done: str = ""
     axes: dict[str, str] = field(default_factory=dict)
     margin: Margin = field(default_factory=lambda: Margin(0.0, relative=False))
+
+    @property
+    def unit(self) -> str:
+        """What is independent: a "seed", or a "repeat" of the tuning."""
+        return unit(self.runs)
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -60,7 +60,8 @@ def with_missing(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
     full = runs.set_index(list(wanted.names)).reindex(wanted).reset_index()
     full["status"] = full["status"].fillna("missing")
     full[["params", "run"]] = full[["params", "run"]].fillna("")
-    return full[list(RUNS)]
+    full = full[list(RUNS)]
+    return full.assign(repeat=full["seed"].map(study.repeat_of)) if study.repeats > 1 else full
 
 
 def failures(

@@ -79,15 +79,15 @@ def _ranking(results: Results, found: Findings) -> Section:
         for row in found.friedman.to_dict("records")
         if over_all
     ]
-    lead = [f"{marks}Bars: {percent(results.level)} t intervals over the seeds{_corrected(results)}."]
+    lead = [f"{marks}Bars: {percent(results.level)} t intervals over the {results.unit}s{_corrected(results)}."]
     if paired:
         where = "of a setting " if over_all else ""
         of = f" ({CONDITIONS[results.conditions[0]]})" if two else ""
         lead.insert(
             0,
-            f"The first figure {where}shows what each loss differs by from {name(results.reference)} on the same seeds{of}, "
+            f"The first figure {where}shows what each loss differs by from {name(results.reference)} on the same {results.unit}s{of}, "
             "with intervals that are corrected for all tests of this report, filled where one is shown to be better. The second "
-            "shows the losses one by one: its bars hold the variation between seeds that all losses share, so they may overlap "
+            "shows the losses one by one: its bars hold the variation between {results.unit}s that all losses share, so they may overlap "
             "where a difference is clear.",
         )
     pictured = {"all settings": ranks, **drawn} if over_all else both

@@ -69,8 +69,8 @@ def ranking(results: Results, found: Findings) -> dict[str, Table]:
             body.append([loss, *cells])
         caption = (
             f"Test {results.measure} at the {results.epoch} epoch{_in(results, setting)}: "
-            f"mean over n runs and its {percent(results.level)} interval. "
-            "Losses are ranked by the number of diverged runs first, then by the mean."
+            f"mean over n {results.unit}s and its {percent(results.level)} interval. "
+            "Losses are ranked by the number that diverged first, then by the mean."
         )
         head = ["rank", "mean [interval]", "n", "diverged"]
         tables[str(setting)] = Table(
@@ -96,7 +96,7 @@ def overall(results: Results, found: Findings) -> Table | None:
         body.append([loss, *cells])
     seeds = span(found.ranking["n"] + found.ranking["diverged"])
     caption = (
-        f"Mean rank over n settings (1 is best) with its {percent(results.level)} interval over {seeds} seeds, and the number of "
+        f"Mean rank over n settings (1 is best) with its {percent(results.level)} interval over {seeds} {results.unit}s, and the number of "
         "settings in which the loss has the best mean."
     )
     head = ["mean rank [interval]", "best in", "n"]
@@ -124,7 +124,7 @@ def flips(results: Results, found: Findings) -> dict[str, Table]:
         n = span(found.ranking.loc[found.ranking["setting"] == setting, "n"])
         caption = (
             f"Pairs whose order the rate reverses{_in(results, setting)}: first minus second in test {results.measure}, with "
-            f"its {percent(results.level)} interval over n = {n} paired seeds. Clear: both intervals exclude zero."
+            f"its {percent(results.level)} interval over n = {n} paired {results.unit}s. Clear: both intervals exclude zero."
         )
         head = [
             "better at the shared rate",
@@ -164,8 +164,8 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
             of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
-                f"Over the {results.axes.get(found.axis, found.axis)}{of_condition}, n = {span(ns['n'] + ns['diverged'])} seeds a level. "
-                f"Area: mean test {results.measure} "
+                f"Over the {results.axes.get(found.axis, found.axis)}{of_condition}, n = {span(ns['n'] + ns['diverged'])} "
+                f"{results.unit}s a level. Area: mean test {results.measure} "
                 f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
                 "lowest level at which the loss is no better than the best constant prediction for the same training targets."
             )
@@ -199,9 +199,9 @@ def comparisons(results: Results, found: Findings) -> dict[str, list[Table]]:
             of_condition = f", {CONDITIONS[condition]}" if len(results.conditions) > 1 else ""
             caption = (
                 f"Paired differences to `{results.reference}` in test {results.measure}{_in(results, setting)}{of_condition}: "
-                f"mean over n seeds with its {percent(results.level)} interval. Intervals and p are corrected for the {found.family} "
-                "tests of this report. Wins: share of the seeds on which the loss is better. Detectable: the smallest true "
-                "difference that so many seeds would show with power 0.8. Equivalent: closer than "
+                f"mean over n {results.unit}s with its {percent(results.level)} interval. Intervals and p are corrected for the "
+                f"{found.family} tests of this report. Wins: share of the {results.unit}s on which the loss is better. Detectable: "
+                f"the smallest true difference that so many {results.unit}s would show with power 0.8. Equivalent: closer than "
                 f"{number(max(rows['margin']), 2)}, the smallest difference that matters."
             )
             head = ["loss", "difference [interval]", "p", "wins", "detectable", "n", "diverged", "verdict"]
@@ -224,7 +224,7 @@ def rare(results: Results, found: Findings) -> Table | None:
         digits = decimals(block["high"] - block["low"])
         for row in block.to_dict("records"):
             numbers = [fixed(row[key], digits) for key in ("mean", "middle", "worst")]
-            shares = [f"{row['diverged']} of {row['n'] + row['diverged']}", f"{100 * row['unseen']:.0f} %"]
+            shares = [f"{row['broken']} of {row['runs']}", f"{100 * row['unseen']:.0f} %"]
             body.append([*([str(setting)] if several else []), row["loss"], *numbers, *shares])
     caption = (
         f"Test {results.measure} of single runs. Middle half: the mean of the runs between the quartiles. May diverge: so large a "

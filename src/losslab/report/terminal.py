@@ -30,8 +30,8 @@ def show(results: Results, found: Findings, console: Console) -> None:
 def _table(results: Results, found: Findings) -> Table:
     """Rank, mean and interval of each loss, setting by setting, the best of the first column first."""
     columns = _columns(results, found)
-    seeds = span(results.runs.groupby(["condition", "setting", "loss"]).size())
-    title = f"Test {results.measure}: rank, mean and {percent(results.level)} interval over {seeds} seeds"
+    seeds = span(results.runs.groupby(["condition", "setting", "loss"])[results.unit].nunique())
+    title = f"Test {results.measure}: rank, mean and {percent(results.level)} interval over {seeds} {results.unit}s"
     printed = Table(title=title, title_justify="left")
     printed.add_column("loss")
     for name in columns:

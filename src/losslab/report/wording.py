@@ -13,16 +13,16 @@ Row = Mapping[Any, Any]
 
 def comparison(row: Row, first: str, second: str, level: float) -> str:
     """What a row of a matrix of `losslab.stats.summaries` says of two losses."""
-    one, other, seeds = name(first), name(second), int(row["seeds"])
+    one, other, seeds, unit = name(first), name(second), int(row["seeds"]), str(row["unit"])
     if seeds == 0:
-        return f"No seed has a run of both {one} and {other}."
+        return f"No {unit} has a run of both {one} and {other}."
     if row["same"]:
         both = row["first_diverged"] and not row["n"]
-        return f"{one} and {other} {'diverged' if both else 'are identical'} on all {counted(seeds, 'seed')}."
+        return f"{one} and {other} {'diverged' if both else 'are identical'} on all {counted(seeds, unit)}."
     if row["verdict"] == CANNOT_SAY:
-        return too_few(seeds)
+        return too_few(seeds, unit)
     wins = row["wins"] * seeds
-    won = f"better on {wins:g} of {counted(seeds, 'seed')}"
+    won = f"better on {wins:g} of {counted(seeds, unit)}"
     if row["first_diverged"] or row["second_diverged"]:
         broke = f"{one} diverged on {row['first_diverged']:g} and {other} on {row['second_diverged']:g}"
         test = f"sign test, corrected {p_value(row['p_corrected'])}"
@@ -35,27 +35,26 @@ def comparison(row: Row, first: str, second: str, level: float) -> str:
     if row["verdict"] == UNDECIDED:
         return (
             f"Whether {one} or {other} is better is not decided: difference {size}, corrected {p_value(row['p_corrected'])}. "
-            f"{counted(seeds, 'seed')} would show a true difference of {number(row['detectable'])} in 4 of 5 studies."
+            f"{counted(seeds, unit)} would show a true difference of {number(row['detectable'])} in 4 of 5 studies."
         )
     low, high = sorted((abs(row["low"]), abs(row["high"])))
     size = spread(abs(row["difference"]), low, high, level)
     return f"{one} is {row['verdict']} than {other} by {size}; corrected {p_value(row['p_corrected'])}; {won}."
 
 
-def too_few(seeds: int) -> str:
-    """That so few seeds can support no claim."""
-    return f"{counted(seeds, 'seed')} cannot support a claim; it takes at least {FEWEST}."
+def too_few(seeds: int, unit: str) -> str:
+    """That so few seeds, or repeats of the tuning, can support no claim."""
+    return f"{counted(seeds, unit)} cannot support a claim; it takes at least {FEWEST}."
 
 
 def unseen(row: Row) -> str:
     """What the runs of a loss say of failures that are rare: a row of `summaries.ranking`."""
-    runs = row["n"] + row["diverged"]
-    return f"{row['diverged']:g} of {runs:g} diverged: up to {100 * row['unseen']:.0f} % may"
+    return f"{row['broken']:g} of {row['runs']:g} diverged: up to {100 * row['unseen']:.0f} % may"
 
 
 def friedman(row: Row, level: float) -> str:
     """What a row of `summaries.friedman` says: whether the ranks of the losses differ at all."""
-    blocks, other = str(row["over"]), "setting" if row["over"] == "seed" else "seed"
+    blocks, other = str(row["over"]), "setting" if row["over"] != "setting" else "seed"
     what = f"{counted(row['losses'], 'loss')} on {counted(row['blocks'], blocks)}"
     if row["p"] != row["p"]:
         return f"Friedman's test needs 3 losses and {FEWEST} {blocks}s, and there are {what}."

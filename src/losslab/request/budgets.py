@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from losslab.study.recipe import Study
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
-_FEWEST_TRIALS = 4
+_FEWEST_TRIALS = 3
 _AROUND = 12.0  # seconds of a comparison beside its runs: imports, reading, the report
 _WIDENED = 1.25  # trials of a study in all, for one that is asked for: a range may be widened where its edge was best
 
@@ -29,9 +29,11 @@ def seconds(text: str | float) -> float:
 def runs(study: Study) -> tuple[int, int]:
     """How many runs tune, about, and how many are compared."""
     tuned = "tuned" in study.rates
-    trials = study.tuning["trials"] * study.tuning["seeds"] * len(study.losses) * len(study.tuning_settings())
+    tuning = study.tuning
+    each = _WIDENED * tuning["trials"] + tuning["refine"] + (tuning["finalists"] if tuning["finalists"] > 1 else 0)
+    trials = each * tuning["seeds"] * len(study.losses) * len(study.tunings())
     compared = len(study.losses) * len(study.settings()) * study.seeds * len(study.rates)
-    return round(_WIDENED * trials) if tuned else 0, compared
+    return round(trials) if tuned else 0, compared
 
 
 def cost(study: Study) -> float:
@@ -47,17 +49,24 @@ def within(study: Study, budget: float) -> tuple[Study, str]:
     from losslab.stats.paired import FEWEST
 
     one = (cost(study) - _AROUND) / sum(runs(study))
-    fewest = min(study.seeds, FEWEST)
+    fewest = max(study.repeats, min(study.seeds, FEWEST))
+
+    def too_long(cut: Study) -> bool:
+        return _AROUND + sum(runs(cut)) * one > budget
+
     cut = study
-    while _AROUND + sum(runs(cut)) * one > budget and cut.tuning["trials"] > _FEWEST_TRIALS:
+    while too_long(cut) and cut.tuning["refine"]:
+        cut = replace(cut, tuning=cut.tuning | {"refine": cut.tuning["refine"] - 1})
+    while too_long(cut) and cut.tuning["trials"] > _FEWEST_TRIALS:
         cut = replace(cut, tuning=cut.tuning | {"trials": cut.tuning["trials"] - 1})
-    while _AROUND + sum(runs(cut)) * one > budget and cut.seeds > fewest:
+    while too_long(cut) and cut.seeds > fewest:
         cut = replace(cut, seeds=cut.seeds - 1)
     takes = _AROUND + sum(runs(cut)) * one
     about = f"{shown(takes)} on this machine"
     if cut == study:
         return cut, f"The budget of {shown(budget)} suffices: it takes about {about}."
-    what = f"cut to {cut.tuning['trials']} trials and {cut.seeds} seeds ({study.tuning['trials']} and {study.seeds} were asked for)"
+    trials, before = (each.tuning["trials"] + each.tuning["refine"] for each in (cut, study))
+    what = f"cut to {trials} trials and {cut.seeds} seeds ({before} and {study.seeds} were asked for)"
     if takes > budget:
         return (
             cut,
@@ -68,7 +77,7 @@ def within(study: Study, budget: float) -> tuple[Study, str]:
 
 def asked(question: Question, study: Study) -> Question:
     """A question whose words ask for a study that was cut."""
-    cut = {"study.seeds": study.seeds, "study.tuning.trials": study.tuning["trials"]}
+    cut = {"study.seeds": study.seeds} | {f"study.tuning.{key}": study.tuning[key] for key in ("trials", "refine")}
     words = [f"{key}={cut.get(key, value)}" for key, _, value in (word.partition("=") for word in question.study)]
     return replace(question, study=tuple(words))
 

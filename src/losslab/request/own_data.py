@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from losslab.request import data_cards, own_array_files, own_pictures, own_tables
 from losslab.request.compose import checked, composed, hydra_at_conf
 from losslab.request.overrides import axes, single
+from losslab.request.own_study import PICTURE_SEEDS as PICTURE_SEEDS
 from losslab.request.own_study import PICTURE_TRIALS as PICTURE_TRIALS
 from losslab.request.own_study import SEEDS as SEEDS
 from losslab.request.own_study import TRIALS as TRIALS

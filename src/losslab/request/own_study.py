@@ -16,11 +16,17 @@ from losslab.schema.metric_facts import metric_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SEEDS, TRIALS, TUNING_SEEDS = 10, 16, 2
-PICTURE_TRIALS = 8
+SEEDS, TRIALS, PICTURE_SEEDS, PICTURE_TRIALS = 10, 6, 5, 4  # trials of each of the five repeats of the tuning
 _BATCHES = (16, 1024)  # rows
 _STEPS, _EPOCHS = 1000, (10, 100)
-_PICTURES = PICTURE_TRIALS, 1, 500  # trials, seeds of the tuning, steps: each takes tens of times as long as on a table
+REPEATS = 5  # of the tuning, as in conf/study/fair.yaml
+_REFINE = 2  # further trials round the best, of a table
+_PICTURES = (
+    PICTURE_SEEDS,
+    PICTURE_TRIALS,
+    0,
+    500,
+)  # seeds, trials, steps: each takes tens of times as long as on a table
 _FAR, _SHARE_FAR = 5.0, 0.002  # targets that far from the median, in robust spreads; a normal has 6 in 10 million
 # a metric that the frequent class does not decide: with two classes one that asks for no threshold, as with most losses a model
 # of rare yeses says no to every row
@@ -57,7 +63,7 @@ def decided(
     words += [data_cards.word(f"data.{key}", value) for key, value in settings.items() if key != "split"]
     words += [f"data.split={scheme}"] if scheme != "auto" else []
     words += [f"data.folds={options.folds}"] if options.folds else []
-    trials, tuning_seeds, steps = _PICTURES if question.pictures else (TRIALS, TUNING_SEEDS, _STEPS)
+    seeds, trials, refine, steps = _PICTURES if question.pictures else (SEEDS, TRIALS, _REFINE, _STEPS)
     batch, epochs = _sizes(question.rows, settings, steps)
     words += [f"data.batch_size={batch}", "corruption=none", f"trainer.max_epochs={epochs}"]
     words += [data_cards.word("model", options.model)] if options.model else []
@@ -69,16 +75,17 @@ def decided(
         data_cards.word("study.losses", list(losses)),
         f"study.metric={metric}",
         "study.rates=[tuned]",
-        f"study.seeds={options.seeds or SEEDS}",
+        f"study.seeds={options.seeds or seeds}",
         f"study.tuning.trials={options.trials or trials}",
-        f"study.tuning.seeds={tuning_seeds}",
+        f"study.tuning.refine={0 if options.trials else refine}",
+        "study.tuning.seeds=1",
     ]
     return replace(
         question,
         split=how,
         losses=losses,
         metric=metric,
-        doubts=[*question.doubts, *_doubts_of(traits, targets, metric, options), *_unused_folds(options)],
+        doubts=[*question.doubts, *_doubts_of(traits, targets, metric, options), *_unused_folds(options, seeds)],
         words=(*unless_typed(words, options.words), *options.words),
         study=tuple(study),
     )
@@ -155,10 +162,10 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], metric: str, op
     return found
 
 
-def _unused_folds(options: Options) -> list[str]:
-    seeds = options.seeds or SEEDS
-    few = f"{seeds} seeds test on {seeds} of {options.folds} folds; --seeds {options.folds} takes all."
-    return [few] if options.folds > seeds else []
+def _unused_folds(options: Options, seeds: int) -> list[str]:
+    tested = min(options.seeds or seeds, REPEATS)
+    few = f"{tested} repeats test on {tested} of {options.folds} folds; study.tuning.repeats={options.folds} takes all."
+    return [few] if options.folds > tested else []
 
 
 def _sizes(rows: int, settings: Mapping[str, Any], wanted: int) -> tuple[int, int]:

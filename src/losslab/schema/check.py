@@ -17,7 +17,7 @@ from losslab.schema.compatibility import check_fit, terms
 from losslab.schema.metric_facts import METRICS
 
 # settings of data that change no row
-NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight", "split", "folds")
+NOT_OF_ROWS = ("name", "batch_size", "val_fraction", "test_fraction", "weight", "split", "folds", "test_seed")
 
 
 def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:

@@ -97,6 +97,14 @@ class Dimension:
             low, high = self._reach(self.low, -half), self.low - step
         return replace(self, low=low, high=high) if low < high else None
 
+    def near(self, value: Any, width: float) -> Dimension:
+        """The part of the dimension round a value, `width` of its scale wide; of choices the value alone."""
+        if self.choices:
+            return replace(self, choices=(value,), low=0.0, high=0.0)
+        half = width * (self._scale(self.high) - self._scale(self.low)) / 2
+        low, high = (self._rounded(self._value(self._scale(value) + way)) for way in (-half, half))
+        return replace(self, low=max(low, min(self.low, value)), high=min(high, max(self.high, value)))
+
     def _reach(self, end: float, way: float) -> float:
         """Where one gets from an end of the range without leaving what is valid."""
         far = self._rounded(self._value(self._scale(end) + way))

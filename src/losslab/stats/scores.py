@@ -18,6 +18,9 @@ def scores(runs: pd.DataFrame, better: str) -> pd.DataFrame:
     The metric where the run is done, negated where more is better. Infinite, so worse than all, where it diverged, or ended with
     a metric that is not finite. NaN where there is no such run (missing, skipped, or failed by an error or a lost machine): that
     is no evidence against the loss.
+
+    Where the runs have a column `repeat`, of a tuning that was done several times, the seeds of a repeat share its choice and are
+    not independent: a row is then a repeat, with the means over its seeds. A repeat with a broken run is broken.
     Raises BadRequest for runs given twice, and for a direction that is none.
     """
     metric = np.where(runs["status"] == "done", runs["value"].astype(float) * direction(better), np.nan)
@@ -25,7 +28,16 @@ def scores(runs: pd.DataFrame, better: str) -> pd.DataFrame:
     tidy = runs[[*_KEYS, "loss"]].assign(score=np.where(broken, np.inf, metric))
     if twice := int(tidy.duplicated([*_KEYS, "loss"]).sum()):
         raise BadRequest(f"{twice} runs stand twice in the table; give each condition, setting, loss and seed once.")
-    return tidy.pivot(index=_KEYS, columns="loss", values="score")[list(pd.unique(tidy["loss"]))]
+    table = tidy.pivot(index=_KEYS, columns="loss", values="score")[list(pd.unique(tidy["loss"]))]
+    if "repeat" not in runs:
+        return table
+    repeat = runs.drop_duplicates(_KEYS).set_index(_KEYS)["repeat"].reindex(table.index).rename("seed")
+    return table.groupby([table.index.get_level_values(key) for key in _KEYS[:2]] + [repeat], sort=False).mean()
+
+
+def unit(runs: pd.DataFrame) -> str:
+    """What is independent: a "repeat" of the tuning, where there are several, else a "seed"."""
+    return "repeat" if "repeat" in runs else "seed"
 
 
 def direction(better: str) -> int:

@@ -19,7 +19,7 @@ from scipy import stats
 
 from losslab.errors import BadRequest
 from losslab.stats.paired import BETTER, FEWEST, WORSE, Pair, compare, interval
-from losslab.stats.scores import blocks, direction, losses, ranks_by_mean, seed_ranks
+from losslab.stats.scores import blocks, direction, losses, ranks_by_mean, seed_ranks, unit
 
 _RANKING = [
     "condition",
@@ -32,6 +32,8 @@ _RANKING = [
     "high",
     "middle",
     "worst",
+    "runs",
+    "broken",
     "unseen",
     "mean_rank",
 ]
@@ -49,7 +51,7 @@ _JUDGED = [
     "detectable",
     "verdict",
 ]
-_JUDGED += ["seeds", "first_diverged", "second_diverged", "same", "margin"]
+_JUDGED += ["seeds", "first_diverged", "second_diverged", "same", "margin", "unit"]
 Place = tuple[str, str]  # a condition and a setting
 _OVERALL = ["condition", "loss", "mean_rank", "low", "high", "first_in", "settings"]
 _FRIEDMAN = ["condition", "over", "statistic", "p", "blocks", "losses"]
@@ -71,16 +73,17 @@ def ranking(
 ) -> pd.DataFrame:
     """One row per condition, setting and loss.
 
-    Columns: condition, setting, loss, n (runs that are done), diverged (that diverged), mean, low, high (t interval over
-    the done runs, within the bounds of the metric; NaN where n < 2), middle (interquartile mean, of the middle half of the done
-    runs; Agarwal et al., 2021), worst (of the done runs), unseen (the highest share of runs that may diverge, given how many did;
-    one-sided interval of Clopper and Pearson, 1934), mean_rank (mean over seeds of the rank among the losses of that condition,
-    setting and seed; 1 is best, ties share the mean rank, broken runs are last), rank (1.. by mean; fewer broken runs first;
-    equal means share).
+    Columns: condition, setting, loss, n (seeds, or repeats of the tuning, that are done), diverged (on which a run diverged), mean,
+    low, high (t interval over those that are done, within the bounds of the metric; NaN where n < 2), middle (interquartile mean,
+    of the middle half of the done runs; Agarwal et al., 2021), worst (of the done runs), runs (that ended), broken (that diverged),
+    unseen (the highest share of runs that may diverge, given how many did; one-sided interval of Clopper and Pearson, 1934),
+    mean_rank (mean over seeds of the rank among the losses of that condition, setting and seed; 1 is best, ties share the mean
+    rank, broken runs are last), rank (1.. by mean; fewer broken runs first; equal means share).
     """
     _check(level)
     rows: list[dict[str, Any]] = []
     sign = direction(better)
+    single = {tuple(key): block for *key, block in blocks(runs.drop(columns="repeat", errors="ignore"), better)}
     for condition, setting, block in blocks(runs, better):
         ranks, by_mean = block.rank(axis=1).mean(), ranks_by_mean(block)
         for loss in losses(block):
@@ -89,10 +92,13 @@ def ranking(
             n, diverged = len(done), int(np.isinf(values).sum())
             mean, low, high = interval(sign * done, level, overlap)
             ends = (np.clip(end, *bounds) for end in (low, high))
-            middle = float(stats.trim_mean(sign * done, 0.25)) if n else np.nan
-            worst = float(sign * done.max()) if n else np.nan
-            unseen = _highest_share(diverged, n + diverged, level)
-            found = (n, diverged, mean, *ends, middle, worst, unseen, ranks[loss], by_mean[loss])
+            each = single[condition, setting][loss].dropna().to_numpy()
+            whole = each[np.isfinite(each)]
+            middle = float(stats.trim_mean(sign * whole, 0.25)) if len(whole) else np.nan
+            worst = float(sign * whole.max()) if len(whole) else np.nan
+            broken = len(each) - len(whole)
+            unseen = _highest_share(broken, len(each), level)
+            found = (n, diverged, mean, *ends, middle, worst, len(each), broken, unseen, ranks[loss], by_mean[loss])
             rows.append(dict(zip(_RANKING, (condition, setting, loss, *found), strict=True)))
     return pd.DataFrame(rows, columns=_RANKING)
 
@@ -142,7 +148,8 @@ def matrix(
     run diverged, the sign test), p_corrected (for the number of pairs), p_equivalent (that the difference is as large as the
     margin), wins (share of seeds on which the loss is better, ties half), detectable (smallest true difference that so many seeds
     would have shown with power 0.8, corrected), verdict ("better", "worse", "equivalent", "undecided", "cannot say"), seeds (that
-    both have a run of), first_diverged, second_diverged (on how many of them), same (no seed tells them apart), margin.
+    both have a run of), first_diverged, second_diverged (on how many of them), same (no seed tells them apart), margin, unit
+    ("seed", or "repeat", where the tuning was done several times: then a repeat stands where a seed is said above).
 
     "cannot say": fewer than 5 seeds. A loss that diverged on more seeds than the other is never called better than it.
 
@@ -159,7 +166,10 @@ def matrix(
     of = len(both) if of is None else of
     pairs = {(one, two): _pair(block, one, two, better, level, overlap, of, margin) for one, two in both}
     pairs |= {(two, one): pair.mirrored for (one, two), pair in pairs.items()}
-    rows = [{"loss": one, "other": two, **_judged(pairs[one, two])} for one, two in permutations(losses(block), 2)]
+    rows = [
+        {"loss": one, "other": two, **_judged(pairs[one, two]), "unit": unit(runs)}
+        for one, two in permutations(losses(block), 2)
+    ]
     return pd.DataFrame(rows, columns=["loss", "other", *_JUDGED])
 
 
@@ -274,7 +284,7 @@ def _judged(pair: Pair) -> dict[str, Any]:
         pair.same,
         pair.margin,
     ]
-    return dict(zip(_JUDGED, found, strict=True))
+    return dict(zip(_JUDGED[:-1], found, strict=True))
 
 
 def _check(level: float) -> None:

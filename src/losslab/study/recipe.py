@@ -27,7 +27,9 @@ _LOG = logging.getLogger(__name__)
 ONE_SETTING = "one setting"  # the label of the setting of a study without axes
 NAME = "study.yaml"  # the study as it was asked for last, beside its runs
 Setting = dict[str, Any]  # a value for each axis
-_TUNING_SEEDS = 1_000_000  # from here on count the seeds of trials, so that none is one of the comparison
+# from here on count the seeds of trials, and those that draw the test rows of a repeat, so that none is one of the comparison
+_TUNING_SEEDS, _TEST_SEEDS = 1_000_000, 500_000_000
+_OLD_TUNING = {"repeats": 1, "refine": 0, "finalists": 1}  # of studies that earlier versions made
 _GROUP_AXES = ("data", "corruption", "model", "optimizer")
 _VALUE_AXES = ("data", "corruption", "model", "optimizer", "trainer", "penalty", "task")
 
@@ -66,10 +68,19 @@ class Study:
         return list(range(self.base["seed"], self.base["seed"] + self.seeds))
 
     @property
-    def tuning_seeds(self) -> list[int]:
-        """The seeds of each trial."""
-        first = self.base["seed"] + _TUNING_SEEDS
-        return list(range(first, first + self.tuning["seeds"]))
+    def repeats(self) -> int:
+        """How often the tuning is done anew; 1 where nothing is tuned."""
+        return min(int(self.tuning["repeats"]), self.seeds) if "tuned" in self.rates else 1
+
+    def repeat_of(self, seed: int) -> int:
+        """The repeat, from 0, to which a seed of the comparison belongs."""
+        return int(seed - self.base["seed"]) % self.repeats
+
+    def tuning_seeds(self, repeat: int, final: bool = False) -> list[int]:
+        """The seeds of each trial of a repeat; `final`: the further ones of the best trials."""
+        each = self.tuning["seeds"]
+        first = self.base["seed"] + _TUNING_SEEDS + each * (2 * repeat + final)
+        return list(range(first, first + each))
 
     def settings(self) -> list[Setting]:
         """Every combination of the axes' values."""
@@ -89,6 +100,19 @@ class Study:
         found = [self.tuning_setting(setting) for setting in self.settings()]
         return [place for number, place in enumerate(found) if place not in found[:number]]
 
+    def tunings(self) -> dict[str, tuple[Setting, int]]:
+        """Each tuning, by its label: the setting in which it is done, and the repeat."""
+        return {
+            self.tuned_at(setting, repeat): (setting, repeat)
+            for setting in self.tuning_settings()
+            for repeat in range(self.repeats)
+        }
+
+    def tuned_at(self, setting: Setting, repeat: int) -> str:
+        """The label of a tuning: 'fraction=0.2, repeat 3'."""
+        words = [self.label(setting)] if setting or self.repeats == 1 else []
+        return ", ".join([*words, f"repeat {repeat + 1}"] if self.repeats > 1 else words)
+
     def label(self, setting: Setting) -> str:
         """A setting in words: 'fraction=0.2, data=friedman'."""
         ends = [key.rsplit(".", 1)[-1] for key in setting]
@@ -97,14 +121,27 @@ class Study:
         return ", ".join(f"{name}={text}" for name, text in zip(named, texts, strict=True)) or ONE_SETTING
 
     def request(
-        self, loss: str, setting: Setting, seed: int, lr: float | None = None, params: Mapping[str, Any] | None = None
+        self,
+        loss: str,
+        setting: Setting,
+        seed: int,
+        lr: float | None = None,
+        params: Mapping[str, Any] | None = None,
+        repeat: int | None = None,
     ) -> dict[str, Any]:
-        """The request of one run, in canonical form; without `lr` and `params` at the shared rate and the defaults."""
+        """The request of one run, in canonical form; without `lr` and `params` at the shared rate and the defaults.
+
+        `repeat`: to which it belongs, by default that of its seed. All runs of a repeat test on the same rows, which no trial of
+        it has seen.
+        """
         plain = copy.deepcopy(self.base)
         for key, value in sorted(setting.items(), key=lambda item: item[0] not in _GROUP_AXES):
             set_value(plain, key, self._file(key, value) if key in _GROUP_AXES else value)
         plain["loss"] = loss_setting(loss) | dict(params or {})
         plain["seed"] = seed
+        if self.repeats > 1 and not cards.card("data", plain["data"]["name"]).about.get("one_split"):
+            repeat = self.repeat_of(seed) if repeat is None else repeat
+            plain["data"]["test_seed"] = self.base["seed"] + _TEST_SEEDS + repeat
         if lr is not None:
             plain["optimizer"]["lr"] = lr
         return canonical.canonical(plain)
@@ -123,7 +160,7 @@ class Study:
 
     def made(self, mark: Mapping[str, Any]) -> bool:
         """Whether a record that carries a mark is a run of this study; the margin decides no run."""
-        return {**mark, "margin": ""} == {**self.mark(), "margin": ""}
+        return _whole(mark) | {"margin": ""} == _whole(self.mark()) | {"margin": ""}
 
     def mark(self) -> dict[str, Any]:
         """The study as its records carry it: all that decides a result."""
@@ -135,10 +172,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _whole(mark: Mapping[str, Any]) -> dict[str, Any]:
+    """A mark with the keys that an earlier version did not write."""
+    tuning = mark.get("tuning")
+    return {**mark, "tuning": _OLD_TUNING | tuning} if isinstance(tuning, dict) else dict(mark)
+
+
 def from_mark(mark: Any) -> Study:
     """The study that a file holds. Raises BadRequest for what describes none."""
     from losslab.records.validation import InStudy, hold_to  # pydantic takes some milliseconds
 
+    mark = _whole(mark) if isinstance(mark, dict) else mark
     try:
         hold_to(mark, Study, InStudy)
         study = Study(**mark)

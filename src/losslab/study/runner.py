@@ -54,7 +54,8 @@ def _conduct(study: Study, folder: Path, mix: bool, listen: Listener) -> tuple[d
 
     choices = None
     if "tuned" in study.rates:
-        listen(TuningStarted(len(study.losses), study.tuning["trials"], study.tuning["seeds"]))
+        asked = study.tuning["trials"] + study.tuning["refine"]
+        listen(TuningStarted(len(study.losses), asked, study.tuning["seeds"], study.repeats))
         choices = tuning.tune(study, folder, train)
     jobs = comparison(study, folder, choices)
     listen(ComparisonStarted(study.seeds, len(jobs)))
@@ -72,11 +73,8 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
             for seed in study.fresh_seeds:
                 conditions: dict[str, tuple[list[str], dict[str, object]]] = {}
                 for condition in study.rates:
-                    own = (
-                        chosen[loss, study.label(study.tuning_setting(setting))]
-                        if condition == "tuned"
-                        else (None, None)
-                    )
+                    at = study.tuned_at(study.tuning_setting(setting), study.repeat_of(seed))
+                    own = chosen[loss, at] if condition == "tuned" else (None, None)
                     request = study.request(loss, setting, seed, *own)
                     conditions.setdefault(canonical.run_id(request), ([], request))[0].append(condition)
                 for names, request in conditions.values():

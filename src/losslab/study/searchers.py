@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -17,6 +18,7 @@ from losslab.study.trials import Trial, best_trial, dimensions, means, rate_rang
 if TYPE_CHECKING:
     import pandas as pd
 
+_ROUND_THE_BEST = 1 / 3  # of a range: a decade of the three of a learning rate
 _ROUND = 4  # trials of each loss that a search by Optuna asks for at once
 
 
@@ -30,32 +32,43 @@ class Search(Protocol):
 class Points:
     """Quasi-random points (Sobol, 1967), scrambled: the first coordinate is the learning rate, the same for all losses.
 
-    Where the best rate of a loss is the outermost that was tried, all losses get a quarter as many trials again beyond it.
+    Where the best rate of a loss is the outermost that was tried, all losses get a quarter as many trials again beyond it. In the
+    end each loss gets as many further trials in the third of each range that lies round its best. Each repeat has its own points.
     """
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.rates = {study.label(setting): rate_range(study, setting) for setting in study.tuning_settings()}
+        self.rates = {at: rate_range(study, setting) for at, (setting, _) in study.tunings().items()}
         self.used = dict.fromkeys(self.rates, 0)  # points
         self.widened = dict.fromkeys(self.rates, 0)
+        self.refined = not study.tuning["refine"]
         self.first = int(study.tuning["trials"])
         self.more = max(1, self.first // 4)
-        most = self.first + 2 * self.more * study.tuning["widen"]
+        most = self.first + 2 * self.more * study.tuning["widen"] + study.tuning["refine"]
         widest = max(len(dimensions(loss)) for loss in study.losses)
-        self.points = searchers.points(most, 1 + widest, study.base["seed"])
+        of_repeat = [searchers.points(most, 1 + widest, _of_repeat(study, repeat)) for repeat in range(study.repeats)]
+        self.points = {at: of_repeat[repeat] for at, (_, repeat) in study.tunings().items()}
 
     def ask(self, seen: pd.DataFrame) -> list[Trial]:
-        """All trials first; then further trials beyond an edge at which a loss was best."""
+        """All trials first; then further trials beyond an edge at which a loss was best; then those round the best."""
         if not len(seen):
             return [trial for at, rates in self.rates.items() for trial in self._trials(at, rates, self.first)]
         asked = []
-        for at, table in means(seen).groupby("at", sort=False):
+        tables = {str(at): table for at, table in means(seen).groupby("at", sort=False)}
+        for at, table in tables.items():
             chosen = [best_trial(self.study, trials)["lr"] for _, trials in table.groupby("loss")]
             sides = {side_of(rate, table["lr"]) for rate in chosen} - {""}
-            if sides and self.widened[str(at)] < self.study.tuning["widen"]:
-                self.widened[str(at)] += 1
-                asked += [trial for side in sorted(sides) for trial in self._beyond(str(at), side)]
-        return asked
+            if sides and not self.refined_or_wide(at):
+                self.widened[at] += 1
+                asked += [trial for side in sorted(sides) for trial in self._beyond(at, side)]
+        if asked or self.refined:
+            return asked
+        self.refined = True
+        return [trial for at, table in tables.items() for trial in self._round_the_best(at, table)]
+
+    def refined_or_wide(self, at: str) -> bool:
+        """Whether a range is not to be widened any more."""
+        return self.widened[at] >= self.study.tuning["widen"] or (self.refined and bool(self.study.tuning["refine"]))
 
     def _beyond(self, at: str, side: str) -> list[Trial]:
         """Trials beyond one side of the range of a setting, which is wider from now on."""
@@ -68,19 +81,32 @@ class Points:
 
     def _trials(self, at: str, rates: search_space.Dimension, count: int) -> list[Trial]:
         """The next points of a setting, for all losses."""
+        spaces = {loss: [rates, *dimensions(loss)] for loss in self.study.losses}
+        return self._at_points(at, spaces, count)
+
+    def _round_the_best(self, at: str, table: pd.DataFrame) -> list[Trial]:
+        """The next points, in the third of each range that lies round the best trial of a loss."""
+        spaces = {}
+        for loss in self.study.losses:
+            best = best_trial(self.study, table[table["loss"] == loss])
+            space = [(self.rates[at], best["lr"]), *((d, best["params"][d.key]) for d in dimensions(loss))]
+            spaces[loss] = [dimension.near(value, _ROUND_THE_BEST) for dimension, value in space]
+        return self._at_points(at, spaces, self.study.tuning["refine"])
+
+    def _at_points(self, at: str, spaces: Mapping[str, Sequence[search_space.Dimension]], count: int) -> list[Trial]:
         start = self.used[at]
         self.used[at] += count
         return [
-            Trial(
-                loss,
-                at,
-                number,
-                rates.at(share),
-                {d.key: d.at(x) for d, x in zip(dimensions(loss), rest, strict=False)},
-            )
-            for loss in self.study.losses
-            for number, (share, *rest) in enumerate(self.points[start : self.used[at]], start)
+            Trial(loss, at, number, rates.at(share), {d.key: d.at(x) for d, x in zip(space, rest, strict=False)})
+            for loss, (rates, *space) in spaces.items()
+            for number, (share, *rest) in enumerate(self.points[at][start : self.used[at]], start)
         ]
+
+
+def _of_repeat(study: Study, repeat: int) -> int:
+    """The seed of the points of a repeat; that of the first is the study's own."""
+    digest = hashlib.sha256(f"{study.base['seed']}/trials/{repeat}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") if repeat else int(study.base["seed"])
 
 
 class Optuna:
@@ -94,9 +120,10 @@ class Optuna:
         direction: Literal["minimize", "maximize"] = "minimize" if study.better == "min" else "maximize"
         self.searches: dict[tuple[str, str], Any] = {}
         self.spaces: dict[tuple[str, str], list[search_space.Dimension]] = {}
-        for setting in study.tuning_settings():
+        self.trials = study.tuning["trials"] + study.tuning["refine"]
+        for at, (setting, _) in study.tunings().items():
             for loss in study.losses:
-                key = (loss, study.label(setting))
+                key = (loss, at)
                 digest = hashlib.sha256(f"{study.base['seed']}/{key}".encode()).digest()
                 sampler = optuna.samplers.TPESampler(
                     seed=int.from_bytes(digest[:4], "big"),
@@ -112,7 +139,7 @@ class Optuna:
             self._tell(means(seen))
         asked = []
         for key, search in self.searches.items():
-            for _ in range(min(_ROUND, self.study.tuning["trials"] - len(search.trials))):
+            for _ in range(min(_ROUND, self.trials - len(search.trials))):
                 trial = search.ask()
                 lr, *params = (_suggested(trial, dimension) for dimension in self.spaces[key])
                 names = [dimension.key for dimension in self.spaces[key][1:]]

@@ -52,15 +52,15 @@ def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
 
 
 def means(seen: pd.DataFrame) -> pd.DataFrame:
-    """One row a trial: loss, at, trial, lr, params, value (mean over the seeds, NaN where a run is not done), lost (such runs)."""
+    """One row a trial: loss, at, trial, lr, params, value (mean over the seeds, NaN where a run is not done), lost (such runs), runs."""
     import pandas as pd
 
     found = []
     for (loss, at, trial, lr), runs in seen.groupby(["loss", "at", "trial", "lr"], sort=False):
         lost = int((runs["status"] != "done").sum())
         value = runs["value"].mean() if not lost else float("nan")
-        found.append((loss, at, trial, lr, runs["params"].iloc[0], value, lost))
-    return pd.DataFrame(found, columns=("loss", "at", "trial", "lr", "params", "value", "lost"))
+        found.append((loss, at, trial, lr, runs["params"].iloc[0], value, lost, len(runs)))
+    return pd.DataFrame(found, columns=("loss", "at", "trial", "lr", "params", "value", "lost", "runs"))
 
 
 def dimensions(loss: str) -> list[search_space.Dimension]:
@@ -87,13 +87,22 @@ def _noted(part: Mapping[str, Any]) -> list[search_space.Dimension] | None:
         ) from error
 
 
+def finalists(study: Study, seen: pd.DataFrame) -> pd.DataFrame:
+    """The best trials of each loss and tuning, as in `means`."""
+    table = means(seen)
+    cost = table["value"] * (1 if study.better == "min" else -1)
+    ordered = table.assign(cost=cost).sort_values(["lost", "cost"], kind="stable")
+    return ordered.groupby(["loss", "at"], sort=False).head(study.tuning["finalists"])
+
+
 def rate_range(study: Study, setting: Setting) -> search_space.Dimension:
     """The range of learning rates at a setting."""
     return search_space.of_optimizer(study.request(study.losses[0], setting, 0)["optimizer"]["name"])
 
 
 def best_trial(study: Study, trials: pd.DataFrame) -> pd.Series[Any]:
-    """The best of some trials of one loss; the earlier of two that are equal."""
+    """The best of some trials of one loss, of those with the most runs; the earlier of two that are equal."""
+    trials = trials[trials["runs"] == trials["runs"].max()]
     cost = trials["value"] * (1 if study.better == "min" else -1)
     return trials.assign(cost=cost).sort_values(["lost", "cost"], kind="stable").iloc[0]
 

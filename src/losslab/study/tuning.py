@@ -10,7 +10,7 @@ from losslab.records.record import Record
 from losslab.safe_points import check
 from losslab.study.recipe import Study
 from losslab.study.searchers import Optuna, Points, Search
-from losslab.study.trials import best_trial, means, rows, search_of_user, side_of
+from losslab.study.trials import Trial, best_trial, finalists, means, rows, search_of_user, side_of
 from losslab.sweep.jobs import Job
 
 if TYPE_CHECKING:
@@ -22,19 +22,37 @@ def tune(study: Study, folder: Path, train: Callable[[list[Job]], Iterable[Recor
     import pandas as pd
 
     search: Search = Optuna(study) if study.tuning["search"] == "optuna" else Points(study)
-    settings = {study.label(setting): setting for setting in study.tuning_settings()}
     seen = pd.DataFrame()
     while trials := search.ask(seen):
         check()
-        jobs: list[Job] = []
-        for trial in trials:
-            part: dict[str, Any] = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
-            part |= search_of_user(trial.loss)
-            for seed in study.tuning_seeds:
-                request = study.request(trial.loss, settings[trial.at], seed, trial.lr, trial.params)
-                jobs.append(study.job(folder, request, len(jobs), **part))
-        seen = pd.concat([seen, rows(list(train(jobs)), study.metric, study.epoch)], ignore_index=True)
+        seen = pd.concat([seen, _trained(study, folder, trials, train)], ignore_index=True)
+    if study.tuning["finalists"] > 1:
+        best = [
+            Trial(row["loss"], row["at"], row["trial"], row["lr"], row["params"])
+            for row in finalists(study, seen).to_dict("records")
+        ]
+        seen = pd.concat([seen, _trained(study, folder, best, train, final=True)], ignore_index=True)
     return choose(study, seen)
+
+
+def _trained(
+    study: Study,
+    folder: Path,
+    trials: Iterable[Trial],
+    train: Callable[[list[Job]], Iterable[Record]],
+    final: bool = False,
+) -> pd.DataFrame:
+    """The runs of some trials, as `rows` gives them; `final`: on the further seeds of the best trials."""
+    places = study.tunings()
+    jobs: list[Job] = []
+    for trial in trials:
+        part: dict[str, Any] = {"phase": "tune", "loss": trial.loss, "at": trial.at, "trial": trial.number}
+        part |= search_of_user(trial.loss)
+        setting, repeat = places[trial.at]
+        for seed in study.tuning_seeds(repeat, final):
+            request = study.request(trial.loss, setting, seed, trial.lr, trial.params, repeat)
+            jobs.append(study.job(folder, request, len(jobs), **part))
+    return rows(list(train(jobs)), study.metric, study.epoch)
 
 
 def choose(study: Study, seen: pd.DataFrame, shown: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -83,6 +83,9 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str
 def _shared(request: dict[str, Any]) -> str:
     """What runs of one stack must agree in, as text."""
     agreed = {key: request[key] for key in ("task", "data", "model", "trainer", "logger")}
+    agreed["data"] = {
+        key: value for key, value in request["data"].items() if key != "test_seed"
+    }  # as seeds, it may differ
     task, loss = request["task"]["name"], request["loss"]
     agreed |= {"optimizer": request["optimizer"]["name"], "fused": request["fused"]}
     if schema_check.uneven(request["data"]):
