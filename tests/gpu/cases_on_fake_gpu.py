@@ -3,6 +3,7 @@
 Started by test_on_fake_gpu.py.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,9 @@ def test_a_lone_run_its_figures_and_its_checkpoints(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_stack_and_its_audit(task: str, place: Place, tmp_path: Path) -> None:
-    planned = jobs(task, tmp_path / "there")
+def test_a_stack_its_figures_and_its_audit(task: str, place: Place, tmp_path: Path) -> None:
+    logs = {"logger": {"name": "tensorboard", "figures": 1}}
+    planned = [replace(job, request=job.request | logs) for job in jobs(task, tmp_path / "there")]
     stacked = train_all(planned, lambda *_: None).records
     assert [record.fused for record in stacked] == [4] * 4
     assert all(record.device.startswith(fake_gpu.NAME) for record in stacked)

@@ -31,7 +31,7 @@ class Drawn:
 
     def add_histogram(self, tag: str, values: Tensor, step: int) -> None:
         """Keeps a histogram."""
-        self.summaries.append((step, histogram(tag, values.numpy(), _BINS)))
+        self.summaries.append((step, histogram(tag, values.cpu().numpy(), _BINS)))
 
 
 def write_events(
