@@ -88,11 +88,11 @@ def test_groups_and_times_are_kept_whatever_a_card_says(table: Path, options: di
     found = ask(card, Options(**options))
     assert f"by '{options[by]}'" in found.split
     assert study_of(found, "s", "").base["data"].get("split", "auto") == "auto"
-    with pytest.raises(BadRequest, match="contradict one another"):
-        ask(card, Options(**options, words=("data.split=random",)))
+    assert not any("may" in doubt and "parts" in doubt for doubt in found.doubts)
+    said = " ".join(ask(card, Options(**options, words=("data.split=random",))).doubts)
+    assert ("may lie in several parts" in said, "may be later than test rows" in said) == (by == "group", by == "time")
     card.write_text(card.read_text().replace("split:", "group: who\nsplit:"))
-    with pytest.raises(BadRequest, match=r"--group who and data\.split=stratified contradict one another"):
-        ask(card, Options())
+    assert "Rows of one 'who' may lie in several parts: data.split=stratified." in ask(card, Options()).doubts
 
 
 def test_a_word_is_no_list_in_a_card(table: Path) -> None:

@@ -88,6 +88,7 @@ def decided(
         metric=metric,
         doubts=[
             *question.doubts,
+            *_not_kept(scheme, options),
             *_doubts_of(traits, targets, metric, options),
             *_unused_folds(options, seeds),
             *_few_of_a_class(targets, classes, settings),
@@ -100,9 +101,6 @@ def decided(
 def _split(options: Options, settings: Mapping[str, Any], classes: int, parts: str, together: str) -> tuple[str, str]:
     """The scheme of the split, and what it does in words; `parts`, `together`: what the data themselves say of it."""
     scheme = str(settings.get("split", "auto"))
-    if scheme in ("random", "stratified") and (column := options.group or options.time):
-        word = f"--{'group' if options.group else 'time'} {column}"
-        raise BadRequest(f"{word} and data.split={scheme} contradict one another; leave one of them away.")
     if scheme == "auto":
         plain = not (options.group or options.time or parts or together)
         scheme = "stratified" if classes and plain else "auto"
@@ -166,6 +164,17 @@ def _doubts_of(traits: Mapping[str, str], targets: NDArray[Any], metric: str, op
         if targets.min() > 0 and not any(word.startswith("task.log_target=") for word in options.words):
             found.append("All targets are above 0: with task.log_target=true, model and losses see their logarithm.")
     return found
+
+
+def _not_kept(scheme: str, options: Options) -> list[str]:
+    """What a split, which a user or a card names, does to groups or times."""
+    if scheme not in ("random", "stratified", "time", "group"):
+        return []
+    group = [f"Rows of one '{options.group}' may lie in several parts: data.split={scheme}."] if options.group else []
+    time = (
+        [f"Training rows may be later than test rows by '{options.time}': data.split={scheme}."] if options.time else []
+    )
+    return (group if scheme != "group" else []) + (time if scheme != "time" else [])
 
 
 def _few_of_a_class(targets: NDArray[Any], classes: int, settings: Mapping[str, Any]) -> list[str]:
