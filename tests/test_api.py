@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,21 @@ def test_the_best_loss_is_a_function_and_code(found: losslab.Comparison) -> None
     }
     exec(compile(code, "snippet", "exec"), names)
     assert torch.isfinite(names["loss"])
+
+
+def test_the_settings_of_the_best_loss_are_those_of_its_best_run(found: losslab.Comparison) -> None:
+    """Also where its metric on validation is 0, the best that an error can be."""
+    runs = [one for one in found.records if one.study and one.study["phase"] == "confirm"]
+    for chosen in runs:
+        if chosen.loss != found.best.loss.split("(")[0]:
+            continue
+        marked = replace(
+            chosen, metrics=chosen.metrics | {"best/val/mae": 0.0}, optimizer=chosen.optimizer | {"lr": 0.125}
+        )
+        records = [marked if one is chosen else one for one in found.records]
+        best = losslab.Comparison(found.question, found.study, records, found.folder)
+        best.__dict__.update(results=found.results, findings=found.findings)
+        assert best.best.lr == 0.125
 
 
 def test_a_word_is_no_list_of_losses() -> None:

@@ -14,7 +14,7 @@ from losslab.cli.main import main
 from losslab.records.run_folder import write_config
 from losslab.request.command import check_command
 from losslab.schema import cards, compatibility
-from losslab.study import recipe as study_recipe
+from losslab.study import asking
 from support.picture_files import class_folders, coco, scenes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +131,7 @@ def test_its_code_runs(where: str, code: str, tmp_path: Path, monkeypatch: pytes
 def test_its_study_is_one() -> None:
     recipe = next(found for found in YAML if "study" in found)
     asked = {**compose("task=regression"), "study": cards.card("study", "fair").values | recipe["study"]}
-    study = study_recipe.of(asked, "readme")
+    study = asking.of(asked, "readme")
     assert study.losses == recipe["study"]["losses"]
     assert len(study.settings()) == 3
 

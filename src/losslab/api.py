@@ -101,15 +101,13 @@ class Comparison:
             raise BadRequest("No run is done, so there is no best loss.")
         label = str(ranking.sort_values("rank", kind="stable")["loss"].iloc[0])
         selected = f"{self.study.epoch}/val/{self.study.metric}"
-        sign = 1 if self.study.better == "min" else -1
-        record = min(
-            (
-                one
-                for one in self.records
-                if one.study and one.study["phase"] == "confirm" and one.study["loss"] == label
-            ),
-            key=lambda one: sign * (one.metrics.get(selected) or sign * math.inf) if one.status == "done" else math.inf,
-        )
+
+        def cost(record: Record) -> float:
+            value = record.metrics.get(selected) if record.status == "done" else None
+            return math.inf if value is None else value if self.study.better == "min" else -value
+
+        of_loss = (one for one in self.records if one.study and one.study["phase"] == "confirm")
+        record = min((one for one in of_loss if one.study and one.study["loss"] == label), key=cost)
         params = {} if record.loss == "sum" else dict(record.loss_params)
         return Best(label, params, float(record.optimizer["lr"]))
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -413,4 +414,15 @@ def test_seeds_of_a_repeat_count_as_one() -> None:
     assert set(found.ranking["runs"]) == {20}
     assert answer(made, found).startswith("2 repeats cannot support a claim")
     assert any("done 2 times" in sentence for sentence in made.protocol)
+    assert any("rows of its own, which none of its trials has seen" in sentence for sentence in made.protocol)
     assert "2 times, each time by" in made.done
+
+
+def test_rows_that_all_repeats_test_on_are_not_said_to_be_their_own() -> None:
+    """As where time, or the data themselves, fix them."""
+    study = asked("study.seeds=6", "study.tuning.repeats=3")
+    fixed = [replace(one, pairing=one.pairing | {"test_rows": "the last ones"}) for one in conducted(study)]
+    said = " ".join(results(fixed).protocol)
+    assert "done 3 times" in said
+    assert "rows of its own" not in said
+    assert "test on the same rows" in said

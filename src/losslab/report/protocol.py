@@ -38,8 +38,7 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
         if study.repeats > 1:
             said.append(
                 f"All of this is done {study.repeats} times, on seeds and trials of their own. The seeds of the comparison are dealt "
-                "to the repeats, and each repeat tests on rows of its own, which none of its trials has seen. What is compared are "
-                "repeats, so the intervals include the chance of the tuning."
+                "to the repeats. What is compared are repeats, so the intervals include the chance of the tuning."
             )
         if tuning["search"] == "points" and tuning["widen"]:
             said.append(
@@ -52,13 +51,16 @@ def protocol(study: Study, records: Sequence[Record], epoch: str) -> list[str]:
             "default hyperparameters or those in its name."
         )
     seeds = study.fresh_seeds
-    anew = (
-        "All seeds, those of the tuning as well, test on the same rows. "
-        if one_split(records)
-        else ""
-        if study.repeats > 1
-        else "Each seed splits the rows anew, so a row that helped to choose a rate may be a test row of another seed. "
-    )
+    if one_split(records):
+        anew = "All seeds, those of the tuning as well, test on the same rows. "
+    elif study.repeats == 1:
+        anew = (
+            "Each seed splits the rows anew, so a row that helped to choose a rate may be a test row of another seed. "
+        )
+    elif any("test_seed" in record.config.get("data", {}) for record in records):
+        anew = "Each repeat tests on rows of its own, which none of its trials has seen. "
+    else:
+        anew = ""  # of data whose rows are all train, val and test at once
     chance = (
         ""
         if study.repeats > 1

@@ -24,7 +24,7 @@ from losslab.request.overrides import axes, is_group, read, single
 from losslab.request.sweep_name import sweep_name
 from losslab.safe_points import check
 from losslab.schema import canonical, cards
-from losslab.study import recipe
+from losslab.study import asking
 from losslab.study.recipe import Study
 
 _BUILT = ("hydra_plugins.", CORE_PLUGINS)  # sweepers and launchers, installed by the user
@@ -117,7 +117,7 @@ def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
         raise BadRequest("A recipe that describes a study must begin its defaults with '- override /study: fair'.")
     name = str(whole.hydra.runtime.choices.get("experiment") or "study")
     told = [text for text in overrides if not text.startswith(("hydra.", "study.mix", *canonical.WHERE_AND_HOW))]
-    study = recipe.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
+    study = asking.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
     for loss in study.losses:
         checked(study.request(loss, study.settings()[0], study.base["seed"]))
     for setting in study.settings():

@@ -17,7 +17,7 @@ from losslab.request.own_study import unless_typed
 from losslab.request.questions import Options as Options
 from losslab.request.questions import Question as Question
 from losslab.schema import canonical
-from losslab.study import recipe
+from losslab.study import asking
 from losslab.tables.arrays import is_array_file
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def study_of(question: Question, name: str, command: str, seed: int = 0) -> Stud
     """The study that a question asks for. Raises BadRequest where a run of it would be refused."""
     words = [*question.words, *unless_typed(question.study, question.words), "study=fair", f"seed={seed}"]
     with hydra_at_conf():
-        study = recipe.of(canonical.resolved(composed(single(axes(words)))), name, command)
+        study = asking.of(canonical.resolved(composed(single(axes(words)))), name, command)
     for loss in study.losses:
         checked(study.request(loss, {}, seed))  # a loss of the user's is tried
     return study
