@@ -21,6 +21,8 @@ def test_every_task_and_loss_on_a_device_that_is_not_the_cpu() -> None:
         "no:cacheprovider",
         "-p",
         "no:xdist",
+        "-p",
+        "no:benchmark",  # where that plugin is installed, it warns of the one that is left out
         str(here / "cases_on_fake_gpu.py"),
     ]
     ended = subprocess.run(cases, cwd=here.parents[1], capture_output=True, text=True, check=False)

@@ -3,19 +3,23 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn, tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from losslab import compose, models, tasks
 from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
 from losslab.errors import BadRequest
 from losslab.schema import cards
+from losslab.tasks import Snapshot
 from losslab.tasks.bbox import corners
 from losslab.training import optimizers
 from losslab.training.run import run
+from losslab.training.tensorboard import Drawn
 
 ONE_NUMBER = Data(torch.zeros(5, 1), torch.ones(5, 1), ("y",))
 
@@ -249,10 +253,8 @@ def test_penalties_count_weights_and_leave_biases_out() -> None:
     assert model.bias.grad is None
 
 
-@pytest.mark.parametrize("name", cards.names("task"))
-def test_each_task_draws_its_figures(name: str) -> None:
-    from losslab.tasks import Snapshot
-
+def draw(name: str, writer: Any, output: float = 0.0) -> None:
+    """Draws the figures of a task whose model gives one number for everything."""
     targets = {
         "multiclass": torch.arange(6) % 2,
         "binary": (torch.arange(6) % 2).float(),
@@ -264,6 +266,20 @@ def test_each_task_draws_its_figures(name: str) -> None:
     built = task(name, targets, names, **({"coordinates": "standardised"} if name == "bbox" else {}))
     built.calibrate(targets) if name in ("bbox", "regression") else None
 
+    rows = torch.arange(6)
+    seen = Snapshot(
+        torch.zeros(6, 1, 8, 8),
+        targets,
+        targets,
+        rows > 3,
+        {"train": rows, "val": rows},
+        lambda numbers: torch.full((len(numbers), built.outputs), output),
+    )
+    built.draw(writer, 0, seen)
+
+
+@pytest.mark.parametrize("name", cards.names("task"))
+def test_each_task_draws_its_figures(name: str) -> None:
     class Writer:
         drawn = 0
 
@@ -273,17 +289,17 @@ def test_each_task_draws_its_figures(name: str) -> None:
 
             return add
 
-    writer, rows = Writer(), torch.arange(6)
-    seen = Snapshot(
-        torch.zeros(6, 1, 8, 8),
-        targets,
-        targets,
-        rows > 3,
-        {"train": rows, "val": rows},
-        lambda numbers: torch.zeros(len(numbers), built.outputs),
-    )
-    built.draw(writer, 0, seen)
+    writer = Writer()
+    draw(name, writer)
     assert writer.drawn > 0
+
+
+@pytest.mark.parametrize("output", [1e25, -1e25, 3e38, math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("name", cards.names("task"))
+def test_figures_of_wild_outputs_end_no_run(name: str, output: float, tmp_path: Path) -> None:
+    draw(name, Drawn(), output)
+    with SummaryWriter(tmp_path) as writer:
+        draw(name, writer, output)
 
 
 def test_metrics_that_do_not_exist_are_undefined() -> None:

@@ -96,6 +96,12 @@ def test_training_learns(quick: Quick) -> None:
     assert quick("corruption=none", "data.rows=2000", "trainer.max_epochs=15", into="r").metrics["last/test/r2"] > 0.85
 
 
+def test_a_run_on_the_cpu_beside_a_gpu_is_silent(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """trainer=cpu asked for the CPU, so nobody need hear of the GPU."""
+    monkeypatch.setattr("pytorch_lightning.trainer.setup.CUDAAccelerator.is_available", lambda: True)
+    assert quick("task=regression", "trainer=cpu", "trainer.max_epochs=1").status == "done"
+
+
 def test_what_a_run_leaves(quick: Quick, tmp_path: Path) -> None:
     record = quick("loss=smoothl1", "loss.beta=0.5", "corruption.fraction=0.25", "logger=tensorboard")
     folder = tmp_path / "run"

@@ -33,8 +33,9 @@ def axis_levels(settings: pd.DataFrame, axis: str) -> pd.Series[float]:
 
 def panels(settings: pd.DataFrame, axis: str) -> pd.Series[str]:
     """What else a setting has than its level: 'data=friedman, corruption.side=both'; "" where the axis is the only one."""
-    others = settings.drop(columns=axis)
-    labels = [", ".join(f"{key}={value}" for key, value in row.items()) for row in others.to_dict("records")]
+    others = [key for key in settings if key != axis]
+    values = zip(*(settings[key].tolist() for key in others), strict=True) if others else [()] * len(settings)
+    labels = [", ".join(f"{key}={value}" for key, value in zip(others, row, strict=True)) for row in values]
     return pd.Series(labels, index=settings.index, dtype=object)
 
 

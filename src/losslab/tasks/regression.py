@@ -11,6 +11,8 @@ from losslab.metrics.regression import NumberPredictions
 from losslab.spaces import check_target
 from losslab.tasks.base import Drawing, Snapshot, Task, register
 
+_LARGEST = 1e19  # residual in a figure: the bins of TensorBoard's histograms end at 1e20, and values beyond all bins are an error
+
 
 @register
 class Regression(Task):
@@ -92,4 +94,4 @@ class Regression(Task):
         corrupted = seen.corrupted[rows]
         for name, part in (("clean_rows", residuals[~corrupted]), ("corrupted_rows", residuals[corrupted])):
             if len(part) and torch.isfinite(part).all():
-                writer.add_histogram(f"residuals/{name}", part, step)
+                writer.add_histogram(f"residuals/{name}", part.clamp(-_LARGEST, _LARGEST), step)
