@@ -43,13 +43,13 @@ def main(names: Sequence[str]) -> int:
     return 0
 
 
-def published(name: str) -> Results:
-    """The tables of a study from its published records."""
+def published(name: str, metric: str = "", epoch: str = "") -> Results:
+    """The tables of a study from its published records, by its own metric and epoch where none is named."""
     asked = check_command([f"experiment={name}"], multirun=False)
     study = asked.study if isinstance(asked, StudyRequest) else None
     table = pd.read_parquet(HERE / name / "records.parquet")
     records = [record_of(row, study.mark() if study else None) for row in table.to_dict("records")]
-    return collect.results(records, collect.ReportOptions(mix=True), study)
+    return collect.results(records, collect.ReportOptions(metric=metric, epoch=epoch, mix=True), study)
 
 
 def record_of(row: dict[Any, Any], mark: dict[str, Any] | None) -> Record:
