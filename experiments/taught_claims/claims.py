@@ -31,7 +31,6 @@ def main() -> int:
     if not RECIPE.exists():
         print(f"{RECIPE} is missing: run `python train.py experiment=taught_claims` first.", file=sys.stderr)
         return 2
-    shutil.copy(RECIPE, HERE / "records.parquet")
     parts, tables = [_timed("measured", measure.everything)], []
     for name in trainings.SETS:
         asked, records = _timed(f"trained {name}", partial(trainings.train, name, MORE / name))
@@ -40,6 +39,7 @@ def main() -> int:
             trainings.weights(asked, records).to_parquet(HERE / "weights.parquet", index=False)
         if name == "softmax_long":
             parts.append(trainings.curves(records, tables[-2]))
+    shutil.copy(RECIPE, HERE / "records.parquet")  # last: it changes a file that git holds, and records would say so
     pd.concat(parts, ignore_index=True).to_parquet(HERE / "measurements.parquet", index=False)
     pd.concat(tables, ignore_index=True).to_parquet(HERE / "trainings.parquet", index=False)
     figures.draw(read(HERE), HERE / "figures")
