@@ -8,6 +8,7 @@ the sentence that each page gives as `in_short`. Nothing is trained. tests/study
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import redraw
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,11 +25,12 @@ from losslab.report import answer, wording
 from losslab.report.analysis import Findings, find
 from losslab.report.formatting import alike, counted, decimals, fixed, listed, name, number, several
 from losslab.report.results import Results
-from losslab.stats.paired import BETTER, CANNOT_SAY, EQUIVALENT, WORSE
+from losslab.stats.paired import BETTER, CANNOT_SAY, EQUIVALENT, WORSE, interval
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FINDINGS = ROOT / "docs/findings.md"
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Published:
         """How many runs there are, how they ended, and by what they were made."""
         records, said = self.records, []
         statuses = records["status"].value_counts()
-        said.append(f"{counted(len(records), 'run')}, trials among them: {listed([f'{n:,} {s}' for s, n in statuses.items()])}.")
+        said.append(f"All runs, trials included: {listed([f'{count:,} {status}' for status, count in statuses.items()])}.")
         devices = listed(sorted({str(device).split(",")[0] for device in records["device"]}))
         versions = listed(sorted({str(version) for version in records["versions.torch"]}))
         said.append(f"Trained on {devices} with torch {versions}, by commit {listed(sorted(set(records['commit'])))}.")
@@ -193,11 +196,27 @@ class Published:
         return self.condition or self.results.conditions[0]
 
 
+def where(table: pd.DataFrame, other: Mapping[str, Any] | None = None, **equal: Any) -> pd.DataFrame:
+    """The rows of a table with these values; `other`: for columns whose names are none of Python's. Raises LookupError for none."""
+    for column, value in {**(other or {}), **equal}.items():
+        same = np.isclose(table[column], value) if isinstance(value, float) else table[column] == value
+        table = table[same]
+    if table.empty:
+        raise LookupError(f"no row has {other} {equal}")
+    return table
+
+
+def over(values: pd.Series[float], most: float = math.inf) -> str:
+    """The mean of some runs with its 95 % t interval, cut at the largest value that there is: '0.47 (0.44 to 0.49)'."""
+    value, low, high = alike(*np.minimum(interval(values.to_numpy(dtype=float), LEVEL), most))
+    return f"{value} ({low} to {high})"
+
+
 def render(study: str) -> tuple[str, str]:
     """The page of a study, and its sentence for docs/findings.md."""
     pages = Environment(loader=FileSystemLoader(HERE / study), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"number": number, "listed": listed, "several": several, "names": lambda losses: listed([*map(name, losses)])}
-    pages.globals |= {"counted": counted, "name": name, "len": len}
+    pages.globals |= {"counted": counted, "name": name, "len": len, "where": where, "over": over}
     found = Published(study)
     module = pages.get_template("page.md.j2").make_module(
         {"study": found, **{key: getattr(found, key) for key in ("at", "mean", "compare", "versus", "table", "row", "pair")}}

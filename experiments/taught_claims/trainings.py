@@ -109,7 +109,7 @@ def _chosen(group: str, label: str) -> dict[str, Any]:
 def train(name: str, folder: Path) -> tuple[list[Job], list[Record]]:
     """Trains what of a set is not trained yet; its runs and their records, in one order."""
     asked = jobs(name, folder)
-    return asked, train_all(asked, lambda job, record, again: None).records
+    return asked, train_all(asked).records
 
 
 def weights(asked: Sequence[Job], records: Sequence[Record]) -> pd.DataFrame:
