@@ -47,14 +47,15 @@ class Findings:
 def find(results: Results) -> Findings:
     """Computes them all."""
     runs, better, reference, level = results.runs, results.better, results.reference, results.level
+    distinct = results.distinct  # for what counts settings
     overlap = results.overlap
     settings, axis = results.settings, numeric_axis(results.settings)
     levels = axis_levels(settings, axis) if axis else pd.Series(dtype=float)
     other = panels(settings, axis) if axis else pd.Series(dtype=object)
     overs = ("seed", "setting") if "data" in settings else ("seed",)  # several data sets may speak of others
     plain = results.conditions == ["asked"]
-    ranks = pd.concat([summaries.friedman(runs, better, over) for over in overs], ignore_index=True)
-    family = summaries.family(runs) + int(ranks["p"].notna().sum())
+    ranks = pd.concat([summaries.friedman(distinct, better, over) for over in overs], ignore_index=True)
+    family = summaries.family(distinct) + int(ranks["p"].notna().sum())
     ranking = summaries.ranking(runs, better, level, overlap, results.bounds)
     best = (
         ranking[ranking["n"] > 0].sort_values("rank", kind="stable").groupby(["condition", "setting"])["mean"].first()
@@ -68,11 +69,11 @@ def find(results: Results) -> Findings:
     return Findings(
         ranking=ranking,
         comparisons=summaries.comparisons(matrices, reference),
-        overall=summaries.overall(runs, better, level, overlap),
+        overall=summaries.overall(distinct, better, level, overlap),
         friedman=ranks.replace({"over": {"seed": results.unit}}).assign(
             p_corrected=(ranks["p"] * family).clip(upper=1.0)
         ),
-        flips=summaries.flips(runs, better, level, overlap, family),
+        flips=summaries.flips(distinct, better, level, overlap, family),
         matrices=matrices,
         family=family,
         epochs={

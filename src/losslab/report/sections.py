@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
@@ -58,7 +58,14 @@ def sections(results: Results, found: Findings) -> list[Section]:
         _failures(results, found),
         _choices(results),
     ]
-    return [section for section in made if section]
+    return [_in_words(results, section) for section in made if section]
+
+
+def _in_words(results: Results, section: Section) -> Section:
+    """A section whose tabs name settings in words."""
+    tabs = {results.words(label): tab for label, tab in section.tabs.items()}
+    picture = {results.words(label): charts for label, charts in section.picture.items()}
+    return replace(section, tabs=tabs, picture=picture)
 
 
 def _ranking(results: Results, found: Findings) -> Section:
