@@ -141,6 +141,8 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     notes += twins.sentences(same)
     notes += checks.not_as_chosen(runs, choices, study) if "tuned" in study.rates else []
     notes += checks.on_an_edge(choices, study)
+    if "optimizer.lr" not in study.axes:
+        notes += checks.far_rates([_part(record)[1] for record in phases["confirm"]], phases["confirm"])
     notes += checks.same(_compared(phases["confirm"]))
     overlap = resampling.overlap(phases["confirm"])
     target, axes = _target(phases["confirm"]), _axes(settings, phases["confirm"])
@@ -218,6 +220,8 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     same = twins.twins(settings, records, where_run)
     notes += [*checks.uneven(runs), *checks.unpaired(records, where_run), *resampling.sentences(records, where_run)]
     notes += twins.sentences(same)
+    if "optimizer.lr" not in settings:
+        notes += checks.far_rates([loss for loss, _, _ in compared], [record for _, _, record in compared])
     return Results(
         name="",
         question="",
