@@ -8,6 +8,8 @@ import pandas as pd
 
 from losslab.report.results import Results
 from losslab.stats import summaries
+from losslab.stats.budgets import best_so_far
+from losslab.stats.profiles import profiles
 from losslab.stats.robustness import axis_levels, numeric_axis, panels, robustness
 
 CONDITIONS = {"tuned": "own tuned rate", "shared": "one shared rate", "asked": "as asked"}
@@ -27,6 +29,8 @@ class Findings:
         levels: the number of each setting on that axis; empty without one.
         panels: what else each setting has; empty without an axis.
         robustness: the table of `losslab.stats.robustness`, empty without an axis.
+        profiles: the table of `losslab.stats.profiles`.
+        budgets: the table of `losslab.stats.budgets`; empty where nothing was tuned.
     """
 
     ranking: pd.DataFrame
@@ -40,6 +44,8 @@ class Findings:
     levels: pd.Series[float]
     panels: pd.Series[str]
     robustness: pd.DataFrame
+    profiles: pd.DataFrame
+    budgets: pd.DataFrame
     epochs: dict[str, pd.DataFrame] = field(default_factory=dict)
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -76,6 +82,8 @@ def find(results: Results) -> Findings:
         flips=summaries.flips(distinct, better, level, overlap, family),
         matrices=matrices,
         family=family,
+        profiles=profiles(distinct, better),
+        budgets=pd.DataFrame() if results.trials.empty else best_so_far(results.trials, better),
         epochs={
             which: summaries.ranking(runs.assign(value=runs[which]), better, level, overlap)
             for which in ("best", "last")

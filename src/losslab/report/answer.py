@@ -27,6 +27,7 @@ from losslab.stats.paired import BETTER, EQUIVALENT, FEWEST, UNDECIDED, interval
 _NOTHING = "No run is done, so nothing can be said."
 _GROUPS = 4  # of settings that have one answer, in the first paragraph
 _NAMED = 4  # settings that a sentence names
+_REST = 2  # losses that are named after all others
 
 
 def answer(results: Results, found: Findings) -> str:
@@ -256,7 +257,9 @@ def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
             "have learnt nothing."
         )
     if first.undecided and (first.worse or len(first.use) > 1):
-        parts.append(f"Not decided: whether {several(first.undecided, 4)} {_are(first.undecided)} as good.")
+        others = first.undecided
+        whether = several(others) if len(others) <= _REST else f"the other {len(others)} losses"
+        parts.append(f"Not decided: whether {whether} {_are(others)} as good.")
     return _capital(where + " ".join(filter(None, parts)))
 
 
