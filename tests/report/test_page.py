@@ -71,6 +71,8 @@ def test_every_section_has_its_figures(made: tuple[Results, str, str, Path]) -> 
         *(f"differences-{place}-{condition}" for place in settings for condition in conditions),
         *(f"robustness-0-{condition}" for condition in conditions),
         "rates-0",
+        "budget-0",
+        *(f"profile-{condition}" for condition in conditions),
     }
 
 
@@ -78,7 +80,7 @@ def test_every_section_has_its_figures(made: tuple[Results, str, str, Path]) -> 
 def test_markdown_has_its_pictures_and_the_page_none(made: tuple[Results, str, str, Path]) -> None:
     _, text, markdown, folder = made
     named = re.findall(r"!\[[^]]*\]\((figures/[a-z]+\.png)\)", markdown)
-    assert len(named) == 4
+    assert len(named) == 5
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in named)
     assert sorted(path.name for path in (folder / "figures").iterdir()) == sorted(Path(name).name for name in named)
     assert "<img" not in text
@@ -142,10 +144,17 @@ def test_a_plain_sweep_has_only_what_it_has_data_for(tmp_path: Path) -> None:
     results = study(losses=2, levels=1, seeds=1, diverged=0, epochs=0, trials=0, conditions=("asked",))
     results = replace(results, name="", question="", notes=[], failures=pd.DataFrame())
     text = render.write_html(results, tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
-    assert set(charts(text)) == {"paired-0", "ranking-0", "differences-0-asked"}
-    assert re.findall(r'<section id="([a-z]+)">', text) == ["ranking", "differences", "failures", "how", "source"]
+    assert set(charts(text)) == {"paired-0", "ranking-0", "profile-asked", "differences-0-asked"}
+    assert re.findall(r'<section id="([a-z]+)">', text) == [
+        "ranking",
+        "profile",
+        "differences",
+        "failures",
+        "how",
+        "source",
+    ]
     markdown = render.write_markdown(results, tmp_path).read_text(encoding="utf-8")
-    assert markdown.count("![") == 1
+    assert markdown.count("![") == 2
 
 
 def test_without_a_run_that_is_done_only_crosses_are_left(tmp_path: Path) -> None:

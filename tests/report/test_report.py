@@ -34,9 +34,9 @@ def rows(text: str) -> list[list[str]]:
 def test_a_sweep_is_shown_at_both_epochs_with_what_went_wrong() -> None:
     text = printed(KNOWN)
     assert rows(text) == [
-        ["fraction=0.0", "", ""],
+        ["no outliers", "", ""],
         ["mse", "1  0.500", "1  1.000"],
-        ["fraction=0.2", "", ""],
+        ["20 % outliers", "", ""],
         ["mse", "1  3 [−10, 16]", "1  6 [−19, 31]"],  # noqa: RUF001
         ["l1", "2  1, 1 not done", "2  2, 1 not done"],
     ]

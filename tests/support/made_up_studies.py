@@ -45,8 +45,8 @@ def made_up(value: Callable[[dict[str, Any]], float]) -> Callable[[Sequence[Job]
                     metrics=metrics | {"constant/test/mae": 4.0},
                     selection={"metric": "mae", "better": "min", "validation": "clean"},
                     curves=[{"train/loss": 1.0, "val/mae": number}],
-                    pairing={"data": "data"}
-                    | {name: f"{name}{job.request['seed']}" for name in ("split", "corruption", "init", "order")},
+                    pairing={"data": "data", "corruption": f"{job.request['corruption']}{job.request['seed']}"}
+                    | {name: f"{name}{job.request['seed']}" for name in ("split", "init", "order")},
                     study=job.part,
                 )
             )

@@ -8,6 +8,8 @@ import pandas as pd
 
 from losslab.report.results import Results
 from losslab.stats import summaries
+from losslab.stats.budgets import best_so_far
+from losslab.stats.profiles import profiles
 from losslab.stats.robustness import axis_levels, numeric_axis, panels, robustness
 
 CONDITIONS = {"tuned": "own tuned rate", "shared": "one shared rate", "asked": "as asked"}
@@ -27,6 +29,8 @@ class Findings:
         levels: the number of each setting on that axis; empty without one.
         panels: what else each setting has; empty without an axis.
         robustness: the table of `losslab.stats.robustness`, empty without an axis.
+        profiles: the table of `losslab.stats.profiles`.
+        budgets: the table of `losslab.stats.budgets`; empty where nothing was tuned.
     """
 
     ranking: pd.DataFrame
@@ -40,6 +44,8 @@ class Findings:
     levels: pd.Series[float]
     panels: pd.Series[str]
     robustness: pd.DataFrame
+    profiles: pd.DataFrame
+    budgets: pd.DataFrame
     epochs: dict[str, pd.DataFrame] = field(default_factory=dict)
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -47,14 +53,15 @@ class Findings:
 def find(results: Results) -> Findings:
     """Computes them all."""
     runs, better, reference, level = results.runs, results.better, results.reference, results.level
+    distinct = results.distinct  # for what counts settings
     overlap = results.overlap
     settings, axis = results.settings, numeric_axis(results.settings)
     levels = axis_levels(settings, axis) if axis else pd.Series(dtype=float)
     other = panels(settings, axis) if axis else pd.Series(dtype=object)
     overs = ("seed", "setting") if "data" in settings else ("seed",)  # several data sets may speak of others
     plain = results.conditions == ["asked"]
-    ranks = pd.concat([summaries.friedman(runs, better, over) for over in overs], ignore_index=True)
-    family = summaries.family(runs) + int(ranks["p"].notna().sum())
+    ranks = pd.concat([summaries.friedman(distinct, better, over) for over in overs], ignore_index=True)
+    family = summaries.family(distinct) + int(ranks["p"].notna().sum())
     ranking = summaries.ranking(runs, better, level, overlap, results.bounds)
     best = (
         ranking[ranking["n"] > 0].sort_values("rank", kind="stable").groupby(["condition", "setting"])["mean"].first()
@@ -68,13 +75,15 @@ def find(results: Results) -> Findings:
     return Findings(
         ranking=ranking,
         comparisons=summaries.comparisons(matrices, reference),
-        overall=summaries.overall(runs, better, level, overlap),
+        overall=summaries.overall(distinct, better, level, overlap),
         friedman=ranks.replace({"over": {"seed": results.unit}}).assign(
             p_corrected=(ranks["p"] * family).clip(upper=1.0)
         ),
-        flips=summaries.flips(runs, better, level, overlap, family),
+        flips=summaries.flips(distinct, better, level, overlap, family),
         matrices=matrices,
         family=family,
+        profiles=profiles(distinct, better),
+        budgets=pd.DataFrame() if results.trials.empty else best_so_far(results.trials, better),
         epochs={
             which: summaries.ranking(runs.assign(value=runs[which]), better, level, overlap)
             for which in ("best", "last")

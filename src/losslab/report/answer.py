@@ -26,6 +26,8 @@ from losslab.stats.paired import BETTER, EQUIVALENT, FEWEST, UNDECIDED, interval
 
 _NOTHING = "No run is done, so nothing can be said."
 _GROUPS = 4  # of settings that have one answer, in the first paragraph
+_NAMED = 4  # settings that a sentence names
+_REST = 2  # losses that are named after all others
 
 
 def answer(results: Results, found: Findings) -> str:
@@ -49,7 +51,7 @@ def flip_sentence(results: Results, found: Findings) -> str:
     """
     if not {"shared", "tuned"} <= set(results.conditions):
         return ""
-    table = found.ranking
+    table = found.ranking[~found.ranking["setting"].isin(results.twins)]
     winners = (
         table[(table["rank"] == 1) & (table["n"] > 0)].groupby(["setting", "condition"])["loss"].agg(set).unstack()
     )
@@ -114,6 +116,7 @@ class _Verdict:
     use: tuple[str, ...]
     worse: tuple[str, ...]
     undecided: tuple[str, ...]
+    near: tuple[str, ...]  # of the undecided, those whose mean is nearer to the best than the margin
     mean: float
     ends: tuple[float, float]  # of the means of the losses to use
     size: float  # of the difference to the loss that is shown worse: the reference, if it is among them, else the worst
@@ -139,7 +142,7 @@ def _verdicts(results: Results, found: Findings, condition: str) -> list[_Verdic
     made = []
     for setting, table in found.ranking[found.ranking["condition"] == condition].groupby("setting", sort=False):
         done = table[table["n"] > 0].sort_values("rank", kind="stable").set_index("loss")
-        if done.empty:
+        if done.empty or setting in results.twins:
             continue
         firsts = [str(loss) for loss in done.index[done["rank"] == done["rank"].min()]]
         best = results.reference if results.reference in firsts else firsts[0]
@@ -155,13 +158,17 @@ def _verdicts(results: Results, found: Findings, condition: str) -> list[_Verdic
         low, high = sorted((abs(row["low"]), abs(row["high"])))
         base = abs(float(done["mean"].get(other, np.nan))) if other else np.nan
         means = done["mean"].reindex(list(use)).dropna()
+        undecided = tuple(loss for loss in known if verdict[loss] == UNDECIDED)
+        apart = pairs["difference"].abs().to_dict()
+        margin = float(pairs["margin"].max()) if len(pairs) else 0.0
         made.append(
             _Verdict(
                 setting=str(setting),
                 best=best,
                 use=use,
                 worse=tuple(map(str, worse)),
-                undecided=tuple(loss for loss in known if verdict[loss] == UNDECIDED),
+                undecided=undecided,
+                near=tuple(loss for loss in undecided if apart[loss] < margin),
                 mean=float(done["mean"].loc[best]),
                 ends=(float(means.min()), float(means.max())),
                 size=abs(row["difference"]),
@@ -169,7 +176,7 @@ def _verdicts(results: Results, found: Findings, condition: str) -> list[_Verdic
                 high=high,
                 other=other,
                 share=abs(row["difference"]) / base if base else np.nan,
-                margin=float(pairs["margin"].max()) if len(pairs) else 0.0,
+                margin=margin,
                 diverged=int(done["diverged"].loc[best]),
                 runs=int((done["n"] + done["diverged"]).loc[best]),
                 constant=_constant(results, condition, str(setting), best),
@@ -198,7 +205,7 @@ def _sentences(results: Results, verdicts: Sequence[_Verdict]) -> list[str]:
     several_settings = len(verdicts) > 1
     said = []
     for group in list(grouped.values())[:_GROUPS]:
-        where = _places(group, len(verdicts)) if several_settings else ""
+        where = _places(results, group, len(verdicts)) if several_settings else ""
         said.append(_of_group(results, group, where))
     if len(grouped) > _GROUPS:
         rest = sum(len(group) for group in list(grouped.values())[_GROUPS:])
@@ -206,12 +213,14 @@ def _sentences(results: Results, verdicts: Sequence[_Verdict]) -> list[str]:
     return [_never_worse(verdicts) if several_settings else "", *said]
 
 
-def _places(group: Sequence[_Verdict], of: int) -> str:
+def _places(results: Results, group: Sequence[_Verdict], of: int) -> str:
     """In which settings, as the beginning of a sentence."""
     if len(group) == of:
         return f"In all {of} settings, "
-    named = several([one.setting for one in group], 3)
-    return f"At {named}, " if len(group) <= 4 else f"In {len(group)} of {of} settings ({named}), "
+    named = [results.words(one.setting) for one in group]
+    if len(named) <= _NAMED:
+        return f"With {' or with '.join(named)}, "
+    return f"In {len(named)} of {of} settings (with {', '.join(named[:_NAMED])} and {len(named) - _NAMED} others), "
 
 
 def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
@@ -248,7 +257,9 @@ def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
             "have learnt nothing."
         )
     if first.undecided and (first.worse or len(first.use) > 1):
-        parts.append(f"Not decided: whether {several(first.undecided, 4)} {_are(first.undecided)} as good.")
+        others = first.undecided
+        whether = several(others) if len(others) <= _REST else f"the other {len(others)} losses"
+        parts.append(f"Not decided: whether {whether} {_are(others)} as good.")
     return _capital(where + " ".join(filter(None, parts)))
 
 
@@ -270,18 +281,21 @@ def _gap(results: Results, group: Sequence[_Verdict]) -> str:
 
 
 def _never_worse(verdicts: Sequence[_Verdict]) -> str:
-    """Which losses are shown worse than the best in no setting, where settings give different answers."""
+    """Which losses that are best somewhere, or near it, are shown worse nowhere, where settings give different answers.
+
+    Others are not named: their runs may scatter so much that nothing is shown of them.
+    """
     if len({one.groups for one in verdicts}) == 1:
         return ""
-    everywhere = {loss for one in verdicts for loss in (*one.use, *one.undecided, *one.worse)}
-    safe = [
-        loss for loss in dict.fromkeys(one.best for one in verdicts) if not any(loss in two.worse for two in verdicts)
-    ]
-    safe += sorted(loss for loss in everywhere if loss not in safe and not any(loss in one.worse for one in verdicts))
-    if not safe:
-        return "Which loss to use depends on the setting: each is worse than another somewhere."
-    if len(safe) == len(everywhere):
+    good = dict.fromkeys(
+        [*(one.best for one in verdicts), *(loss for one in verdicts for loss in (*one.use, *one.near))]
+    )
+    worse = {loss for one in verdicts for loss in one.worse}
+    safe = [loss for loss in good if loss not in worse]
+    if not worse:
         return ""
+    if not safe:
+        return "Which loss to use depends on the setting."
     return f"{several(safe, 4)} {_are(safe)} in no setting shown to be worse than the best."
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from losslab.errors import BadRequest
 from losslab.records.record import HASHES, Record
 from losslab.report.formatting import listed, name, number
-from losslab.schema import identities
+from losslab.schema import identities, search_space
 from losslab.schema.cards import OPEN
 from losslab.schema.check import NOT_OF_ROWS
 from losslab.study.recipe import ONE_SETTING, Study
@@ -22,6 +23,7 @@ _MADE_OF: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "source/weight": lambda asked: f"data.weight={asked['data'].get('weight', 'none')}",
     "source/model": lambda asked: _named("model", asked["model"]),
 }
+_FAR = 10.0  # times beyond a range
 _MANY = 4  # sentences of one kind that a reader takes in
 
 
@@ -166,6 +168,27 @@ def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
     where = " (tuned at {at})" if len(study.tunings()) > 1 else ""
     said = "The best trial of `{loss}` is at {edge}" + where + ", so its optimum may lie beyond it."
     return [said.format_map(row) for row in found]
+
+
+def far_rates(losses: Iterable[str], records: Iterable[Record]) -> list[str]:
+    """Sentences on losses with a learning rate more than ten times outside the range that the card of the optimizer states.
+
+    losses: the label of each record. A rate so far off is seldom one: training may have stood still, or a trial won by chance.
+    """
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for loss, record in zip(losses, records, strict=True):
+        optimizer, rate = str(record.optimizer["name"]), float(record.optimizer["lr"])
+        try:
+            usual = search_space.of_optimizer(optimizer)
+        except BadRequest:  # a user's own, which states no range, or is not there any more
+            continue
+        if not usual.low / _FAR <= rate <= usual.high * _FAR:
+            found.setdefault((loss, f"`{optimizer}`", f"{usual.low:g} to {usual.high:g}"), []).append(rate)
+    return [
+        f"The learning rate of {name(loss)} is {' to '.join(dict.fromkeys((number(min(rates)), number(max(rates)))))}, more than ten times "
+        f"outside the range in which {optimizer} is usually tried ({usual}). Look at its curves before relying on it."
+        for (loss, optimizer, usual), rates in found.items()
+    ]
 
 
 def same(parts: Iterable[tuple[str, str, str, Record]]) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from losslab.errors import BadRequest, nearest
 from losslab.records.record import Record
-from losslab.report import checks, resampling, rows
+from losslab.report import checks, resampling, rows, twins
 from losslab.report.done import paragraph
 from losslab.report.formatting import listed
 from losslab.report.labels import labelled
@@ -133,15 +133,16 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
     found = [(*where, *rows.of_run(record, metric, epoch)) for *where, record in _compared(phases["confirm"])]
     runs = rows.with_missing(pd.DataFrame(found, columns=rows.RUNS), study)
     settings = pd.DataFrame(study.settings(), index=where["confirm"])
+    labels = [record.study["setting"] for record in phases["confirm"] if record.study]
+    same = twins.twins(settings, phases["confirm"], labels)
     notes += checks.missing(runs)
-    notes += checks.unpaired(
-        phases["confirm"], [record.study["setting"] for record in phases["confirm"] if record.study]
-    )
-    notes += resampling.sentences(
-        phases["confirm"], [record.study["setting"] for record in phases["confirm"] if record.study]
-    )
+    notes += checks.unpaired(phases["confirm"], labels)
+    notes += resampling.sentences(phases["confirm"], labels)
+    notes += twins.sentences(same)
     notes += checks.not_as_chosen(runs, choices, study) if "tuned" in study.rates else []
     notes += checks.on_an_edge(choices, study)
+    if "optimizer.lr" not in study.axes:
+        notes += checks.far_rates([_part(record)[1] for record in phases["confirm"]], phases["confirm"])
     notes += checks.same(_compared(phases["confirm"]))
     overlap = resampling.overlap(phases["confirm"])
     target, axes = _target(phases["confirm"]), _axes(settings, phases["confirm"])
@@ -167,6 +168,7 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
         done=paragraph(phases["confirm"], len(study.losses), axes, study, target),
         axes=axes,
         margin=_margin(asked.margin or study.margin, metric),
+        twins=same,
         notes=notes,
         provenance=provenance(kept, study),
     )
@@ -215,7 +217,11 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
     asked_for = [("asked", *run) for run in compared]
     overlap = resampling.overlap(trained)
     target, axis_words = _target(trained), _axes(settings, trained)
+    same = twins.twins(settings, records, where_run)
     notes += [*checks.uneven(runs), *checks.unpaired(records, where_run), *resampling.sentences(records, where_run)]
+    notes += twins.sentences(same)
+    if "optimizer.lr" not in settings:
+        notes += checks.far_rates([loss for loss, _, _ in compared], [record for _, _, record in compared])
     return Results(
         name="",
         question="",
@@ -236,6 +242,7 @@ def _of_sweep(records: list[Record], asked: ReportOptions, notes: list[str]) -> 
         done=paragraph([record for _, _, record in compared], len(labels), axis_words, None, target),
         axes=axis_words,
         margin=_margin(asked.margin, metric),
+        twins=same,
         notes=[*notes, *checks.same(asked_for)],
         provenance=provenance(records, None),
     )

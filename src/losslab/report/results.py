@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from losslab.report.setting_words import phrase
 from losslab.schema.metric_facts import METRICS, OF_TARGET, metric_name
 from losslab.stats.margins import Margin
 from losslab.stats.scores import unit
@@ -27,6 +28,7 @@ class Results:
         target: what is predicted, and its unit in brackets where known; "" where the data do not name it.
         overlap: test rows for each training row, where the claims are about other rows than these; see `stats.paired.interval`.
         margin: the smallest difference that matters.
+        twins: from each setting that trains on the data of an earlier one, to that one; claims count it once.
         reference: label of the loss that the others are compared with.
         losses: labels in the order of the study.
         conditions: "tuned" and "shared", either alone, or "asked" for a plain sweep; what the report leads with first.
@@ -74,6 +76,19 @@ class Results:
     done: str = ""
     axes: dict[str, str] = field(default_factory=dict)
     margin: Margin = field(default_factory=lambda: Margin(0.0, relative=False))
+    twins: dict[str, str] = field(default_factory=dict)
+
+    def words(self, setting: str) -> str:
+        """The label of a setting, or of a tuning in it, in words: '20 % outliers on one side'. Other labels stay as they are."""
+        plain, comma, repeat = setting.partition(", repeat ")
+        if plain not in self.settings.index or self.settings.empty:
+            return setting
+        return phrase({str(key): value for key, value in self.settings.loc[plain].items()}, self.axes) + comma + repeat
+
+    @property
+    def distinct(self) -> pd.DataFrame:
+        """The runs without those of settings that are there already."""
+        return self.runs[~self.runs["setting"].isin(self.twins)]
 
     @property
     def unit(self) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
-from losslab.report.charts import build, emphasis, pairs
+from losslab.report.charts import build, emphasis, pairs, spread
 from losslab.report.charts.spec import Chart, Heat
+from losslab.report.formatting import counted, name, number, percent
 from losslab.report.formatting import listed as as_list
-from losslab.report.formatting import name, number, percent
 from losslab.report.results import Results
 from losslab.report.tables import Table
+from losslab.stats.budgets import still_gaining
+
+_MOST = 4  # sentences of one kind
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,20 @@ def sections(results: Results, found: Findings) -> list[Section]:
         _flips(results, found),
         _curves(results, found, pictured=found.robustness.empty),
         _rates(results, found),
+        _budgets(results, found),
+        _profiles(results, found),
         _differences(results, found),
         _failures(results, found),
         _choices(results),
     ]
-    return [section for section in made if section]
+    return [_in_words(results, section) for section in made if section]
+
+
+def _in_words(results: Results, section: Section) -> Section:
+    """A section whose tabs name settings in words."""
+    tabs = {results.words(label): tab for label, tab in section.tabs.items()}
+    picture = {results.words(label): charts for label, charts in section.picture.items()}
+    return replace(section, tabs=tabs, picture=picture)
 
 
 def _ranking(results: Results, found: Findings) -> Section:
@@ -87,7 +99,7 @@ def _ranking(results: Results, found: Findings) -> Section:
             0,
             f"The first figure {where}shows what each loss differs by from {name(results.reference)} on the same {results.unit}s{of}, "
             "with intervals that are corrected for all tests of this report, filled where one is shown to be better. The second "
-            "shows the losses one by one: its bars hold the variation between {results.unit}s that all losses share, so they may overlap "
+            f"shows the losses one by one: its bars hold the variation between {results.unit}s that all losses share, so they may overlap "
             "where a difference is clear.",
         )
     pictured = {"all settings": ranks, **drawn} if over_all else both
@@ -146,6 +158,44 @@ def _rates(results: Results, found: Findings) -> Section | None:
     ]
     tabs = {at: Tab(made) for at, made in drawn.items()}
     return Section("rates", "Sensitivity to the learning rate", lead + _grey(results, found), tabs, picture=drawn)
+
+
+def _budgets(results: Results, found: Findings) -> Section | None:
+    if found.budgets.empty or not (drawn := spread.budgets(results, found)):
+        return None
+    lead = [
+        "The best metric on validation among the trials so far, in the order in which they were tried; mean over the repeats of the "
+        "tuning. Where lines still cross or fall at the right end, more trials might change the order."
+    ]
+    best = found.ranking["mean"].min() if results.better == "min" else found.ranking["mean"].max()
+    late = still_gaining(found.budgets, results.better, results.margin.of(float(best)))
+    said = [
+        f"{name(str(row['loss']))}{_in(results, row['at'])} gained {number(row['gain'], 2)} over the last quarter of its "
+        f"{counted(row['tried'], 'trial')}, so more trials may improve it."
+        for row in late.to_dict("records")
+    ]
+    tabs = {at: Tab(made) for at, made in drawn.items()}
+    return Section(
+        "budget", "What more trials would buy", lead + _grey(results, found), tabs, after=said[:_MOST], picture={}
+    )
+
+
+def _in(results: Results, setting: object) -> str:
+    return f" (tuned with {results.words(str(setting))})" if len(results.settings) > 1 and setting else ""
+
+
+def _profiles(results: Results, found: Findings) -> Section | None:
+    if not (drawn := spread.profiles(results, found)):
+        return None
+    over = "seeds and settings" if len(results.settings) > 1 else "seeds"
+    lead = [
+        f"For each loss the share of its runs, over all {over}, that come so near to the best run of the same seed. Higher is better, "
+        "from left to right. A curve that starts low and ends high belongs to a loss that is seldom the best and seldom bad; one that "
+        "never reaches 1 has runs that diverged or lie beyond the figure. (Performance profile; Dolan and Moré, 2002.)"
+    ]
+    return Section(
+        "profile", "How often how near to the best", lead + _grey(results, found), {"": Tab(drawn)}, picture={"": drawn}
+    )
 
 
 def _differences(results: Results, found: Findings) -> Section | None:

@@ -77,6 +77,36 @@ def in_words(label: str, axes: Mapping[str, str]) -> str:
     return label
 
 
+_SIDES = {"symmetric": "on both sides", "one_sided": "on one side", "point_mass": "at one value"}
+
+
+def phrase(setting: Mapping[str, Any], axes: Mapping[str, str]) -> str:
+    """A setting as a sentence names it: '20 % outliers on one side', 'model linear and learning rate 0.1'.
+
+    Args:
+        setting: from the key of each axis to its value.
+        axes: from the key of each axis to what it is called in words, as `axis` gives it.
+    """
+    share = setting.get("corruption.fraction")
+    parts = []
+    for key, value in setting.items():
+        words = axes.get(key, key)
+        if key == "corruption.fraction":
+            what = words.removeprefix("share of ")
+            parts.append(f"{100 * value:g} % {what}" if value else f"no {what}")
+        elif key == "corruption.side" and share is not None:
+            continue  # said with the share
+        elif isinstance(value, str) and f"{key}={value}" in _VALUES:
+            parts.append(_VALUES[f"{key}={value}"])
+        else:
+            name, _, unit = words.partition(", ")
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            parts.append(f"{name} {shown} {unit}".rstrip())
+        if key == "corruption.fraction" and value and "corruption.side" in setting:
+            parts[-1] += f" {_SIDES.get(str(setting['corruption.side']), str(setting['corruption.side']))}"
+    return listed(parts)
+
+
 def changed(group: str, settings: dict[str, Any], said: Sequence[str] = ()) -> list[str]:
     """The settings of a component that differ from its card, as 'key=value', but for those that are said otherwise."""
     try:

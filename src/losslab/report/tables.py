@@ -306,4 +306,4 @@ def _over(results: Results, conditions: Sequence[str], before: int, columns: int
 
 
 def _in(results: Results, setting: object) -> str:
-    return f", {setting}" if len(results.settings) > 1 else ""
+    return f", {results.words(str(setting))}" if len(results.settings) > 1 else ""

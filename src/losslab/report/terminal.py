@@ -39,7 +39,7 @@ def _table(results: Results, found: Findings) -> Table:
     first = next(iter(columns.values()))
     for setting in results.settings.index:
         if len(results.settings) > 1:
-            printed.add_row(f"[bold]{escape(str(setting))}[/bold]")
+            printed.add_row(f"[bold]{escape(results.words(str(setting)))}[/bold]")
         of_setting = first[first["setting"] == setting]
         digits = decimals(of_setting["high"] - of_setting["low"])
         for loss in of_setting.sort_values("rank", kind="stable")["loss"]:

@@ -109,7 +109,7 @@ def _traces(series: Series) -> list[dict[str, Any]]:
 
 
 def _band(series: Series, colour: str) -> list[dict[str, Any]]:
-    ends = zip(series.x, series.low, series.high, strict=True)
+    ends = zip(series.x, series.low, series.high, strict=True) if series.low else ()
     known = [(x, low, high) for x, low, high in ends if math.isfinite(low) and math.isfinite(high)]
     if len(known) < 2:
         return []
