@@ -64,6 +64,10 @@ class Published:
         """Another table beside the page."""
         return pd.read_parquet(HERE / self.study / f"{stem}.parquet")
 
+    def csv(self, stem: str) -> pd.DataFrame:
+        """The same of a table in text."""
+        return pd.read_csv(HERE / self.study / f"{stem}.csv")
+
     def view(self, **other: str) -> Published:
         """The same records by another metric, epoch or condition."""
         return Published(**{"study": self.study, "metric": self.metric, "epoch": self.epoch, **other})
@@ -88,7 +92,9 @@ class Published:
         """How many runs there are, how they ended, and by what they were made."""
         records, said = self.records, []
         statuses = records["status"].value_counts()
-        said.append(f"All runs, trials included: {listed([f'{count:,} {status}' for status, count in statuses.items()])}.")
+        said.append(
+            f"All runs, trials included: {listed([f'{count:,} {status}' for status, count in statuses.items()])}."
+        )
         devices = listed(sorted({str(device).split(",")[0] for device in records["device"]}))
         versions = listed(sorted({str(version) for version in records["versions.torch"]}))
         said.append(f"Trained on {devices} with torch {versions}, by commit {listed(sorted(set(records['commit'])))}.")
@@ -131,10 +137,11 @@ class Published:
             return f"not to be compared with {than} on so few {row['unit']}s"
         if row["first_diverged"] or row["second_diverged"]:
             sure = row["verdict"] if row["verdict"] in (BETTER, WORSE) else "not shown to be better or worse"
-            return f"{sure} than {than}, as {row['first_diverged']:g} runs diverged against {row['second_diverged']:g}"
-        size, low, high = alike(*(abs(row[key]) for key in ("difference", "low", "high")))
+            broke, on = int(row["first_diverged"]), counted(row["seeds"], row["unit"])
+            return f"{sure} than {than}: it diverged on {broke} of {on}, {than} on {row['second_diverged']:g}"
         if row["verdict"] in (BETTER, WORSE):
-            low, high = sorted((low, high), key=lambda text: float(text.replace(",", "")))
+            ends = sorted((abs(row["low"]), abs(row["high"])))
+            size, low, high = alike(abs(row["difference"]), *ends)
             return f"{row['verdict']} than {than} by {size} ({low} to {high})"
         size, low, high = alike(row["difference"], row["low"], row["high"])
         if row["verdict"] == EQUIVALENT:
@@ -187,9 +194,13 @@ class Published:
     def chosen(self, loss: str, *, digits: int = 2, **setting: Any) -> str:
         """The learning rates that the repeats chose for a loss: 'median 0.010 (0.002 to 0.03)'."""
         label, choices = self.at(**setting), self.results.choices
-        of_loss = choices[(choices["loss"] == loss) & choices["at"].str.fullmatch(rf"{label}(, repeat \d+)?|repeat \d+")]
+        of_loss = choices[
+            (choices["loss"] == loss) & choices["at"].str.fullmatch(rf"{label}(, repeat \d+)?|repeat \d+")
+        ]
         rates = of_loss["lr"]
-        return f"median {number(rates.median(), digits)} ({number(rates.min(), digits)} to {number(rates.max(), digits)})"
+        return (
+            f"median {number(rates.median(), digits)} ({number(rates.min(), digits)} to {number(rates.max(), digits)})"
+        )
 
     @property
     def _condition(self) -> str:
@@ -214,12 +225,22 @@ def over(values: pd.Series[float], most: float = math.inf) -> str:
 
 def render(study: str) -> tuple[str, str]:
     """The page of a study, and its sentence for docs/findings.md."""
-    pages = Environment(loader=FileSystemLoader(HERE / study), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"number": number, "listed": listed, "several": several, "names": lambda losses: listed([*map(name, losses)])}
+    pages = Environment(
+        loader=FileSystemLoader(HERE / study), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    pages.filters |= {
+        "number": number,
+        "listed": listed,
+        "several": several,
+        "names": lambda losses: listed([*map(name, losses)]),
+    }
     pages.globals |= {"counted": counted, "name": name, "len": len, "where": where, "over": over}
     found = Published(study)
     module = pages.get_template("page.md.j2").make_module(
-        {"study": found, **{key: getattr(found, key) for key in ("at", "mean", "compare", "versus", "table", "row", "pair")}}
+        {
+            "study": found,
+            **{key: getattr(found, key) for key in ("at", "mean", "compare", "versus", "table", "row", "pair")},
+        }
     )
     return str(module).strip() + "\n", str(module.in_short).strip()  # type: ignore[attr-defined]
 

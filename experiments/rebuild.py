@@ -2,8 +2,8 @@
 
     python experiments/rebuild.py [NAME ...]
 
-Runs land in runs/NAME, as they do when the command is typed; what is over there is not repeated. The pages themselves
-(README.md) are written by people, from these figures. redraw.py draws the figures of reports anew without training.
+Runs land in runs/NAME, as they do when the command is typed; what is over there is not repeated. pages.py then writes the page
+from its template. redraw.py draws the figures of reports anew without training.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scr
     "label_noise": ["figures.py label_noise"],
     "leverage": ["figures.py leverage"],
     "taught_claims": ["taught_claims/claims.py"],
+    "tuning_bank": ["tuning_bank/simulate.py"],
 }
 
 
@@ -65,7 +66,8 @@ def publish(name: str) -> bool:
         if f"figures/{figure.name}" in shown or not shown:
             shutil.copy(figure, page.parent / "figures")
     shutil.copy(runs / "records.parquet", page.parent)
-    scripts = [[sys.executable, *f"experiments/{words}".split()] for words in AFTERWARDS.get(name, [])]
+    afterwards = [*AFTERWARDS.get(name, []), f"pages.py {name}"]
+    scripts = [[sys.executable, *f"experiments/{words}".split()] for words in afterwards]
     return all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in scripts)
 
 

@@ -60,8 +60,16 @@ DEFAULT = Protocol(repeats=5, trials=8, refine=4, tuning_seeds=1, losses=2)
 TEN = replace(DEFAULT, repeats=10)
 SIZES = ((2, 1), (2, 14), (6, 4), (12, 1), (12, 14), (20, 1))  # losses, settings
 ASKED = [
-    *(replace(protocol, losses=losses, settings=settings) for protocol in (ONCE, DEFAULT, TEN) for losses, settings in SIZES),
-    *(replace(TEN, losses=losses, settings=settings, lower=lower) for losses, settings in ((2, 1), (6, 4)) for lower in (0.05, 0.1, 0.2)),
+    *(
+        replace(protocol, losses=losses, settings=settings)
+        for protocol in (ONCE, DEFAULT, TEN)
+        for losses, settings in SIZES
+    ),
+    *(
+        replace(TEN, losses=losses, settings=settings, lower=lower)
+        for losses, settings in ((2, 1), (6, 4))
+        for lower in (0.05, 0.1, 0.2)
+    ),
 ]
 
 
