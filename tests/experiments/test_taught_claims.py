@@ -98,7 +98,7 @@ def test_the_further_runs_can_be_trained_again(tmp_path: Path, monkeypatch: pyte
     trainings = loaded("trainings")
     words, axes = trainings.SETS["penalty"]
     few = {key: values[-1:] for key, values in axes.items()}
-    monkeypatch.setitem(trainings.SETS, "penalty", ((*words, "trainer.max_epochs=1", "data.rows=100"), few))
+    monkeypatch.setitem(trainings.SETS, "penalty", ((*words, "trainer.max_epochs=1", "data.rows=400"), few))
     asked, records = trainings.train("penalty", tmp_path)
     assert [record.status for record in records] == ["done"]
     sizes = trainings.weights(asked, records)
