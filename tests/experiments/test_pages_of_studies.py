@@ -46,3 +46,65 @@ def test_a_page_says_which_way_a_difference_goes() -> None:
         assert not re.search("better|worse", found.versus(*pair, fraction=0))
     with pytest.raises(LookupError):
         found.at(fraction=0.123)
+
+
+def sentences_by_setting(found: pages.Published) -> list[tuple[list[str], str]]:
+    """The answer of a report in parts, each with the labels of the settings of which it speaks; parts that do not name all are left out."""
+    words = {found.results.words(str(label)): str(label) for label in found.results.settings.index}
+    parts = re.split(r"(?<=\. )(?=With |In all |In \d+ of )", found.answer)
+    known = []
+    for part in parts:
+        if part.startswith("In all "):
+            known.append((list(words.values()), part))
+        elif part.startswith("With "):
+            named = re.split(r",? or with ", part.removeprefix("With ").split(", use ")[0].split(", no loss")[0])
+            named = [re.split(r", (?:both|all \d+) losses do ", name)[0] for name in named]
+            known.append(([words[name] for name in named], part))
+    return known
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", [study for study in pages.studies() if study != "tuning_bank"])
+def test_the_answer_says_what_the_tables_say(study: str) -> None:
+    """Read as a reader reads it, and looked up in the tables of means and of pairs."""
+    found = pages.Published(study)
+    condition = found.results.conditions[0]
+    ranking = found.found.ranking.set_index(["condition", "setting", "loss"])["mean"].sort_index()
+    checked = 0
+    for settings, said in sentences_by_setting(found):
+        advice = re.search(r"use ((?:`[^`]+`(?:, | or )?)+): ", said)
+        worse = re.search(r"[.)] ((?:`[^`]+`(?:, | and )?)+) (?:is|are) worse, too", said)
+        for setting in settings:
+            verdicts = found.found.matrices[condition, setting].set_index(["loss", "other"])["verdict"].sort_index()
+            best = (
+                ranking[condition, setting].idxmin()
+                if found.results.better == "min"
+                else ranking[condition, setting].idxmax()
+            )
+            if advice:
+                use = re.findall(r"`([^`]+)`", advice[1])
+                for loss in use:
+                    assert not any(
+                        verdicts[other, loss] == "better" for other in found.results.losses if other != loss
+                    ), (setting, loss)
+                assert any(verdicts[use[0], other] == "better" for other in found.results.losses if other != use[0])
+                for loss in re.findall(r"`([^`]+)`", worse[1]) if worse else []:
+                    assert verdicts[use[0], loss] == "better", (setting, loss)
+                checked += 1
+            if equal := re.search(r"((?:`[^`]+`(?:, | and )?)+) do equally well", said):
+                same = re.findall(r"`([^`]+)`", equal[1])
+                assert all(verdicts[same[0], other] == "equivalent" for other in same[1:]), setting
+                checked += 1
+            if re.search(r"(both|all \d+) losses do equally well", said):
+                assert set(verdicts[best, :]) == {"equivalent"}, setting
+                checked += 1
+            if "no loss is shown to be better than another" in said:
+                assert not (verdicts[:, best] == "better").any(), setting
+                assert not (verdicts[best, :] == "better").any(), setting
+                checked += 1
+            number = re.search(r"test [^:]*? (\d[\d.,]*)(?=,|;|\.)", said)
+            if number and advice and len(settings) == 1:
+                assert float(number[1].rstrip(",.")) == pytest.approx(
+                    float(ranking[condition, setting, use[0]]), rel=0.01
+                )
+    assert checked >= min(2, len(found.results.settings) - len(found.results.twins))
