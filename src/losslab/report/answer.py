@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,10 @@ from losslab.report.formatting import (
     several,
 )
 from losslab.report.results import Results
-from losslab.stats.paired import BETTER, EQUIVALENT, FEWEST, UNDECIDED, interval
+from losslab.report.verdicts import MOST_GROUPS, Verdict, together, verdicts
+from losslab.stats.paired import FEWEST
 
 _NOTHING = "No run is done, so nothing can be said."
-_GROUPS = 4  # of settings that have one answer, in the first paragraph
 _NAMED = 4  # settings that a sentence names
 _REST = 2  # losses that are named after all others
 
@@ -39,7 +38,7 @@ def answer(results: Results, found: Findings) -> str:
     if not (runs["status"] == "done").any():
         return _NOTHING
     said = _refusal(results, found, runs) or _sentences(
-        results, _verdicts(results, found, str(runs["condition"].iloc[0]))
+        results, verdicts(results, found, str(runs["condition"].iloc[0]))
     )
     return _joined(*said, _broken(runs))
 
@@ -107,113 +106,21 @@ def _moved(results: Results, found: Findings) -> str:
     return f"At the shared rate {name(loss)} ranks {ordinal(at['shared'])}, at tuned rates {ordinal(at['tuned'])}."
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    """What is found in one setting: the loss with the best mean, those shown as good, shown worse, and neither."""
-
-    setting: str
-    best: str
-    use: tuple[str, ...]
-    worse: tuple[str, ...]
-    undecided: tuple[str, ...]
-    near: tuple[str, ...]  # of the undecided, those whose mean is nearer to the best than the margin
-    mean: float
-    ends: tuple[float, float]  # of the means of the losses to use
-    size: float  # of the difference to the loss that is shown worse: the reference, if it is among them, else the worst
-    low: float
-    high: float
-    other: str
-    share: float  # of the other's mean
-    margin: float
-    diverged: int  # runs of the best loss
-    runs: int
-    constant: (
-        float  # the metric of the best constant prediction, where the best loss is not shown to be better; else NaN
-    )
-
-    @property
-    def groups(self) -> tuple[frozenset[str], ...]:
-        """By which settings are taken together."""
-        return frozenset(self.use), frozenset(self.worse), frozenset(self.undecided)
-
-
-def _verdicts(results: Results, found: Findings, condition: str) -> list[_Verdict]:
-    """Of each setting that has a run, in the order of the study."""
-    made = []
-    for setting, table in found.ranking[found.ranking["condition"] == condition].groupby("setting", sort=False):
-        done = table[table["n"] > 0].sort_values("rank", kind="stable").set_index("loss")
-        if done.empty or setting in results.twins:
-            continue
-        firsts = [str(loss) for loss in done.index[done["rank"] == done["rank"].min()]]
-        best = results.reference if results.reference in firsts else firsts[0]
-        pairs = found.matrices[condition, str(setting)].query("loss == @best").set_index("other")
-        known = [str(loss) for loss in pairs.index if pairs["seeds"].to_dict()[loss]]
-        verdict = pairs["verdict"].to_dict()
-        use = (best, *(loss for loss in known if verdict[loss] == EQUIVALENT))
-        worse = [loss for loss in done.index.tolist() if verdict.get(loss) == BETTER]
-        worse += [loss for loss in known if verdict[loss] == BETTER and loss not in worse]
-        named = bool(results.name) and results.reference in worse  # a sweep's reference is only its first loss
-        other = results.reference if named else worse[-1] if worse else ""
-        row: Any = pairs.loc[other] if other else {"difference": np.nan, "low": np.nan, "high": np.nan}
-        low, high = sorted((abs(row["low"]), abs(row["high"])))
-        base = abs(float(done["mean"].get(other, np.nan))) if other else np.nan
-        means = done["mean"].reindex(list(use)).dropna()
-        undecided = tuple(loss for loss in known if verdict[loss] == UNDECIDED)
-        apart = pairs["difference"].abs().to_dict()
-        margin = float(pairs["margin"].max()) if len(pairs) else 0.0
-        made.append(
-            _Verdict(
-                setting=str(setting),
-                best=best,
-                use=use,
-                worse=tuple(map(str, worse)),
-                undecided=undecided,
-                near=tuple(loss for loss in undecided if apart[loss] < margin),
-                mean=float(done["mean"].loc[best]),
-                ends=(float(means.min()), float(means.max())),
-                size=abs(row["difference"]),
-                low=low,
-                high=high,
-                other=other,
-                share=abs(row["difference"]) / base if base else np.nan,
-                margin=margin,
-                diverged=int(done["diverged"].loc[best]),
-                runs=int((done["n"] + done["diverged"]).loc[best]),
-                constant=_constant(results, condition, str(setting), best),
-            )
-        )
-    return made
-
-
-def _constant(results: Results, condition: str, setting: str, loss: str) -> float:
-    """The mean metric of the best constant prediction, where a loss is not shown to be better than it; NaN where it is, or unknown."""
-    runs = results.runs
-    of_loss = (runs["condition"] == condition) & (runs["setting"] == setting) & (runs["loss"] == loss)
-    done = runs[of_loss & (runs["status"] == "done")].dropna(subset=["value", "constant"])
-    if len(done) < 2:
-        return np.nan
-    gain = (done["constant"] - done["value"]).to_numpy(dtype=float) * (1 if results.better == "min" else -1)
-    shown = interval(gain, results.level, results.overlap)[1] > 0
-    return np.nan if shown else float(done["constant"].mean())
-
-
-def _sentences(results: Results, verdicts: Sequence[_Verdict]) -> list[str]:
+def _sentences(results: Results, of_settings: Sequence[Verdict]) -> list[str]:
     """What to use, what not, and what is not decided; settings with the same answer are taken together."""
-    grouped: dict[tuple[frozenset[str], ...], list[_Verdict]] = {}
-    for one in verdicts:
-        grouped.setdefault(one.groups, []).append(one)
-    several_settings = len(verdicts) > 1
-    said = []
-    for group in list(grouped.values())[:_GROUPS]:
-        where = _places(results, group, len(verdicts)) if several_settings else ""
-        said.append(_of_group(results, group, where))
-    if len(grouped) > _GROUPS:
-        rest = sum(len(group) for group in list(grouped.values())[_GROUPS:])
+    groups = together(of_settings)
+    several_settings = len(of_settings) > 1
+    said = [
+        _of_group(results, group, _places(results, group, len(of_settings)) if several_settings else "")
+        for group in groups[:MOST_GROUPS]
+    ]
+    if len(groups) > MOST_GROUPS:
+        rest = sum(len(group) for group in groups[MOST_GROUPS:])
         said.append(f"The tables have the other {counted(rest, 'setting')}.")
-    return [_never_worse(verdicts) if several_settings else "", *said]
+    return [_never_worse(of_settings) if several_settings else "", *said]
 
 
-def _places(results: Results, group: Sequence[_Verdict], of: int) -> str:
+def _places(results: Results, group: Sequence[Verdict], of: int) -> str:
     """In which settings, as the beginning of a sentence."""
     if len(group) == of:
         return f"In all {of} settings, "
@@ -223,7 +130,7 @@ def _places(results: Results, group: Sequence[_Verdict], of: int) -> str:
     return f"In {len(named)} of {of} settings (with {', '.join(named[:_NAMED])} and {len(named) - _NAMED} others), "
 
 
-def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
+def _of_group(results: Results, group: Sequence[Verdict], where: str) -> str:
     """The sentences of settings that have the same answer."""
     first = group[0]
     metric = f"test {results.measure}"
@@ -263,7 +170,7 @@ def _of_group(results: Results, group: Sequence[_Verdict], where: str) -> str:
     return _capital(where + " ".join(filter(None, parts)))
 
 
-def _gap(results: Results, group: Sequence[_Verdict]) -> str:
+def _gap(results: Results, group: Sequence[Verdict]) -> str:
     """How far the best is from the loss that is shown worse."""
     one = group[0]
     less = "below" if results.better == "min" else "above"
@@ -280,17 +187,17 @@ def _gap(results: Results, group: Sequence[_Verdict]) -> str:
     return f"better than {name(one.other)}"
 
 
-def _never_worse(verdicts: Sequence[_Verdict]) -> str:
+def _never_worse(of_settings: Sequence[Verdict]) -> str:
     """Which losses that are best somewhere, or near it, are shown worse nowhere, where settings give different answers.
 
     Others are not named: their runs may scatter so much that nothing is shown of them.
     """
-    if len({one.groups for one in verdicts}) == 1:
+    if len({one.groups for one in of_settings}) == 1:
         return ""
     good = dict.fromkeys(
-        [*(one.best for one in verdicts), *(loss for one in verdicts for loss in (*one.use, *one.near))]
+        [*(one.best for one in of_settings), *(loss for one in of_settings for loss in (*one.use, *one.near))]
     )
-    worse = {loss for one in verdicts for loss in one.worse}
+    worse = {loss for one in of_settings for loss in one.worse}
     safe = [loss for loss in good if loss not in worse]
     if not worse:
         return ""
@@ -304,7 +211,7 @@ def _range(values: Sequence[float]) -> str:
     return number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
 
 
-def _margin(group: Sequence[_Verdict]) -> str:
+def _margin(group: Sequence[Verdict]) -> str:
     return number(max(one.margin for one in group), 2)
 
 
@@ -325,7 +232,7 @@ def _refusal(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]
         return []
     condition = str(runs["condition"].iloc[0])
     said = [wording.too_few(count, results.unit)]
-    for one in _verdicts(results, found, condition)[:_GROUPS]:
+    for one in verdicts(results, found, condition)[:MOST_GROUPS]:
         table = found.ranking.query("condition == @condition and setting == @one.setting and n > 0")
         means = table.sort_values("rank", kind="stable")
         shown = [f"{name(str(row['loss']))} {number(row['mean'])}" for row in means.to_dict("records")]

@@ -17,6 +17,7 @@ from losslab.report.charts import matplotlib_backend, svg_backend
 from losslab.report.charts.spec import Chart, Heat
 from losslab.report.results import Results
 from losslab.report.sections import Section, sections
+from losslab.report.usage import usage
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # what Markdown reads as more than itself: brackets only where they make a link, an underscore only at the edge of a word
@@ -70,6 +71,7 @@ def _told(results: Results, found: Findings, made: list[Section]) -> dict[str, A
         "results": results,
         "answer": answer.answer(results, found),
         "flipped": answer.flip_sentence(results, found),
+        "usage": usage(results, found),
         "sections": made,
         "title": results.name or f"A sweep of {results.task}",
     }

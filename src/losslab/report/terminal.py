@@ -13,13 +13,15 @@ from losslab.report import answer
 from losslab.report.analysis import Findings
 from losslab.report.formatting import between, counted, decimals, percent, span
 from losslab.report.results import Results
+from losslab.report.usage import usage
 
 _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
 
 
 def show(results: Results, found: Findings, console: Console) -> None:
     """Prints the answer, what was done, then the mean of each loss in each setting with its interval, and the notes."""
-    for sentence in (answer.answer(results, found), answer.flip_sentence(results, found), results.done):
+    first = (answer.answer(results, found), answer.flip_sentence(results, found))
+    for sentence in (*first, *usage(results, found), results.done):
         if sentence:
             console.print(escape(sentence))
     console.print(_table(results, found))
