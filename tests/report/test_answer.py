@@ -114,7 +114,7 @@ def test_too_few_seeds_give_a_refusal_and_the_numbers() -> None:
     unfinished = {loss: [*values, *[MISSING] * 7] for loss, values in few.items()}
     assert answered(results(runs_of(unfinished))) == said, "seeds that did not run yet support nothing"
     said = answered(results(runs_of(few), runs_of(few, setting="two")))
-    assert "Test MAE at `two`, the means alone: `l1` 1.30" in said
+    assert "Test MAE with two, the means alone: `l1` 1.30" in said
 
 
 def test_what_learnt_nothing_is_said() -> None:

@@ -14,6 +14,7 @@ WORDS = {
     "corruption.fraction": "share of outliers",
     "corruption.side": "side of the outliers",
     "corruption.magnitude": "size of the errors, in spreads of the targets",
+    "corruption.noise": "largest error, in sizes of the box",
     "model": "model",
     "optimizer.lr": "learning rate",
 }
@@ -29,6 +30,8 @@ SIDES = ("+study.axes.corruption.side=[symmetric,one_sided]", "+study.axes.corru
         ({"corruption.side": "symmetric", "corruption.fraction": 0.0}, "no outliers"),
         ({"corruption.side": "one_sided"}, "outliers on one side"),
         ({"model": "linear", "optimizer.lr": 0.1}, "model linear and learning rate 0.1"),
+        ({"corruption.noise": 0.1}, "boxes off by up to 0.1 of their size"),
+        ({"corruption.noise": 0.0}, "no jitter"),
         ({"corruption.magnitude": 3.0}, "size of the errors 3 in spreads of the targets"),
     ],
 )

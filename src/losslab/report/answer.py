@@ -30,17 +30,22 @@ _REST = 2  # losses that are named after all others
 
 
 def answer(results: Results, found: Findings) -> str:
-    """Which loss to use in which setting, how much better it is, and what is not decided; of the first condition.
+    """The parts of an answer as one text."""
+    return _joined(*parts(results, found))
+
+
+def parts(results: Results, found: Findings) -> list[str]:
+    """Which loss to use in which setting, how much better it is, and what is not decided; of the first condition. A part a setting.
 
     Every claim is one of the tables of pairs. With too few seeds: a refusal, and the means.
     """
     runs = results.runs[results.runs["condition"] == results.conditions[0]] if results.conditions else results.runs
     if not (runs["status"] == "done").any():
-        return _NOTHING
+        return [_NOTHING]
     said = _refusal(results, found, runs) or _sentences(
         results, verdicts(results, found, str(runs["condition"].iloc[0]))
     )
-    return _joined(*said, _broken(runs))
+    return [part for part in (*said, _broken(runs)) if part]
 
 
 def flip_sentence(results: Results, found: Findings) -> str:
@@ -236,7 +241,7 @@ def _refusal(results: Results, found: Findings, runs: pd.DataFrame) -> list[str]
         table = found.ranking.query("condition == @condition and setting == @one.setting and n > 0")
         means = table.sort_values("rank", kind="stable")
         shown = [f"{name(str(row['loss']))} {number(row['mean'])}" for row in means.to_dict("records")]
-        where = f" at {name(one.setting)}" if runs["setting"].nunique() > 1 else ""
+        where = f" with {results.words(one.setting)}" if runs["setting"].nunique() > 1 else ""
         said.append(f"Test {results.measure}{where}, the means alone: {', '.join(shown[:4])}.")
     return said
 

@@ -69,7 +69,7 @@ def markdown(text: str) -> str:
 def _told(results: Results, found: Findings, made: list[Section]) -> dict[str, Any]:
     return {
         "results": results,
-        "answer": answer.answer(results, found),
+        "answer": answer.parts(results, found),
         "flipped": answer.flip_sentence(results, found),
         "usage": usage(results, found),
         "sections": made,

@@ -94,6 +94,8 @@ def phrase(setting: Mapping[str, Any], axes: Mapping[str, str]) -> str:
         if key == "corruption.fraction":
             what = words.removeprefix("share of ")
             parts.append(f"{100 * value:g} % {what}" if value else f"no {what}")
+        elif words == _OF_JITTER:
+            parts.append(f"boxes off by up to {value:g} of their size" if value else "no jitter")
         elif key == "corruption.side" and share is not None:
             continue  # said with the share
         elif isinstance(value, str) and f"{key}={value}" in _VALUES:

@@ -20,7 +20,7 @@ _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
 
 def show(results: Results, found: Findings, console: Console) -> None:
     """Prints the answer, what was done, then the mean of each loss in each setting with its interval, and the notes."""
-    first = (answer.answer(results, found), answer.flip_sentence(results, found))
+    first = (*answer.parts(results, found), answer.flip_sentence(results, found))
     for sentence in (*first, *usage(results, found), results.done):
         if sentence:
             console.print(escape(sentence))
