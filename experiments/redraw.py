@@ -24,6 +24,7 @@ from losslab.report.results import Results
 from losslab.report.sections import sections
 from losslab.request.command import StudyRequest, check_command
 from losslab.schema.canonical import set_value
+from losslab.study.recipe import Study
 
 HERE = Path(__file__).resolve().parent
 _NAMED = ("data", "model", "optimizer", "corruption")  # their names stand beside their settings
@@ -47,9 +48,20 @@ def published(name: str, metric: str = "", epoch: str = "") -> Results:
     """The tables of a study from its published records, by its own metric and epoch where none is named."""
     asked = check_command([f"experiment={name}"], multirun=False)
     study = asked.study if isinstance(asked, StudyRequest) else None
-    table = pd.read_parquet(HERE / name / "records.parquet")
-    records = [record_of(row, study.mark() if study else None) for row in table.to_dict("records")]
+    records = _records(name, study)
     return collect.results(records, collect.ReportOptions(metric=metric, epoch=epoch, mix=True), study)
+
+
+_READ: dict[str, list[Record]] = {}  # a page asks for several metrics of one study
+
+
+def _records(name: str, study: Study | None) -> list[Record]:
+    if name not in _READ:
+        mark = study.mark() if study else None
+        table = pd.read_parquet(HERE / name / "records.parquet")
+        _READ.clear()
+        _READ[name] = [record_of(row, mark) for row in table.to_dict("records")]
+    return _READ[name]
 
 
 def record_of(row: dict[Any, Any], mark: dict[str, Any] | None) -> Record:

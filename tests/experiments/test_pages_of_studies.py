@@ -35,6 +35,22 @@ def test_every_published_study_has_such_a_page() -> None:
     assert published <= shown
 
 
+@pytest.mark.slow
+def test_the_readme_says_what_its_study_says() -> None:
+    readme, found = (ROOT / "README.md").read_text(encoding="utf-8"), pages.Published("outlier_robustness")
+    assert f"has {len(found.records):,} runs" in readme
+    mean = lambda loss, side, share: found.row(loss, side=side, fraction=share)["mean"]  # noqa: E731
+    for side in ("symmetric", "one_sided"):
+        for loss in ("welsch", "tukey", "geman_mcclure"):
+            assert mean(loss, side, 0.3) < 1.15 * mean(loss, side, 0)
+        for loss in ("l1", "huber"):
+            assert mean(loss, side, 0.1) < 1.15 * mean(loss, side, 0)
+            assert mean(loss, "one_sided", 0.3) > 1.5 * mean(loss, "one_sided", 0)
+        assert mean("mse", side, 0.1) > 2 * mean("mse", side, 0)
+    verdicts = found.found.matrices["tuned", found.at(side="symmetric", fraction=0)]["verdict"]
+    assert not verdicts.isin(("better", "worse")).any()
+
+
 def test_a_page_says_which_way_a_difference_goes() -> None:
     """Of two losses that are told apart, each is said to be better or worse by the same size; of others, neither is."""
     found = pages.Published("outliers_first_look")
