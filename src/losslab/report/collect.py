@@ -106,12 +106,13 @@ def _of_study(records: list[Record], asked: ReportOptions, current: Study | None
             "The records belong to different forms of one study, and no study.yaml beside them says which was the last."
         )
     study = current or from_mark(next(iter(forms.values())))
+    made = {text: study.made(mark) for text, mark in forms.items()}
     where_run = list(study.tunings())
     where = {"tune": where_run, "confirm": [study.label(setting) for setting in study.settings()]}
     kept = [
         record
         for record in records
-        if (part := record.study) and study.made(part["study"]) and part["loss"] in study.losses
+        if (part := record.study) and made[str(part["study"])] and part["loss"] in study.losses
         if part["at" if part["phase"] == "tune" else "setting"] in where[part["phase"]]
     ]
     if left := len(records) - len(kept):
