@@ -150,6 +150,7 @@ def _train_stack(
             curves=[values for _, values in module.curves[number]],
             pairing=pairings[number],
             fused=len(runs),
+            engine=module.engine.described() if module.engine else "",
             seconds=share,
             device=described,
             study=job.part,
