@@ -95,6 +95,7 @@ class Engine:
     def _compile(self) -> None:
         self.step.optimizer.guards = True  # costs a compiled step nothing, and spares a second compilation
         self.name = "compiled"
+        self.step.trace()
         compiled = torch.compile(self.step, fullgraph=True, dynamic=False)
         self._call = lambda: self._first_compiled(compiled)
 

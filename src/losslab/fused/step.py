@@ -5,6 +5,7 @@ R runs in the stack, B rows of a batch, S steps of a chunk.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,11 @@ class Step:
         self.losses = module.flat.new_zeros(len(chunk), chunk.shape[1])
         self.penalties = torch.zeros_like(self.losses)
         self.gradient: Gradient | None = None
+        self.steps = float(optimizer.steps)  # for which the gradient is worth tracing
+
+    def trace(self) -> None:
+        """Lets the next call trace the gradient, however few steps there are: for a compiler, to which vmap is a detour."""
+        self.gradient, self.steps = None, math.inf
 
     def begin(self, chunk: Tensor) -> None:
         """Takes the row numbers of the next steps, [S, R, B]."""
@@ -41,7 +47,7 @@ class Step:
         alive = self.optimizer.alive
         given = self.module.given(self.rows.index_select(0, self.number)[0], alive)
         if self.gradient is None:
-            self.gradient = gradient_of(self.module.total, given, self.optimizer.steps)
+            self.gradient = gradient_of(self.module.total, given, self.steps)
         gradient, (losses, penalties, carried) = self.gradient(*given)
         self.losses.index_copy_(0, self.number, losses[None])
         self.penalties.index_copy_(0, self.number, penalties[None])
