@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 
 from losslab import compose, hardware
+from losslab.fused.batches import StackedBatches
 from losslab.fused.engine import Engine
 from losslab.fused.losses import loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.fused.step import Step
 from losslab.training import numerics
 from losslab.training.prepare import Prepared, prepare

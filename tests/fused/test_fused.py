@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from losslab import Record, compose, losses
 from losslab.events import RunFinished
 from losslab.fused import functional
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import flatten_parameters, forward_for
 from losslab.fused.losses import Group, loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.fused.trial import why_alone
 from losslab.schema import canonical, check, compatibility

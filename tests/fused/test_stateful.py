@@ -10,9 +10,10 @@ from torch import Tensor
 
 from losslab import Record, compose
 from losslab.fused import dropout, functional, sizing
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import carried_by, flatten_parameters
 from losslab.fused.losses import loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.fused.trial import why_alone
 from losslab.schema import canonical, check

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from losslab import compose, errors, losses
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import flatten_parameters
 from losslab.fused.losses import loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.schema import canonical, check, compatibility
 from losslab.schema import cards as schema_cards
 from losslab.training import trainer

@@ -26,35 +26,10 @@ from losslab.fused.functional import (
 from losslab.fused.losses import ROW_WEIGHTS, Group, loss_key, stack_tasks
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.fused.step import Step
-from losslab.training.batches import STEPS
 from losslab.training.prepare import Prepared
 from losslab.training.resumable import Resumable
 
 _EVALUATION_VALUES = 2**24  # numbers that a forward without gradient takes in at once
-
-
-class StackedBatches:
-    """The batches of all runs, epoch by epoch, in chunks of a few: row numbers [steps, R, B], each run in its own order."""
-
-    def __init__(self, runs: Sequence[Prepared]) -> None:
-        self.each = [run.batches for run in runs]
-        self.device = torch.device("cpu")
-        self.sampler = self  # where Lightning looks for `set_epoch`
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.each[0])
-
-    def __iter__(self) -> Any:
-        first = self.each[0]
-        orders = torch.stack([batches.order(self.epoch) for batches in self.each]).to(self.device)
-        batches = orders.split(first.batch_size, 1)[: first.steps]
-        for start in range(0, first.steps, STEPS):
-            yield torch.stack(batches[start : start + STEPS])
 
 
 class FusedModule(Resumable):
