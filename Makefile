@@ -1,9 +1,9 @@
-# make demo · gallery · catalogue · experiments · faults · test · test-gpu · conformance · check · bench: each makes the environment first, in .venv, if it is missing.
+# make demo · gallery · catalogue · experiments · faults · test · test-gpu · conformance · check · bench · bench-gpu: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo gallery catalogue experiments faults test test-gpu conformance check bench
+.PHONY: demo gallery catalogue experiments faults test test-gpu conformance check bench bench-gpu
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -51,3 +51,6 @@ bench: .venv/ready
 	$(BIN)/python experiments/speed/sweeps.py
 	$(BIN)/python experiments/speed/busy.py
 	$(BIN)/python experiments/speed/own_data.py
+
+bench-gpu: .venv/ready  ## steps and a whole sweep on a GPU; a few of them on a CPU where there is none
+	$(BIN)/python experiments/speed/gpu.py

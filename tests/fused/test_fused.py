@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from losslab import Record, compose, losses
 from losslab.events import RunFinished
 from losslab.fused import functional
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import flatten_parameters, forward_for
 from losslab.fused.losses import Group, loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.fused.trial import why_alone
 from losslab.schema import canonical, check, compatibility
@@ -98,7 +99,7 @@ def test_a_traced_step_gives_the_same_bits(task: str, model: str, monkeypatch: p
     for worth in (0, 10**9):
         monkeypatch.setattr(functional, "_WORTH_TRACING", worth)
         module = fused(requests(task, model), double=False)
-        traced = isinstance(getattr(module._gradient, "__self__", None), torch.fx.GraphModule)
+        traced = isinstance(getattr(module.engine.step.gradient, "__self__", None), torch.fx.GraphModule)
         assert traced == (worth == 0)
         found.append(module.flat.detach())
     assert torch.equal(*found)
@@ -303,7 +304,7 @@ def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pyte
     assert sorted(len(stack.jobs) for stack in stacks) == [1, 1, 1, 6]
     assert {stack.why is None for stack in stacks if len(stack.jobs) == 1} == {False}
     assert "no other run shares" in next(s.why for s in stacks if s.jobs[0].request["data"]["batch_size"] == 32)
-    assert stack_size([asked[0] | {"fused": {"size": 4, "audit": 0}}] * 9)[0] == 4
+    assert stack_size([asked[0] | {"fused": {"size": 4, "engine": "auto", "audit": 0}}] * 9)[0] == 4
     many = [compose("trainer=cpu", "fused.size=4") | {"seed": seed} for seed in range(10)]
     assert [len(stack.jobs) for stack in plan(jobs(many, tmp_path))] == [4, 4, 2]
 
@@ -324,7 +325,10 @@ def test_a_fused_run_leaves_what_a_lone_run_leaves(tmp_path: Path) -> None:
         compose("trainer=cpu", "data.rows=300", "trainer.max_epochs=4", "penalty.l2=1e-3", f"seed={seed}")
         for seed in range(3)
     ]
-    (records, again), lone = told(asked, tmp_path / "fused"), [r | {"fused": {"size": 1, "audit": 0}} for r in asked]
+    (records, again), lone = (
+        told(asked, tmp_path / "fused"),
+        [r | {"fused": {"size": 1, "engine": "auto", "audit": 0}} for r in asked],
+    )
     singles, _ = told(lone, tmp_path / "lone")
     assert again == [False] * 3
     for request, record, single in zip(asked, records, singles, strict=True):
@@ -366,7 +370,7 @@ def test_neither_the_order_nor_what_is_over_changes_a_bit(size: int, tmp_path: P
     """Stacks of another size may differ in the last bits; one and the same size must not, whoever is in them."""
     asked = [
         compose("trainer=cpu", "data.rows=300", "logger=none", "trainer.max_epochs=2", f"seed={seed}", f"loss={loss}")
-        | {"fused": {"size": size, "audit": 0}}
+        | {"fused": {"size": size, "engine": "auto", "audit": 0}}
         for seed in range(2)
         for loss in ("mse", "huber")
     ]
@@ -388,7 +392,7 @@ def test_a_diverging_run_of_a_stack_is_recorded_as_if_alone(tmp_path: Path) -> N
         for lr in (0.01, 1e30)
     ]
     records, _ = told(asked, tmp_path / "fused")
-    singles, _ = told([r | {"fused": {"size": 1, "audit": 0}} for r in asked], tmp_path / "lone")
+    singles, _ = told([r | {"fused": {"size": 1, "engine": "auto", "audit": 0}} for r in asked], tmp_path / "lone")
     assert [r.status for r in records] == ["done", "diverged"]
     assert records[1].reason == singles[1].reason
     assert records[1].metrics == singles[1].metrics

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from losslab import Record, compose
 from losslab.fused import dropout, functional, sizing
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import carried_by, flatten_parameters
 from losslab.fused.losses import loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.fused.trial import why_alone
 from losslab.schema import canonical, check
@@ -216,7 +217,7 @@ def train(requests: Sequence[dict], folder: Path) -> list[Record]:
 
 
 def single(requests: Sequence[dict]) -> list[dict]:
-    return [request | {"fused": {"size": 1, "audit": 0}} for request in requests]
+    return [request | {"fused": {"size": 1, "engine": "auto", "audit": 0}} for request in requests]
 
 
 @pytest.mark.parametrize("model", ["normed", "frozen", "Twice", "Tied", "Everything"])

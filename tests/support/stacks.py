@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from losslab import compose, errors, losses
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import flatten_parameters
 from losslab.fused.losses import loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.schema import canonical, check, compatibility
 from losslab.schema import cards as schema_cards
 from losslab.training import trainer
@@ -110,10 +111,11 @@ def doubled(runs: Sequence[Prepared]) -> list[Prepared]:
     return list(runs)
 
 
-def fit(module: pl.LightningModule, batches, epochs: int) -> None:
+def fit(module: pl.LightningModule, batches, epochs: int, accelerator: str = "cpu") -> None:
     with trainer.quiet():
         fitter = pl.Trainer(
-            accelerator="cpu",
+            accelerator=accelerator,
+            devices=1,
             max_epochs=epochs,
             logger=False,
             enable_checkpointing=False,
@@ -134,11 +136,13 @@ def alone(request: dict, double: bool = True) -> tuple[Tensor, dict[str, float]]
     return flatten_parameters([module.model])[0], module.evaluate("last")
 
 
-def fused(asked: Sequence[dict], double: bool = True) -> FusedModule:
-    runs = [prepare(request) for request in asked]
+def fused(asked: Sequence[dict], double: bool = True, engine: str = "auto", accelerator: str = "cpu") -> FusedModule:
+    """The stack of some runs after training; on the CPU again, wherever it trained."""
+    runs = [prepare(request | {"fused": request["fused"] | {"engine": engine}}) for request in asked]
     runs = sorted(doubled(runs) if double else runs, key=loss_key)
-    module = FusedModule(runs)
-    fit(module, StackedBatches(runs), runs[0].epochs)
+    module, batches = FusedModule(runs), StackedBatches(runs)
+    batches.device = torch.device("cuda" if accelerator == "cuda" else "cpu")
+    fit(module, batches, runs[0].epochs, accelerator)
     return module
 
 

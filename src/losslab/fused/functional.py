@@ -114,7 +114,7 @@ def filled(model: nn.Module, flat: Tensor, carried: Carried) -> nn.Module:
     return model
 
 
-def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ...], steps: int) -> Gradient:
+def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ...], steps: float) -> Gradient:
     """The gradient of `total` in its first argument, and what else it gives.
 
     Where it is to be used for many steps it is traced once into a flat list of tensor operations, so that each step is spared

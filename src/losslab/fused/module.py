@@ -14,48 +14,22 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from losslab.fused import dropout
+from losslab.fused.engine import Engine
 from losslab.fused.functional import (
     Carried,
-    Gradient,
     carried_by,
     flatten_parameters,
     forward_for,
-    gradient_of,
     is_weight,
     training_forward_for,
 )
 from losslab.fused.losses import ROW_WEIGHTS, Group, loss_key, stack_tasks
 from losslab.fused.optimizer import StackedOptimizer
-from losslab.safe_points import check
-from losslab.training.batches import STEPS
+from losslab.fused.step import Step
 from losslab.training.prepare import Prepared
 from losslab.training.resumable import Resumable
 
 _EVALUATION_VALUES = 2**24  # numbers that a forward without gradient takes in at once
-
-
-class StackedBatches:
-    """The batches of all runs, epoch by epoch, in chunks of a few: row numbers [steps, R, B], each run in its own order."""
-
-    def __init__(self, runs: Sequence[Prepared]) -> None:
-        self.each = [run.batches for run in runs]
-        self.device = torch.device("cpu")
-        self.sampler = self  # where Lightning looks for `set_epoch`
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.each[0])
-
-    def __iter__(self) -> Any:
-        first = self.each[0]
-        orders = torch.stack([batches.order(self.epoch) for batches in self.each]).to(self.device)
-        batches = orders.split(first.batch_size, 1)[: first.steps]
-        for start in range(0, first.steps, STEPS):
-            yield torch.stack(batches[start : start + STEPS])
 
 
 class FusedModule(Resumable):
@@ -98,7 +72,7 @@ class FusedModule(Resumable):
         self.best_epoch = [1] * len(runs)
         self.best_value: list[float | None] = [None] * len(runs)
         self.curves: list[list[tuple[int, dict[str, float]]]] = [[] for _ in runs]
-        self._gradient: Gradient | None = None
+        self.engine: Engine | None = None
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
 
@@ -147,24 +121,26 @@ class FusedModule(Resumable):
 
     def training_step(self, chunk: Tensor, _: int) -> None:
         """A few steps, each on a batch of its own for every run: row numbers [steps, R, B]."""
-        optimizer = cast(LightningOptimizer, self.optimizers())
-        stacked = cast(StackedOptimizer, optimizer.optimizer)
+        if self.engine is None:
+            step = Step(self, self.optimizer(), chunk)
+            left = self.runs[0].steps - self.optimizer().taken
+            self.engine = Engine(step, self.runs[0].request["fused"]["engine"], left)
         if self.masks:
-            self.masks.begin(self.global_step)
+            self.masks.begin(self.optimizer().taken)
         with torch.no_grad():
-            for rows in chunk:
-                check()
-                given = self.given(rows, stacked.alive)
-                if self._gradient is None:
-                    self._gradient = gradient_of(self.total, given, self.runs[0].steps)
-                gradient, (losses, penalties, carried) = self._gradient(*given)
-                self._losses.append(losses)
-                self._penalties.append(penalties)
-                self.flat.grad = gradient
-                optimizer.step()
-                for name, tensor in carried.items():
-                    old = self.get_buffer(_kept("carried", name))
-                    old.copy_(_where(stacked.alive, tensor, old) if stacked.some_dead else tensor)
+            self.engine.run(chunk)
+        self._losses.append(self.engine.step.losses[: len(chunk)].clone())
+        self._penalties.append(self.engine.step.penalties[: len(chunk)].clone())
+
+    def optimizer(self) -> StackedOptimizer:
+        """The optimizer itself; Lightning's wrapper takes as long for a step as a small stack."""
+        return cast(StackedOptimizer, cast(LightningOptimizer, self.optimizers()).optimizer)
+
+    def carry(self, changed: Carried, alive: Tensor | None) -> None:
+        """Takes over buffers after a step: those of all runs, or of those that are alive [R]."""
+        for name, tensor in changed.items():
+            old = self.get_buffer(_kept("carried", name))
+            old.copy_(tensor if alive is None else _where(alive, tensor, old))
 
     def given(self, rows: Tensor, alive: Tensor) -> tuple[Any, ...]:
         """What `total` takes, for a batch of row numbers [R, B]."""
@@ -211,11 +187,11 @@ class FusedModule(Resumable):
         """Judges the epoch of each run that is alive: curves, best weights, divergence."""
         raw = self.outputs(self.flat.detach(), "val", self.carried())
         means = {
-            "train/loss": torch.stack(self._losses).mean(0),
+            "train/loss": torch.cat(self._losses).mean(0),
             "val/loss": self.losses(raw, self.targets_of(self.get_buffer("rows_val"))),
         }
         if self.penalised:
-            means["train/penalty"] = torch.stack(self._penalties).mean(0)
+            means["train/penalty"] = torch.cat(self._penalties).mean(0)
         self._losses, self._penalties = [], []
         finite = torch.isfinite(raw).flatten(1).all(1) & torch.stack(list(means.values())).isfinite().all(0)
         columns = {name: values.tolist() for name, values in means.items()}
@@ -226,18 +202,23 @@ class FusedModule(Resumable):
                 continue
             curve = {name: column[number] for name, column in columns.items() if self._has(number, name)}
             metrics = measured[number]
-            self.curves[number].append((self.global_step, curve | {f"val/{k}": v for k, v in metrics.items()}))
+            self.curves[number].append((self.optimizer().taken, curve | {f"val/{k}": v for k, v in metrics.items()}))
             improved[number] = self._improves(number, metrics[self.task.selector])
             if not is_finite:
                 self.diverged_in[number] = self.current_epoch + 1
         improved = improved.to(self.device)
-        self.best = _where(improved, self.flat.detach(), self.best)
+        self.best.copy_(_where(improved, self.flat.detach(), self.best))
         for name in self.changing:
             best = self.get_buffer(_kept("best", name))
             best.copy_(_where(improved, self.get_buffer(_kept("carried", name)), best))
-        alive = torch.tensor([epoch is None for epoch in self.diverged_in], device=self.device)
-        cast(StackedOptimizer, cast(LightningOptimizer, self.optimizers()).optimizer).freeze(alive)
+        alive = torch.tensor([epoch is None for epoch in self.diverged_in])
+        cast(Engine, self.engine).freeze(alive)
         self.trainer.should_stop = not bool(alive.any())
+
+    def on_fit_end(self) -> None:
+        """Gives back what the engine holds on the device."""
+        if self.engine:
+            self.engine.close()
 
     def evaluate(self, flat: Tensor, which: str) -> list[dict[str, float]]:
         """The neutral metrics of each run for weights [R, P], as `<which>/val/<name>` and `<which>/test/<name>`.

@@ -10,7 +10,9 @@ from dataclasses import replace
 import torch
 
 from losslab.errors import is_out_of_memory
+from losslab.fused.engine import WARM_UP, Engine
 from losslab.fused.module import FusedModule
+from losslab.fused.step import Step
 from losslab.safe_points import check
 from losslab.seeding import globals_restored
 from losslab.training import optimizers, threads
@@ -25,13 +27,15 @@ _LONG = 0.02  # seconds of a step that is more than overhead
 def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
     """The stack size up to `most` at which a run like this one takes the least time, 1 where no stack gains; and its threads.
 
-    Doubles the size until that no longer pays. A step that is short is mostly overhead, which a larger stack shares among more
-    runs: so a small stack that gains nothing says little until its step is long.
+    Doubles the size until that no longer pays; on a GPU takes four times as many. A step that is short is mostly overhead, which a
+    larger stack shares among more runs: so a small stack that gains nothing says little until its step is long.
     """
     count = threads.most()
+    # a GPU is kept busy by a large stack only, and a graph takes longer to capture than a few steps
+    first, growth = (2, 2) if device.type == "cpu" else (16, 4)
     with threads.using(threads.worth(run.model, run.rows.inputs[: run.batches.batch_size])):
-        best, size, tried = lone_pace(run, device), 1, 2
-    while tried <= most:
+        best, size, tried = lone_pace(run, device), 1, min(first, most)
+    while 1 < tried <= most:
         try:
             pace = stacked_pace(run, tried, device, count)
         except Exception as error:
@@ -42,7 +46,7 @@ def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
             best, size = min(best, pace), tried
         elif pace * tried > _LONG:
             break
-        tried = min(2 * tried, most) if tried < most else most + 1
+        tried = min(growth * tried, most) if tried < most else most + 1
     return size, _fewest_threads(run, size, device, best) if size > 1 and device.type == "cpu" else count
 
 
@@ -82,26 +86,21 @@ def stacked_pace(run: Prepared, size: int, device: torch.device, count: int) -> 
     # of different seeds, as their masks of dropout are drawn apart
     runs = [replace(run, request=run.request | {"seed": seed}) for seed in range(size)]
     module = FusedModule(runs).to(device)
-    optimizer = module.configure_optimizers()
     rows = torch.stack([run.batches.order(epoch)[: run.batches.batch_size] for epoch in range(size)]).to(device)
-    gradient = torch.func.grad(module.total, has_aux=True)
-
-    def step() -> None:
-        module.flat.grad, _ = gradient(*module.given(rows, optimizer.alive))
-        optimizer.restart()
-        optimizer.step()
-
+    asked = "eager" if run.request["fused"]["engine"] == "eager" else "auto"  # compiles nothing for so few steps
+    engine = Engine(Step(module, module.configure_optimizers(), rows[None]), asked, _STEPS)
     with torch.no_grad(), threads.using(count):
-        return _fastest(step, device) / size
+        return _fastest(lambda: engine.run(rows[None]), device, cold=WARM_UP + 1 if device.type == "cuda" else 1) / size
 
 
-def _fastest(step: Callable[[], None], device: torch.device) -> float:
+def _fastest(step: Callable[[], None], device: torch.device, cold: int = 1) -> float:
+    """Seconds of the fastest of a few steps, after some that find everything cold."""
     seconds = []
-    for _ in range(_STEPS + 1):  # the first finds everything cold
+    for _ in range(cold + _STEPS):
         check()
         started = time.perf_counter()
         step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - started)
-    return min(seconds[1:])
+    return min(seconds[cold:])

@@ -33,6 +33,9 @@ class Record:
     pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained. Also
         `test_rows`, by which a report sees whether all seeds test on the same ones; `weights`, where rows do not count the
         same; and `source/...`, one for each file of the user's own; see check.of_user.
+    fused: of how many runs the stack was that it trained in.
+    engine: how the steps of the stack were executed, as losslab.fused.engine names it, and why not as asked for; "" where no
+        stack was trained.
     study: of which study this is a run and which part of it; None outside a study.
     """
 
@@ -54,6 +57,7 @@ class Record:
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     pairing: dict[str, str] = field(default_factory=dict)
     fused: int = 1
+    engine: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = ""
     traceback: str | None = None

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from losslab.records.record import HASHES, Record
 
-_LATER = ("curves", "study", "command", "margin")  # earlier versions did not write them
+_LATER = ("curves", "engine", "study", "command", "margin")  # earlier versions did not write them
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Empty = Annotated[dict[str, Any], Field(max_length=0)]  # nothing was trained
 Pairing = TypedDict("Pairing", dict.fromkeys(HASHES, str))  # type: ignore[misc]

@@ -76,7 +76,7 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str
         return 1, None, why
     where = hardware.of_run(request)
     with numerics.as_asked(request):
-        size, count = fastest(run, min(len(requests), 256 if where.type == "cpu" else 1024), where)
+        size, count = fastest(run, min(len(requests), 256 if where.type == "cpu" else 4096), where)
     return size, count, "on this machine a stack of them takes longer than one after another" if size == 1 else None
 
 

@@ -18,9 +18,10 @@ from pytorch_lightning.callbacks import Callback
 from losslab import hardware
 from losslab.errors import describe, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, ignore
+from losslab.fused.batches import StackedBatches
 from losslab.fused.functional import filled
 from losslab.fused.losses import loss_key
-from losslab.fused.module import FusedModule, StackedBatches
+from losslab.fused.module import FusedModule
 from losslab.fused.trial import why_alone
 from losslab.hardware import to_cpu
 from losslab.records import files
@@ -150,6 +151,7 @@ def _train_stack(
             curves=[values for _, values in module.curves[number]],
             pairing=pairings[number],
             fused=len(runs),
+            engine=module.engine.described() if module.engine else "",
             seconds=share,
             device=described,
             study=job.part,
