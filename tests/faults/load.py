@@ -105,14 +105,27 @@ def records(count: int, seed: int, folder: Path) -> list[Tally]:
 
 def _ended(command: list[str]) -> tuple[subprocess.CompletedProcess[str], float, float]:
     """What a command gave, its CPU time in seconds, which others on the machine do not add to, and its most memory in MiB."""
+    peak = 0.0
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         process = children.start(command, cwd=ROOT, stdout=out, stderr=err)
+        while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            peak = max(peak, _most_memory(process.pid))
+            time.sleep(0.02)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         ended = subprocess.CompletedProcess(command, process.returncode, out.read(), err.read())
-    return ended, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**10
+    return ended, used.ru_utime + used.ru_stime, peak
+
+
+def _most_memory(process: int) -> float:
+    """The most memory that a process has held since its program began, in MiB; `ru_maxrss` counts that of its parent, too."""
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{process}/status").read_text(encoding="utf-8"), re.M)
+    except OSError:
+        return 0.0
+    return int(found[1]) / 2**10 if found else 0.0
 
 
 def fill(folder: Path, seeds: int, first: int) -> None:

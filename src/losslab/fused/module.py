@@ -39,7 +39,7 @@ class FusedModule(Resumable):
     or prediction is not finite is frozen at the end of that epoch, as a lone run stops there.
     """
 
-    kept = ("diverged_in", "best_epoch", "best_value", "curves")
+    kept = ("diverged_in", "best_epoch", "best_value", "curves", "executed")
     inputs: Tensor
     weights: Tensor
     offsets: Tensor
@@ -73,6 +73,7 @@ class FusedModule(Resumable):
         self.best_value: list[float | None] = [None] * len(runs)
         self.curves: list[list[tuple[int, dict[str, float]]]] = [[] for _ in runs]
         self.engine: Engine | None = None
+        self.executed = ""  # how the steps were, for the records: a stack may be trained to its end by an earlier process
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
 
@@ -212,7 +213,9 @@ class FusedModule(Resumable):
             best = self.get_buffer(_kept("best", name))
             best.copy_(_where(improved, self.get_buffer(_kept("carried", name)), best))
         alive = torch.tensor([epoch is None for epoch in self.diverged_in])
-        cast(Engine, self.engine).freeze(alive)
+        engine = cast(Engine, self.engine)
+        self.executed = engine.described()
+        engine.freeze(alive)
         self.trainer.should_stop = not bool(alive.any())
 
     def on_fit_end(self) -> None:

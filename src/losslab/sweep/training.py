@@ -151,7 +151,7 @@ def _train_stack(
             curves=[values for _, values in module.curves[number]],
             pairing=pairings[number],
             fused=len(runs),
-            engine=module.engine.described() if module.engine else "",
+            engine=module.executed,
             seconds=share,
             device=described,
             study=job.part,
