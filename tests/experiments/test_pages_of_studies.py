@@ -118,9 +118,9 @@ def test_the_answer_says_what_the_tables_say(study: str) -> None:
                 assert not (verdicts[:, best] == "better").any(), setting
                 assert not (verdicts[best, :] == "better").any(), setting
                 checked += 1
-            number = re.search(r"test [^:]*? (\d[\d.,]*)(?=,|;|\.)", said)
+            number = re.search(r"test [^:]*? (\d+(?:\.\d+)?)(?: to (\d+(?:\.\d+)?))?(?=[,;] |\. )", said)
             if number and advice and len(settings) == 1:
-                assert float(number[1].rstrip(",.")) == pytest.approx(
-                    float(ranking[condition, setting, use[0]]), rel=0.01
-                )
+                means = [float(ranking[condition, setting, loss]) for loss in use]
+                assert float(number[1]) == pytest.approx(min(means), rel=0.01)
+                assert float(number[2] or number[1]) == pytest.approx(max(means), rel=0.01)
     assert checked >= min(2, len(found.results.settings) - len(found.results.twins))
