@@ -3,7 +3,7 @@
     python experiments/pages.py [NAME ...]
 
 A study's page.md.j2 is its page with an expression wherever a figure stands; README.md is what comes of it. docs/findings.md has
-the sentence that each page gives as `in_short`. Nothing is trained. tests/study/test_published_pages.py holds pages to this.
+the sentence that each page gives as `in_short`. Nothing is trained. tests/experiments/test_pages_of_studies.py holds pages to this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Published:
 
     def view(self, **other: str) -> Published:
         """The same records by another metric, epoch or condition."""
-        return Published(**{"study": self.study, "metric": self.metric, "epoch": self.epoch, **other})
+        return published(**{"study": self.study, "metric": self.metric, "epoch": self.epoch, **other})
 
     @property
     def answer(self) -> str:
@@ -207,6 +207,9 @@ class Published:
         return self.condition or self.results.conditions[0]
 
 
+published = lru_cache(maxsize=4)(Published)  # a page asks for several views of one study, and for one several times
+
+
 def where(table: pd.DataFrame, other: Mapping[str, Any] | None = None, **equal: Any) -> pd.DataFrame:
     """The rows of a table with these values; `other`: for columns whose names are none of Python's. Raises LookupError for none."""
     for column, value in {**(other or {}), **equal}.items():
@@ -235,7 +238,7 @@ def render(study: str) -> tuple[str, str]:
         "names": lambda losses: listed([*map(name, losses)]),
     }
     pages.globals |= {"counted": counted, "name": name, "len": len, "where": where, "over": over}
-    found = Published(study)
+    found = published(study)
     module = pages.get_template("page.md.j2").make_module(
         {
             "study": found,

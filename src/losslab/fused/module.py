@@ -73,7 +73,9 @@ class FusedModule(Resumable):
         self.best_value: list[float | None] = [None] * len(runs)
         self.curves: list[list[tuple[int, dict[str, float]]]] = [[] for _ in runs]
         self.engine: Engine | None = None
-        self.executed = ""  # how the steps were, for the records: a stack may be trained to its end by an earlier process
+        self.executed = (
+            ""  # how the steps were, for the records: a stack may be trained to its end by an earlier process
+        )
         self._losses: list[Tensor] = []
         self._penalties: list[Tensor] = []
 

@@ -24,12 +24,14 @@ def best_so_far(trials: pd.DataFrame, better: str) -> pd.DataFrame:
     sign = direction(better)
     setting = trials["at"].str.replace(r"(^|, )repeat \d+$", "", regex=True)
     found = trials.assign(setting=setting, score=(sign * trials["value"]).where(trials["status"] == "done"))
+    each = found.groupby(["setting", "loss", "at", "trial"], sort=False)["score"].agg(["mean", "count", "size"])
+    scores = each["mean"].where(each["count"] == each["size"]).fillna(np.inf)
     rows = []
-    for (at, loss), block in found.groupby(["setting", "loss"], sort=False):
-        paths = []
-        for _, tuning in block.groupby("at", sort=False):
-            scores = tuning.groupby("trial")["score"].agg(lambda each: each.mean() if each.notna().all() else np.nan)
-            paths.append(np.minimum.accumulate(scores.fillna(np.inf).to_numpy()))
+    for (at, loss), block in scores.groupby(["setting", "loss"], sort=False):
+        paths = [
+            np.minimum.accumulate(tuning.sort_index(level="trial").to_numpy())
+            for _, tuning in block.groupby("at", sort=False)
+        ]
         length = min(map(len, paths))
         means = np.mean([path[:length] for path in paths], axis=0)
         rows += [

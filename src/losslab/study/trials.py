@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from losslab.errors import BadRequest
@@ -34,10 +35,10 @@ def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
     import pandas as pd
 
     columns = ("loss", "at", "trial", "lr", "params", "seed", "status", "value", "dimensions")
-    found = []
+    found, own = [], cache(dimensions)
     for record in records:
         part = record.study or {}
-        tuned = dimensions(part["loss"]) if (noted := _noted(part)) is None else noted
+        tuned = own(part["loss"]) if (noted := _noted(part)) is None else noted
         params = {dimension.key: record.loss_params.get(dimension.key) for dimension in tuned}
         for key, value in params.items():
             if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -53,14 +54,9 @@ def rows(records: Sequence[Record], metric: str, epoch: str) -> pd.DataFrame:
 
 def means(seen: pd.DataFrame) -> pd.DataFrame:
     """One row a trial: loss, at, trial, lr, params, value (mean over the seeds, NaN where a run is not done), lost (such runs), runs."""
-    import pandas as pd
-
-    found = []
-    for (loss, at, trial, lr), runs in seen.groupby(["loss", "at", "trial", "lr"], sort=False):
-        lost = int((runs["status"] != "done").sum())
-        value = runs["value"].mean() if not lost else float("nan")
-        found.append((loss, at, trial, lr, runs["params"].iloc[0], value, lost, len(runs)))
-    return pd.DataFrame(found, columns=("loss", "at", "trial", "lr", "params", "value", "lost", "runs"))
+    each = seen.assign(lost=seen["status"] != "done").groupby(["loss", "at", "trial", "lr"], sort=False)
+    found = each.agg(params=("params", "first"), value=("value", "mean"), lost=("lost", "sum"), runs=("lost", "size"))
+    return found.assign(value=found["value"].where(found["lost"] == 0)).reset_index()
 
 
 def dimensions(loss: str) -> list[search_space.Dimension]:
