@@ -160,7 +160,7 @@ def use_folder(folder: Path) -> None:
 
 def folders() -> tuple[Path, ...]:
     """The folders of the user's cards: those that were named, and conf/ where the command stands."""
-    return _folders(os.environ.get(FOLDERS, ""), os.getcwd())  # pathlib takes ten times as long
+    return _folders(os.environ.get(FOLDERS, ""), os.getcwd())  # noqa: PTH109 - pathlib takes ten times as long
 
 
 @cache
