@@ -21,8 +21,9 @@ import pandas as pd
 import redraw
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from losslab.report import answer, wording
+from losslab.report import answer, by_setting, wording
 from losslab.report.analysis import Findings, find
+from losslab.report.flipped import flip_sentence
 from losslab.report.formatting import alike, counted, decimals, fixed, listed, name, number, several
 from losslab.report.results import Results
 from losslab.stats.paired import BETTER, CANNOT_SAY, EQUIVALENT, WORSE, interval
@@ -75,12 +76,20 @@ class Published:
     @property
     def answer(self) -> str:
         """The answer of the report."""
-        return answer.answer(self.results, self.found)
+        return answer.joined(*answer.parts(self.results, self.found, by_setting=False))
+
+    @property
+    def by_setting(self) -> str:
+        """The table of the report's answer."""
+        made = by_setting.table(self.results, self.found)
+        assert made
+        lines = [made.head, ["---"] * len(made.head), *made.rows]
+        return "\n".join([made.caption, "", *(f"| {' | '.join(cells)} |" for cells in lines)])
 
     @property
     def flipped(self) -> str:
         """Whether the ranking depends on tuning, as the report says it."""
-        return answer.flip_sentence(self.results, self.found)
+        return flip_sentence(self.results, self.found)
 
     @property
     def done(self) -> str:

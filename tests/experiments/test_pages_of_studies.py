@@ -1,10 +1,14 @@
 """The pages of published studies say what their records say: each is what its template gives today."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pages
+import pandas as pd
 import pytest
+
+from losslab.report import by_setting
 
 ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = ROOT / "docs/findings.md"
@@ -68,60 +72,58 @@ def test_a_page_says_which_way_a_difference_goes() -> None:
         found.at(fraction=0.123)
 
 
-def sentences_by_setting(found: pages.Published) -> list[tuple[list[str], str]]:
-    """The answer of a report in parts, each with the labels of the settings of which it speaks; parts that do not name all are left out."""
-    words = {found.results.words(str(label)): str(label) for label in found.results.settings.index}
-    parts = re.split(r"(?<=\. )(?=With |In all |In \d+ of )", found.answer)
-    known = []
-    for part in parts:
-        if part.startswith("In all "):
-            known.append((list(words.values()), part))
-        elif part.startswith("With "):
-            named = re.split(r",? or with ", part.removeprefix("With ").split(", use ")[0].split(", no loss")[0])
-            named = [re.split(r", (?:both|all \d+) losses do ", name)[0] for name in named]
-            known.append(([words[name] for name in named], part))
-    return known
-
-
 def hold_to_the_tables(found: pages.Published) -> None:
-    """The answer of a report, read as a reader reads it, says what stands in the tables of means and of pairs."""
-    condition = found.results.conditions[0]
-    ranking = found.found.ranking.set_index(["condition", "setting", "loss"])["mean"].sort_index()
-    checked = 0
-    for settings, said in sentences_by_setting(found):
-        advice = re.search(r"use ((?:`[^`]+`(?:, | or )?)+): ", said)
-        worse = re.search(r"[.)] ((?:`[^`]+`(?:, | and )?)+) (?:is|are) worse, too", said)
-        for setting in settings:
-            verdicts = found.found.matrices[condition, setting].set_index(["loss", "other"])["verdict"].sort_index()
-            best = (
-                ranking[condition, setting].idxmin()
-                if found.results.better == "min"
-                else ranking[condition, setting].idxmax()
+    """The answer of a report and its table, read as a reader reads them, say what stands in the tables of means and of pairs."""
+    results, condition = found.results, found.results.conditions[0]
+    means = found.found.ranking.set_index(["condition", "setting", "loss"])["mean"].sort_index().loc[condition]
+    made = by_setting.table(results, found.found)
+    assert made
+    settings = {results.words(str(label)): str(label) for label in results.settings.index if label not in results.twins}
+    assert [row[0] for row in made.rows] == list(settings)
+    assert made.head[3] == results.reference
+    verdicts = {}
+    for words, use, _, beside, undecided, worse in made.rows:
+        setting = settings[words]
+        of = found.found.matrices[condition, setting].set_index(["loss", "other"])["verdict"].to_dict()
+        best = means[setting].idxmin() if results.better == "min" else means[setting].idxmax()
+        verdicts[setting] = {other: of[best, other] for other in results.losses if other != best}
+        used = named(use, results.losses)
+        if not use.startswith("any"):
+            assert set(used) == {best} | {other for other, said in verdicts[setting].items() if said == "equivalent"}
+        assert use.startswith(("none", "any")) == ("better" not in verdicts[setting].values())
+        said = {"better": named(worse, results.losses), "undecided": named(undecided, results.losses)}
+        if results.reference != best and verdicts[setting][results.reference] != "equivalent":
+            said["better" if ", worse" in beside else "undecided"].append(results.reference)
+        for verdict, losses in said.items():
+            assert set(losses) == {other for other, is_ in verdicts[setting].items() if is_ == verdict}, (
+                setting,
+                verdict,
             )
-            if advice:
-                use = re.findall(r"`([^`]+)`", advice[1])
-                for loss in use:
-                    assert not any(
-                        verdicts[other, loss] == "better" for other in found.results.losses if other != loss
-                    ), (setting, loss)
-                assert any(verdicts[use[0], other] == "better" for other in found.results.losses if other != use[0])
-                for loss in re.findall(r"`([^`]+)`", worse[1]) if worse else []:
-                    assert verdicts[use[0], loss] == "better", (setting, loss)
-                checked += 1
-            if equal := re.search(r"((?:`[^`]+`(?:, | and )?)+) do equally well", said):
-                same = re.findall(r"`([^`]+)`", equal[1])
-                assert all(verdicts[same[0], other] == "equivalent" for other in same[1:]), setting
-                checked += 1
-            if re.search(r"(both|all \d+) losses do equally well", said):
-                assert set(verdicts[best, :]) == {"equivalent"}, setting
-                checked += 1
-            if "no loss is shown to be better than another" in said:
-                assert not (verdicts[:, best] == "better").any(), setting
-                assert not (verdicts[best, :] == "better").any(), setting
-                checked += 1
-            number = re.search(r"test [^:]*? (\d+(?:\.\d+)?)(?: to (\d+(?:\.\d+)?))?(?=[,;] |\. )", said)
-            if number and advice and len(settings) == 1:
-                means = [float(ranking[condition, setting, loss]) for loss in use]
-                assert float(number[1]) == pytest.approx(min(means), rel=0.01)
-                assert float(number[2] or number[1]) == pytest.approx(max(means), rel=0.01)
-    assert checked >= min(2, len(found.results.settings) - len(found.results.twins))
+        for loss, mean in re.findall(r"`([^`]+)` ([\d.,]+\d|\d)", f"{undecided}, {worse}"):
+            (label,) = named(f"`{loss}`", results.losses)
+            assert float(mean.replace(",", "")) == pytest.approx(means[setting, label], rel=0.01)
+    lead = found.answer
+    if "In none of the" in lead:
+        assert not any("better" in said.values() for said in verdicts.values())
+    if one := re.match(r".*?One loss for all (\d+) settings: `([^`]+)`", lead):
+        assert int(one[1]) == len(settings)
+        hold_for_all(lead, one[2], means, verdicts, results.better)
+
+
+def hold_for_all(lead: str, loss: str, means: pd.Series, verdicts: dict[str, dict[str, str]], better: str) -> None:
+    """What an answer says of one loss over all settings."""
+    far = re.search(r"nowhere more than ([\d.]+)( times)?", lead)
+    assert far
+    by_setting = means.unstack("setting")[list(verdicts)]
+    best = by_setting.min() if better == "min" else by_setting.max()
+    own = by_setting.loc[loss]
+    furthest = (own / best).max() if far[2] else (own - best).abs().max()
+    assert float(far[1]) == pytest.approx(furthest, rel=0.05)
+    worse = [setting for setting, said in verdicts.items() if said.get(loss) == "better"]
+    assert ("shown to be worse in none" in lead) == (not worse)
+
+
+def named(cell: str, losses: Sequence[str]) -> list[str]:
+    """The losses that stand in a cell, in full, where it has them in short."""
+    found = re.findall(r"`([^`]+)`", cell)
+    return [next(loss for loss in losses if loss == text or loss.startswith(f"{text}(")) for text in found]

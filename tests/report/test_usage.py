@@ -21,7 +21,7 @@ def found(runs: pd.DataFrame, losses: list[str]) -> list[str]:
 
 
 def code(sentence: str) -> str:
-    said = re.search(r"`(losslab\.losses\.get\([^`]*\))` at", sentence)
+    said = re.search(r"`(losslab\.losses\.get\([^`]*\))`, learning rate", sentence)
     assert said
     return said[1]
 
@@ -31,9 +31,9 @@ def test_the_run_at_the_median_rate_is_shown() -> None:
     of = runs["loss"] == "huber"
     runs.loc[of, "lr"] = [0.001 * (1 + place) for place in range(10)]
     runs.loc[of, "params"] = [f"delta={0.1 * (1 + place):.3g}" for place in range(10)]
-    (sentence,) = found(runs, ["huber", "mse"])
-    assert sentence.startswith("To use `huber` as it was: ")
-    assert sentence.endswith(" at a median learning rate of 0.00500.")
+    sentence, *_ = found(runs, ["huber", "mse"])
+    assert sentence.startswith("`huber` as it was: ")
+    assert sentence.endswith(", learning rate 0.00500 (the middle one of 10, 0.00100 to 0.0100).")
     assert eval(code(sentence), {"losslab": losslab}).params["delta"] == 0.5
 
 
@@ -55,7 +55,7 @@ def test_the_run_at_the_median_rate_is_shown() -> None:
 def test_labels_of_studies_and_sweeps_become_code(label: str, params: str, wanted: str) -> None:
     runs = runs_of({label: ONE["huber"], "mse": ONE["mse"]})
     runs.loc[runs["loss"] == label, "params"] = params
-    (sentence,) = found(runs, [label, "mse"])
+    sentence, *_ = found(runs, [label, "mse"])
     assert code(sentence) == wanted
     eval(wanted, {"losslab": losslab})
 

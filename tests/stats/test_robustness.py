@@ -31,10 +31,10 @@ def test_area_cost_and_breakdown_as_worked_by_hand() -> None:
     assert table.loc["steep", "area"] == pytest.approx(2.625)
     low, high = stats.t.interval(0.95, 1, 2.625, stats.sem([2.1875, 3.0625]))
     assert (table.loc["steep", "area_low"], table.loc["steep", "area_high"]) == pytest.approx((low, high))
-    # the constant's 3 lies half way between 2 at 0.1 and 4 at 0.4
-    assert table.loc["steep", "breakdown"] == pytest.approx(0.25)
+    # the constant's 3 lies between 2 at 0.1 and 4 at 0.4
+    assert tuple(table.loc["steep", ["held", "breakdown"]]) == (0.1, 0.4)
     assert tuple(table.loc["steep", ["breaks", "why"]]) == ("stays", "")
-    assert breakdown(table.loc["steep"]) == "No better than a constant from 0.250 on."
+    assert breakdown(table.loc["steep"]) == "Better than a constant up to 0.1, no better from 0.4 on."
     assert np.isnan(table.loc["flat", "breakdown"])
     assert breakdown(table.loc["flat"]) == "Better than a constant up to the highest level, 0.4."
     low, high = stats.ttest_rel([1.5, 1.7], [0.5, 1.5]).confidence_interval()
@@ -65,7 +65,7 @@ def test_a_diverged_level_counts_as_broken() -> None:
     assert table.loc["flat", "clean_cost"] == 0
     assert tuple(table.loc["flat", ["breaks", "why"]]) == ("recovers", "diverged")
     assert breakdown(table.loc["flat"]) == (
-        "No better than a constant at 0.1, where a run diverged or failed; better again at a higher level."
+        "Better than a constant up to 0, no better at 0.1, where a run diverged or failed; better again at a higher level."
     )
     assert table.loc["bad", "breakdown"] == 0
     assert np.isnan(table.loc["bad", "clean_cost"])

@@ -93,5 +93,7 @@ def find(results: Results) -> Findings:
         axis=axis or "",
         levels=levels,
         panels=other,
-        robustness=robustness(runs, levels, better, reference, level, other, overlap) if axis else pd.DataFrame(),
+        robustness=robustness(runs, levels, better, reference, level, other, overlap, family, results.bounds)
+        if axis
+        else pd.DataFrame(),
     )

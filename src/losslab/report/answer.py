@@ -1,128 +1,87 @@
-"""The answer of a study in a sentence or two, with its uncertainty. Names stand in backticks."""
+"""The answer of a study in sentences, with its uncertainty. Names stand in backticks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from losslab.report import wording
 from losslab.report.analysis import Findings
-from losslab.report.formatting import (
-    alike,
-    counted,
-    listed,
-    name,
-    number,
-    ordinal,
-    percent,
-    several,
-)
+from losslab.report.flipped import NOTHING, joined
+from losslab.report.formatting import alike, counted, listed, name, number, percent
 from losslab.report.results import Results
-from losslab.report.verdicts import MOST_GROUPS, Verdict, together, verdicts
-from losslab.stats.paired import FEWEST
+from losslab.report.verdicts import MOST_GROUPS, Against, Verdict, nearest_everywhere, together, verdicts
+from losslab.stats.paired import BETTER, FEWEST
 
-_NOTHING = "No run is done, so nothing can be said."
 _NAMED = 4  # settings that a sentence names
-_REST = 2  # losses that are named after all others
+_MOST = 6  # losses that a sentence names with their means
+USELESS = "A run is useless where it diverged or does no better than the best constant prediction."
 
 
 def answer(results: Results, found: Findings) -> str:
     """The parts of an answer as one text."""
-    return _joined(*parts(results, found))
+    return joined(*parts(results, found))
 
 
-def parts(results: Results, found: Findings) -> list[str]:
+def parts(results: Results, found: Findings, by_setting: bool = True) -> list[str]:
     """Which loss to use in which setting, how much better it is, and what is not decided; of the first condition. A part a setting.
 
     Every claim is one of the tables of pairs. With too few seeds: a refusal, and the means.
+
+    by_setting: False leaves to `by_setting.table` what the settings say where their answers differ.
     """
     runs = results.runs[results.runs["condition"] == results.conditions[0]] if results.conditions else results.runs
     if not (runs["status"] == "done").any():
-        return [_NOTHING]
-    said = _refusal(results, found, runs) or _sentences(
-        results, verdicts(results, found, str(runs["condition"].iloc[0]))
-    )
+        return [NOTHING]
+    said = _refusal(results, found, runs)
+    if not said:
+        of_settings = verdicts(results, found, str(runs["condition"].iloc[0]))
+        lead = _one_for_all(results, of_settings)
+        said = [lead] if lead else []
+        if by_setting or not lead:
+            said += _sentences(results, of_settings)
     return [part for part in (*said, _broken(runs)) if part]
 
 
-def flip_sentence(results: Results, found: Findings) -> str:
-    """Whether the ranking depends on tuning: what the winner at the shared rate does at tuned rates, and what is reversed.
-
-    "" where there are no two conditions.
-    """
-    if not {"shared", "tuned"} <= set(results.conditions):
+def _one_for_all(results: Results, of_settings: Sequence[Verdict]) -> str:
+    """Which loss to use where one is to serve all settings: the one that is never far from the best mean; "" where they agree."""
+    if len({one.groups for one in of_settings}) == 1:
         return ""
-    table = found.ranking[~found.ranking["setting"].isin(results.twins)]
-    winners = (
-        table[(table["rank"] == 1) & (table["n"] > 0)].groupby(["setting", "condition"])["loss"].agg(set).unstack()
-    )
-    if lost := {"shared", "tuned"} - set(winners):
-        where = "At the shared rate" if "shared" in lost else "At tuned rates"
-        unknown = f"{where} no run is done, so whether the ranking depends on tuning is not known."
-        return _NOTHING if len(lost) > 1 else unknown
-    winners = winners.dropna()
-    count = len(winners)
-    if found.flips.empty:
-        where = "this setting" if count == 1 else f"all {count} settings"
-        return f"In {where}, tuning reverses the order of no pair of losses."
-    other = sum(not shared & tuned for shared, tuned in zip(winners["shared"], winners["tuned"], strict=True))
-    won = _winners_that_differ(other, count)
-    clear = int(found.flips["sure"].sum())
-    pairs = f"Tuning reverses the order of {counted(len(found.flips), 'pair')} of losses"
-    which = "all" if clear == len(found.flips) else str(clear)
-    sure = (
-        f"in {which} of them both intervals exclude zero" if clear else "in none of them do both intervals exclude zero"
-    )
-    if len(found.flips) == 1:
-        sure = "both intervals exclude zero" if clear else "the intervals do not both exclude zero"
-    few = "So few seeds support no claim about this." if results.runs[results.unit].nunique() < FEWEST else ""
-    return _joined(_moved(results, found), won, f"{pairs}; {sure}.", few)
-
-
-def _winners_that_differ(other: int, count: int) -> str:
-    """In how many settings another loss wins at tuned rates than at the shared rate."""
-    if count == 1:
-        return (
-            "Another loss wins at tuned rates than at the shared rate."
-            if other
-            else "The same loss wins at both rates."
-        )
-    return f"In {other or 'none'} of {count} settings another loss wins at tuned rates than at the shared rate."
-
-
-def _moved(results: Results, found: Findings) -> str:
-    """What tuning does to the rank of the loss that wins at the shared rate; where it wins again, of the one that moves most."""
-    if found.ranking["setting"].nunique() == 1:
-        by_rank = found.ranking.pivot(index="loss", columns="condition", values="rank").dropna()
-    else:
-        ranks = found.overall.pivot(index="loss", columns="condition", values="mean_rank")
-        by_rank = ranks.dropna().rank(method="min")
-    if by_rank.empty:
-        return ""
-    by_rank = by_rank.astype(int).sort_values("shared", kind="stable")
-    steps = (by_rank["tuned"] - by_rank["shared"]).abs()
-    if not steps.any():
-        return "Every loss has the same rank at the shared rate as at tuned rates."
-    loss = str(by_rank.index[0] if steps.iloc[0] else steps.idxmax())
-    at: Any = by_rank.loc[loss]
-    return f"At the shared rate {name(loss)} ranks {ordinal(at['shared'])}, at tuned rates {ordinal(at['tuned'])}."
+    furthest, multiple = nearest_everywhere(of_settings, results.better)
+    if not furthest:
+        return "Which loss to use depends on the setting."
+    first, worst = next(iter(furthest.items()))
+    nothing = f"In none of the {len(of_settings)} settings is a loss shown to be better than another. "
+    said = "" if any(one.worse for one in of_settings) else nothing
+    said += f"One loss for all {len(of_settings)} settings: {name(first)}. "
+    if all(one.best == first for one in of_settings):
+        return said + "It has the best mean in each of them."
+    far = _times if multiple else _short
+    less = "" if multiple else " below" if results.better == "max" else " above"
+    other = furthest.get(results.reference, np.nan) if results.reference != first else np.nan
+    beside = f" ({name(results.reference)}: {far(other)})" if np.isfinite(other) else ""
+    shown = [results.words(one.setting) for one in of_settings if first in one.worse]
+    where = f"with {' and with '.join(shown)}" if len(shown) < _NAMED else f"in {len(shown)} of them"
+    but = f"but it is shown to be worse {where}" if shown else "and it is shown to be worse in none"
+    return f"{said}Its mean test {results.measure} is nowhere more than {far(worst)}{less} the best one{beside}, {but}."
 
 
 def _sentences(results: Results, of_settings: Sequence[Verdict]) -> list[str]:
     """What to use, what not, and what is not decided; settings with the same answer are taken together."""
     groups = together(of_settings)
-    several_settings = len(of_settings) > 1
+    shown = groups[:MOST_GROUPS]
     said = [
-        _of_group(results, group, _places(results, group, len(of_settings)) if several_settings else "")
-        for group in groups[:MOST_GROUPS]
+        _of_group(results, group, _places(results, group, len(of_settings)) if len(of_settings) > 1 else "")
+        for group in shown
     ]
+    if any(set(one.useless) - {one.best} for group in shown for one in group):
+        said.append(USELESS)
     if len(groups) > MOST_GROUPS:
         rest = sum(len(group) for group in groups[MOST_GROUPS:])
         said.append(f"The tables have the other {counted(rest, 'setting')}.")
-    return [_never_worse(of_settings) if several_settings else "", *said]
+    return said
 
 
 def _places(results: Results, group: Sequence[Verdict], of: int) -> str:
@@ -139,76 +98,101 @@ def _of_group(results: Results, group: Sequence[Verdict], where: str) -> str:
     """The sentences of settings that have the same answer."""
     first = group[0]
     metric = f"test {results.measure}"
-    means = _range([end for one in group for end in one.ends])
-    all_ = "both losses" if len(first.use) == 2 else f"all {len(first.use)} losses"
-    parts = []
+    means = span_of(group, first.use)
+    said = []
     if first.diverged:  # it ranks first, so no loss diverged on fewer
         on = f"{first.diverged} of {counted(first.runs, results.unit)}"
-        parts.append(
+        said.append(
             f"every loss diverged on some {results.unit}, {name(first.best)} on the fewest, {on}; of those that are left:"
         )
+    named = {first.against.loss} if first.against and (first.worse or len(first.use) > 1) else set()
     if first.worse:
-        parts.append(f"use {_either(first.use)}: {metric} {means}, {_gap(results, group)}.")
-        rest = [loss for loss in first.worse if loss != first.other]
-        parts.append(f"{several(rest, 4)} {_are(rest)} worse, too." if rest else "")
+        said.append(f"use {_either(first.use)}: {metric} {means}, {_apart(results, group)}.")
     elif not first.undecided:
-        parts.append(f"{all_} do equally well: {metric} {means}, apart by less than {_margin(group)}.")
+        all_ = "both losses" if len(first.use) == 2 else f"all {len(first.use)} losses"
+        margin = number(max(one.margin for one in group), 2)
+        said.append(f"{all_} do equally well: {metric} {means}, apart by less than {margin}.")
     elif len(first.use) > 1:
-        parts.append(
-            f"no loss is shown to be worse; {listed([name(loss) for loss in first.use])} do equally well: {metric} {means}."
-        )
+        equal = listed([name(loss) for loss in first.use])
+        said.append(f"no loss is shown to be worse; {equal} do equally well: {metric} {means}.")
+        named = set()
     else:
-        parts.append(
+        said.append(
             f"no loss is shown to be better than another; {name(first.best)} has the best mean, {metric} {means}."
         )
     learnt = [one.constant for one in group if np.isfinite(one.constant)]
     if learnt:
         where_not = "" if len(learnt) == len(group) else f" in {counted(len(learnt), 'setting')}"
-        parts.append(
+        said.append(
             f"But {name(first.best)} is{where_not} not shown to be better than the best constant prediction ({_range(learnt)}), so it may "
             "have learnt nothing."
         )
-    if first.undecided and (first.worse or len(first.use) > 1):
-        others = first.undecided
-        whether = several(others) if len(others) <= _REST else f"the other {len(others)} losses"
-        parts.append(f"Not decided: whether {whether} {_are(others)} as good.")
-    return _capital(where + " ".join(filter(None, parts)))
+    worse, undecided = ([loss for loss in some if loss not in named] for some in (first.worse, first.undecided))
+    said.append(f"Worse, too: {with_means(results, group, worse)}." if worse else "")
+    others = "No difference shown" if first.worse or len(first.use) > 1 else "The others"
+    said.append(f"{others}: {with_means(results, group, undecided)}." if undecided else "")
+    return _capital(where + " ".join(filter(None, said)))
 
 
-def _gap(results: Results, group: Sequence[Verdict]) -> str:
-    """How far the best is from the loss that is shown worse."""
-    one = group[0]
+def with_means(results: Results, group: Sequence[Verdict], losses: Sequence[str], most: int = _MOST) -> str:
+    """Losses with their means, and how many of their runs were useless; of many losses the first ones."""
+    said = [f"{name(_called(results, loss))} {span_of(group, [loss])}{_useless(group, loss)}" for loss in losses]
+    if len(losses) <= most + 1:
+        return ", ".join(said)
+    useless = [text for loss, text in zip(losses[most:], said[most:], strict=True) if _useless(group, loss)]
+    rest = len(losses) - most - len(useless)
+    others = f"{rest} others ({span_of(group, losses[most:])})" if rest else ""
+    return listed([*filter(None, [", ".join([*said[:most], *useless]), others])])
+
+
+def _called(results: Results, loss: str) -> str:
+    """A loss without its hyperparameters, where no other has its name."""
+    short = loss.partition("(")[0]
+    return short if sum(other.partition("(")[0] == short for other in results.losses) == 1 else loss
+
+
+def _useless(group: Sequence[Verdict], loss: str) -> str:
+    """How many runs of a loss were useless, in brackets."""
+    found = [one.useless[loss] for one in group if loss in one.useless]
+    return f" ({sum(count for count, _ in found)} of {sum(of for _, of in found)} useless)" if found else ""
+
+
+def span_of(group: Sequence[Verdict], losses: Sequence[str]) -> str:
+    """The means of losses in some settings, from the smallest to the largest."""
+    known = [one.means[loss] for one in group for loss in losses if loss in one.means]
+    return _range(known) if known else "diverged"
+
+
+def _apart(results: Results, group: Sequence[Verdict]) -> str:
+    """How far the best is from the loss that it is compared with."""
     less = "below" if results.better == "min" else "above"
-    if len(group) == 1:
-        size, low, high = alike(one.size, one.low, one.high)
-        if not np.isfinite(one.size):
-            return f"better than {name(one.other)}, which diverged"
-        share = f", {100 * one.share:.0f} %" if results.better == "min" and np.isfinite(one.share) else ""
-        return f"{size} {less} {name(one.other)} ({percent(results.level)} interval {low} to {high}{share})"
-    if results.better == "min" and all(np.isfinite(one.share) for one in group):
-        shares = sorted(100 * one.share for one in group)
-        low, high = (f"{share:.0f}" for share in (shares[0], shares[-1]))
-        return f"{low if low == high else f'{low} to {high}'} % {less} {name(one.other)}"
-    return f"better than {name(one.other)}"
+    each = [one.against for one in group if one.against]
+    first = each[0]
+    which = "" if first.loss == results.reference else ", the best of those that are worse"
+    if any(one.verdict != BETTER for one in each):
+        if len(each) > 1:
+            return f"not everywhere shown to be better than {name(first.loss)} ({span_of(group, [first.loss])})"
+        mean = span_of(group, [first.loss])
+        apart = (
+            f"difference {', '.join(_size(first, results.level))}" if np.isfinite(first.size) else "some runs diverged"
+        )
+        return f"not shown to be better than {name(first.loss)} ({mean}; {apart})"
+    if not np.isfinite(first.size):
+        return f"better than {name(first.loss)}, which diverged"
+    if len(each) == 1:
+        share = f" ({100 * first.share:.0f} %)" if results.better == "min" and np.isfinite(first.share) else ""
+        size, ends = _size(first, results.level)
+        return f"{size}{share} {less} {name(first.loss)} ({ends}){which}"
+    if results.better == "min" and all(np.isfinite(one.share) for one in each):
+        low, high = (f"{100 * share:.0f}" for share in (min(o.share for o in each), max(o.share for o in each)))
+        return f"{low if low == high else f'{low} to {high}'} % {less} {name(first.loss)}{which}"
+    return f"better than {name(first.loss)}{which}"
 
 
-def _never_worse(of_settings: Sequence[Verdict]) -> str:
-    """Which losses that are best somewhere, or near it, are shown worse nowhere, where settings give different answers.
-
-    Others are not named: their runs may scatter so much that nothing is shown of them.
-    """
-    if len({one.groups for one in of_settings}) == 1:
-        return ""
-    good = dict.fromkeys(
-        [*(one.best for one in of_settings), *(loss for one in of_settings for loss in (*one.use, *one.near))]
-    )
-    worse = {loss for one in of_settings for loss in one.worse}
-    safe = [loss for loss in good if loss not in worse]
-    if not worse:
-        return ""
-    if not safe:
-        return "Which loss to use depends on the setting."
-    return f"{several(safe, 4)} {_are(safe)} in no setting shown to be worse than the best."
+def _size(found: Against, level: float) -> tuple[str, str]:
+    """A difference and its interval: '0.73' and '95 % interval 0.65 to 0.80'."""
+    size, low, high = alike(found.size, found.low, found.high)
+    return size, f"{percent(level)} interval {low} to {high}"
 
 
 def _range(values: Sequence[float]) -> str:
@@ -216,12 +200,12 @@ def _range(values: Sequence[float]) -> str:
     return number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
 
 
-def _margin(group: Sequence[Verdict]) -> str:
-    return number(max(one.margin for one in group), 2)
+def _times(value: float) -> str:
+    return f"{number(value)} times"
 
 
-def _are(losses: Sequence[str]) -> str:
-    return "are" if len(losses) > 1 else "is"
+def _short(value: float) -> str:
+    return number(value, 2)
 
 
 def _either(losses: Sequence[str]) -> str:
@@ -262,7 +246,3 @@ def _broken(runs: pd.DataFrame) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _joined(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))

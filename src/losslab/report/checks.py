@@ -10,7 +10,7 @@ import pandas as pd
 
 from losslab.errors import BadRequest
 from losslab.records.record import HASHES, Record
-from losslab.report.formatting import listed, name, number
+from losslab.report.formatting import counted, listed, name, number
 from losslab.schema import identities, search_space
 from losslab.schema.cards import OPEN
 from losslab.schema.check import NOT_OF_ROWS
@@ -171,11 +171,11 @@ def on_an_edge(choices: pd.DataFrame, study: Study) -> list[str]:
 
 
 def far_rates(losses: Iterable[str], records: Iterable[Record]) -> list[str]:
-    """Sentences on losses with a learning rate more than ten times outside the range that the card of the optimizer states.
+    """A sentence for each optimizer on losses with a rate more than ten times outside the range that its card states.
 
     losses: the label of each record. A rate so far off is seldom one: training may have stood still, or a trial won by chance.
     """
-    found: dict[tuple[str, str, str], list[float]] = {}
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
     for loss, record in zip(losses, records, strict=True):
         optimizer, rate = str(record.optimizer["name"]), float(record.optimizer["lr"])
         try:
@@ -183,12 +183,21 @@ def far_rates(losses: Iterable[str], records: Iterable[Record]) -> list[str]:
         except BadRequest:  # a user's own, which states no range, or is not there any more
             continue
         if not usual.low / _FAR <= rate <= usual.high * _FAR:
-            found.setdefault((loss, f"`{optimizer}`", f"{usual.low:g} to {usual.high:g}"), []).append(rate)
-    return [
-        f"The learning rate of {name(loss)} is {' to '.join(dict.fromkeys((number(min(rates)), number(max(rates)))))}, more than ten times "
-        f"outside the range in which {optimizer} is usually tried ({usual}). Look at its curves before relying on it."
-        for (loss, optimizer, usual), rates in found.items()
-    ]
+            found.setdefault((name(optimizer), f"{usual.low:g} to {usual.high:g}"), {}).setdefault(loss, []).append(
+                rate
+            )
+    said = []
+    for (optimizer, states), of_loss in found.items():
+        ends = {loss: dict.fromkeys((number(min(rates)), number(max(rates)))) for loss, rates in of_loss.items()}
+        each = [
+            f"{counted(len(of_loss[loss]), 'run')} of {name(loss)} ({' to '.join(rates)})"
+            for loss, rates in ends.items()
+        ]
+        said.append(
+            f"Learning rates more than ten times outside the range in which {optimizer} is usually tried ({states}): {listed(each)}. "
+            "Look at the curves of such runs before relying on them."
+        )
+    return said
 
 
 def same(parts: Iterable[tuple[str, str, str, Record]]) -> list[str]:

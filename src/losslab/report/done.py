@@ -11,6 +11,7 @@ from losslab.report.command_words import command_of
 from losslab.report.formatting import counted, listed, name, percent, span
 from losslab.report.setting_words import WRONG, changed
 from losslab.study.recipe import Study
+from losslab.study.trials import dimensions
 
 _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 _SIDES = {"symmetric": "on both sides", "one_sided": "on one side", "point_mass": "at one value"}
@@ -32,7 +33,6 @@ def paragraph(
     if not records:
         return ""
     trained = [record for record in records if record.pairing] or list(records)
-    seeds = len({record.seed for record in records})
     what = f"to predict {target} " if target else ""
     parts = [
         f"{'Each of ' + counted(losses, 'loss') if losses > 1 else 'One loss'} was trained {what}on {_all(trained, _data)}",
@@ -42,9 +42,8 @@ def paragraph(
         f"batches of {_some(_values(trained, 'data.batch_size'))}",
         *_penalties(trained),
     ]
-    fresh = "fresh " if study and "tuned" in study.rates else ""
     said = [
-        f"{', '.join(filter(None, parts))}; {_corruption(trained, axes)}; {seeds} {fresh}{'seed' if seeds == 1 else 'seeds'}.",
+        f"{', '.join(filter(None, parts))}; {_corruption(trained, axes)}; {_seeds(records, study)}.",
         _differences(trained, axes),
         _tuning(study) if study and "tuned" in study.rates else "",
     ]
@@ -116,7 +115,8 @@ def _wrong(named: str, side: str, other: str, where: str, shares: Sequence[float
     low, high = (percent(share).removesuffix(" %") for share in (shares[0], shares[-1])) if shares else ("", "")
     share = "" if not shares else f"{high} %" if low == high else f"{low} {'or' if len(shares) == 2 else 'to'} {high} %"
     what = [share, WRONG[named]] if known else ["corruption", name(named), share]
-    return " ".join(filter(None, [*what, side, f"({other})" if other else "", f"among the {where} rows"]))
+    clean = "" if "validation" in where else ", the others clean"
+    return " ".join(filter(None, [*what, side, f"({other})" if other else "", f"among the {where} rows{clean}"]))
 
 
 def _differences(records: Sequence[Record], axes: dict[str, str]) -> str:
@@ -132,7 +132,21 @@ def _tuning(study: Study) -> str:
     runs = counted(tuning["seeds"], "run")
     often = f"{study.repeats} times, each time " if study.repeats > 1 else ""
     trials = tuning["trials"] + tuning["refine"]
-    return f"Learning rate and hyperparameters were tuned for each loss, {often}{where}by {trials} trials of {runs} each on other seeds."
+    what = "Learning rate and hyperparameters were" if any(map(dimensions, study.losses)) else "The learning rate was"
+    least = "at least " if tuning["search"] == "points" and tuning["widen"] else ""
+    return f"{what} tuned for each loss, {often}{where}by {least}{trials} trials of {runs} each on other seeds."
+
+
+def _seeds(records: Sequence[Record], study: Study | None) -> str:
+    """How often each loss was trained in a setting."""
+    seeds = len({record.seed for record in records})
+    if study is None or "tuned" not in study.rates:
+        return counted(seeds, "seed")
+    if study.repeats == 1:
+        return counted(seeds, "fresh seed")
+    if seeds == study.repeats:
+        return f"{seeds} repeats, each with a tuning and a fresh seed of its own"
+    return f"{seeds} fresh seeds in {study.repeats} repeats, each with a tuning of its own"
 
 
 def _all(records: Sequence[Record], phrase: Callable[[Record], str]) -> str:

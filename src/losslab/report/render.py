@@ -11,10 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from losslab.errors import BadRequest
-from losslab.report import answer
+from losslab.report import answer, by_setting
 from losslab.report.analysis import Findings, find
 from losslab.report.charts import matplotlib_backend, svg_backend
 from losslab.report.charts.spec import Chart, Heat
+from losslab.report.flipped import flip_sentence
 from losslab.report.results import Results
 from losslab.report.sections import Section, sections
 from losslab.report.usage import usage
@@ -69,8 +70,9 @@ def markdown(text: str) -> str:
 def _told(results: Results, found: Findings, made: list[Section]) -> dict[str, Any]:
     return {
         "results": results,
-        "answer": answer.parts(results, found),
-        "flipped": answer.flip_sentence(results, found),
+        "answer": answer.parts(results, found, by_setting=False),
+        "by_setting": by_setting.table(results, found),
+        "flipped": flip_sentence(results, found),
         "usage": usage(results, found),
         "sections": made,
         "title": results.name or f"A sweep of {results.task}",
@@ -91,7 +93,7 @@ def _pages(autoescape: bool, prose: Any) -> Environment:
 
 def _html_prose(text: str) -> Markup:
     """Escaped, with what stands in backticks as code."""
-    return Markup(_CODE.sub(r"<code>\1</code>", html.escape(text)))
+    return Markup(_CODE.sub(lambda code: f"<code>{code[1].replace('(', '(<wbr>')}</code>", html.escape(text)))
 
 
 def _markdown_prose(text: str) -> str:

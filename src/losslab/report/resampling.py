@@ -51,7 +51,7 @@ def protocol(share: float) -> list[str]:
     return [
         "All seeds draw their splits from the same rows, so they are not independent. Their t intervals and tests are corrected for "
         f"that (Nadeau and Bengio, 2003), with {share:.2g} test rows for each training row. They speak of other rows of the same "
-        "kind. Where a run diverged, the sign test is used, which has no such correction."
+        "kind. The sign test, where a run diverged, has no such correction."
     ]
 
 

@@ -13,6 +13,7 @@ from losslab.report.formatting import counted, name, number, percent
 from losslab.report.formatting import listed as as_list
 from losslab.report.results import Results
 from losslab.report.tables import Table
+from losslab.report.verdicts import verdicts
 from losslab.stats.budgets import still_gaining
 
 _MOST = 4  # sentences of one kind
@@ -123,7 +124,7 @@ def _corrected(results: Results) -> str:
 
 
 def _bands(results: Results) -> str:
-    return f"Bands: {percent(results.level)} t intervals over the seeds."
+    return f"Bands: {percent(results.level)} t intervals over the {results.unit}s, each by itself."
 
 
 def _curves(results: Results, found: Findings, pictured: bool) -> Section | None:
@@ -165,7 +166,8 @@ def _budgets(results: Results, found: Findings) -> Section | None:
         return None
     lead = [
         "The best metric on validation among the trials so far, in the order in which they were tried; mean over the repeats of the "
-        "tuning. Where lines still cross or fall at the right end, more trials might change the order."
+        f"tuning. Where lines still cross or {'fall' if results.better == 'min' else 'rise'} at the right end, more trials might "
+        "change the order."
     ]
     best = found.ranking["mean"].min() if results.better == "min" else found.ranking["mean"].max()
     late = still_gaining(found.budgets, results.better, results.margin.of(float(best)))
@@ -228,9 +230,20 @@ def _failures(results: Results, found: Findings) -> Section:
     return Section(
         "failures",
         "Failures",
-        [] if failed else ["No run failed or diverged."],
+        [*([] if failed else ["No run failed or diverged."]), *_useless(results, found)],
         tables=[table for table in (failed, rare) if table],
     )
+
+
+def _useless(results: Results, found: Findings) -> list[str]:
+    """Which losses have runs that ended, and learnt nothing."""
+    said = []
+    for one in verdicts(results, found, results.conditions[0]):
+        done = [f"{count} of {of} of {name(loss)}" for loss, (count, of) in one.useless.items()]
+        if done:
+            where = f" with {results.words(one.setting)}" if len(results.settings) > 1 else ""
+            said.append(f"Diverged, or no better than the best constant prediction{where}: {as_list(done)}.")
+    return said
 
 
 def _choices(results: Results) -> Section | None:

@@ -94,6 +94,8 @@ def phrase(setting: Mapping[str, Any], axes: Mapping[str, str]) -> str:
         if key == "corruption.fraction":
             what = words.removeprefix("share of ")
             parts.append(f"{100 * value:g} % {what}" if value else f"no {what}")
+        elif key == "corruption.ratio":
+            parts.append(f"{value:g} {words if value != 1 else words.replace('rows', 'row', 1)}")
         elif words == _OF_JITTER:
             parts.append(f"boxes off by up to {value:g} of their size" if value else "no jitter")
         elif key == "corruption.side" and share is not None:

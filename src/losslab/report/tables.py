@@ -162,7 +162,7 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
                     "reference"
                     if row["loss"] == results.reference
                     else between(row, "clean_cost", "cost_low", "cost_high", costs),
-                    fixed(row["breakdown"], 2),
+                    f"{row['breakdown']:g}" if pd.notna(row["breakdown"]) else NONE,
                     wording.breakdown(row),
                 ]
                 for row in rows.to_dict("records")
@@ -171,9 +171,10 @@ def robustness(results: Results, found: Findings) -> dict[str, list[Table]]:
             ns = found.ranking.loc[found.ranking["setting"].isin(found.panels.index[found.panels == panel])]
             caption = (
                 f"Over the {results.axes.get(found.axis, found.axis)}{of_condition}, n = {span(ns['n'] + ns['diverged'])} "
-                f"{results.unit}s a level. Area: mean test {results.measure} "
-                f"over the levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level. Breakdown: the "
-                "lowest level at which the loss is no better than the best constant prediction for the same training targets."
+                f"{results.unit}s a level. Area: under the line of test {results.measure} against the level, over the width of the "
+                f"levels. Clean-data cost: how much worse than `{results.reference}` at the lowest level, with intervals corrected for the "
+                f"{found.family} tests of this report. Breakdown: the lowest level at which the mean is no better than that of the best "
+                "constant prediction for the same training targets."
             )
             head = ["loss", "area [interval]", "clean-data cost [interval]", "breakdown", "in words"]
             tables.setdefault(in_words(str(panel), results.axes), []).append(

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from losslab.report import answer
 from losslab.report.analysis import Findings
+from losslab.report.flipped import flip_sentence
 from losslab.report.formatting import between, counted, decimals, percent, span
 from losslab.report.results import Results
 from losslab.report.usage import usage
@@ -20,8 +21,8 @@ _TITLES = {"tuned": "tuned rates", "shared": "shared rate"}
 
 def show(results: Results, found: Findings, console: Console) -> None:
     """Prints the answer, what was done, then the mean of each loss in each setting with its interval, and the notes."""
-    first = (*answer.parts(results, found), answer.flip_sentence(results, found))
-    for sentence in (*first, *usage(results, found), results.done):
+    first = (*answer.parts(results, found), flip_sentence(results, found))
+    for sentence in (*first, results.done, *usage(results, found)):
         if sentence:
             console.print(escape(sentence))
     console.print(_table(results, found))

@@ -25,7 +25,7 @@ def comparison(row: Row, first: str, second: str, level: float) -> str:
     won = f"better on {wins:g} of {counted(seeds, unit)}"
     if row["first_diverged"] or row["second_diverged"]:
         broke = f"{one} diverged on {row['first_diverged']:g} and {other} on {row['second_diverged']:g}"
-        test = f"sign test, corrected {p_value(row['p_corrected'])}"
+        test = f"sign test and t test with the worst value, corrected {p_value(row['p_corrected'])}"
         if row["verdict"] == UNDECIDED:
             return f"{one} is {won} than {other}, but {broke}: which to prefer is not decided ({test})."
         return f"{one} is {row['verdict']} than {other}: {won}; {broke} ({test})."
@@ -61,7 +61,8 @@ def friedman(row: Row, level: float) -> str:
     said = "differ" if row["p_corrected"] <= 1 - level else "are not shown to differ"
     return (
         f"The ranks of {what} {said} (Friedman's test on each {blocks}'s mean ranks over the {other}s, chi square "
-        f"{number(row['statistic'])}, corrected {p_value(row['p_corrected'])}). This holds for new {blocks}s, not for new {other}s."
+        f"{number(row['statistic'])}, corrected {p_value(row['p_corrected'])}). This holds for new {blocks}s, not for new {other}s "
+        "or other data."
     )
 
 
@@ -72,7 +73,8 @@ def breakdown(row: Row) -> str:
     if row["breaks"] == "never":
         return f"Better than a constant up to the highest level, {row['highest']:g}."
     why = {"diverged": ", where a run diverged or failed", "lowest": ", the lowest level", "": ""}[row["why"]]
-    at = f"{row['breakdown']:g}" if row["why"] else number(row["breakdown"])
-    if row["breaks"] == "stays":
-        return f"No better than a constant from {at} on{why}."
-    return f"No better than a constant at {at}{why}; better again at a higher level."
+    stays, held = row["breaks"] == "stays", row["held"]
+    before = f"Better than a constant up to {held:g}, no better" if held == held else "No better than a constant"
+    if stays:
+        return f"{before} from {row['breakdown']:g} on{why}."
+    return f"{before} at {row['breakdown']:g}{why}; better again at a higher level."

@@ -13,7 +13,7 @@ from losslab.stats.paired import Floats, compare, interval
 from losslab.stats.scores import direction, scores
 
 _COLUMNS = ["panel", "condition", "loss", "area", "area_low", "area_high", "clean_cost", "cost_low", "cost_high"]
-_COLUMNS += ["breakdown", "breaks", "why", "highest"]
+_COLUMNS += ["held", "breakdown", "breaks", "why", "highest"]
 
 
 def numeric_axis(settings: pd.DataFrame) -> str | None:
@@ -47,6 +47,8 @@ def robustness(
     level: float = 0.95,
     panel: pd.Series[str] | None = None,
     overlap: float = 0.0,
+    family: int = 1,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> pd.DataFrame:
     """One row per panel, condition and loss; in units of the metric unless said otherwise.
 
@@ -58,13 +60,15 @@ def robustness(
         level: of the intervals.
         panel: the panel of each setting, as from `panels`; None: one panel, named "".
         overlap: see `losslab.stats.paired.interval`.
+        family: of how many tests the report speaks; the intervals of the costs are corrected for them.
+        bounds: between which the metric lies, and so the intervals of the areas.
 
-    Columns: panel, condition, loss, area (under the metric against level by the trapezoid rule, over the width of the levels: the mean
-    metric over the levels; mean over the seeds that have all levels), area_low, area_high (t interval over seeds), clean_cost
-    (at the lowest level, how much worse than the reference on the same seeds; below 0: better), cost_low, cost_high, breakdown
-    (the lowest level, in units of the axis and linear between levels, from which the mean metric is no better than that of the
-    best constant prediction; NaN where there is none, or the constant is unknown), breaks ("stays": it is no better from there on;
-    "recovers": it is at a higher level; "never"; "unknown"), why ("diverged" at that level, "lowest", the level, or ""), highest.
+    Columns: panel, condition, loss, area (under the metric against level by the trapezoid rule, over the width of the levels; mean
+    over the seeds that have all levels), area_low, area_high (t interval over seeds), clean_cost (at the lowest level, how much
+    worse than the reference on the same seeds; below 0: better), cost_low, cost_high, breakdown (the lowest level at which the
+    mean metric is no better than that of the best constant prediction; NaN where there is none, or the constant is unknown), held
+    (the level before that one; NaN where there is none), breaks ("stays": it is no better from there on; "recovers": it is at a
+    higher level; "never"; "unknown"), why ("diverged" at that level, "lowest", the level, or ""), highest.
     With a broken run at some level the area is NaN, and that level counts as broken down.
     Raises BadRequest for two settings of one panel on one level.
     """
@@ -78,13 +82,20 @@ def robustness(
         for condition, inner in part.groupby("condition", sort=False):
             rows += [
                 {"panel": label, "condition": condition, **row}
-                for row in _rows(inner, at, better, reference, level, overlap)
+                for row in _rows(inner, at, better, reference, level, overlap, family, bounds)
             ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def _rows(
-    runs: pd.DataFrame, at: pd.Series[float], better: str, reference: str, level: float, overlap: float
+    runs: pd.DataFrame,
+    at: pd.Series[float],
+    better: str,
+    reference: str,
+    level: float,
+    overlap: float,
+    family: int,
+    bounds: tuple[float, float],
 ) -> list[dict[str, Any]]:
     """The rows of one panel and condition."""
     sign, table = direction(better), scores(runs, better).droplevel("condition")
@@ -95,12 +106,13 @@ def _rows(
     nothing = np.full(len(next(iter(curves.values()))), np.nan)
     rows = []
     for loss, curve in curves.items():
-        cost = compare(curve[:, 0], curves[reference][:, 0] if reference in curves else nothing, 1, level, overlap)
+        other = curves[reference][:, 0] if reference in curves else nothing
+        cost = compare(curve[:, 0], other, 1, level, overlap, family)
         broken = np.isinf(curve).any(axis=0)
         broken_at = _breakdown(x, np.where(broken, np.inf, _mean(curve)) - constant, broken)
         row = [
             loss,
-            *_area(x, sign * curve, level, overlap),
+            *_within(_area(x, sign * curve, level, overlap), bounds),
             *((np.nan,) * 3 if cost.ranked else cost.interval),
             *broken_at,
             float(x[-1]),
@@ -124,16 +136,19 @@ def _area(x: Floats, curve: Floats, level: float, overlap: float) -> tuple[float
     return interval(np.trapezoid(whole, x, axis=1) / (x[-1] - x[0]), level, overlap)
 
 
-def _breakdown(x: Floats, gap: Floats, broken: npt.NDArray[np.bool_]) -> tuple[float, str, str]:
-    """The first level at which the gap to the constant (above 0: worse) is not below 0, whether it stays so, and why there."""
+def _within(found: tuple[float, float, float], bounds: tuple[float, float]) -> tuple[float, float, float]:
+    """A mean with an interval that ends where the metric does."""
+    return found[0], max(found[1], bounds[0]), min(found[2], bounds[1])
+
+
+def _breakdown(x: Floats, gap: Floats, broken: npt.NDArray[np.bool_]) -> tuple[float, float, str, str]:
+    """The level before, and the first level at which the gap to the constant (above 0: worse) is not below 0; whether it stays so; why."""
     if np.isnan(gap).any():
-        return np.nan, "unknown", ""
+        return np.nan, np.nan, "unknown", ""
     worse = np.flatnonzero(gap >= 0)
     if len(worse) == 0:
-        return np.nan, "never", ""
+        return np.nan, np.nan, "never", ""
     first = int(worse[0])
-    found = float(x[first])
-    if first > 0 and not broken[first]:
-        found = float(np.interp(0.0, gap[first - 1 : first + 1], x[first - 1 : first + 1]))
     why = "diverged" if broken[first] else "lowest" if first == 0 else ""
-    return found, "stays" if (gap[first:] >= 0).all() else "recovers", why
+    held = float(x[first - 1]) if first else np.nan
+    return held, float(x[first]), "stays" if (gap[first:] >= 0).all() else "recovers", why
