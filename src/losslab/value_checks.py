@@ -29,6 +29,14 @@ class Check(NamedTuple):
             right = right | least.isnan()
         return [right] if self.wrong is None else [right, ~self.wrong.any()]
 
+    def holds(self) -> bool:
+        """The same as a plain value, which waits for the device."""
+        if not self.values.numel():
+            return True
+        least, most = (end.item() for end in self.values.aminmax())
+        right = (least >= self.low and most <= self.high) or (self.word == "Prediction" and least != least)
+        return right and (self.wrong is None or not self.wrong.any().item())
+
     def refuse(self) -> None:
         """Raises ValueError for the first row that is wrong."""
         outside = ~((self.values >= self.low) & (self.values <= self.high))

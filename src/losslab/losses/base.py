@@ -62,6 +62,17 @@ class State:
 
 
 STATES: dict[str, State] = {}
+MEANS: dict[str, LossFunction] = {}
+
+
+def has_mean(mean: LossFunction) -> Callable[[LossFunction], LossFunction]:
+    """States a function of torch's that gives the mean of a registered loss in one step, with the same keywords."""
+
+    def note(function: LossFunction) -> LossFunction:
+        MEANS[function.__name__] = mean
+        return function
+
+    return note
 
 
 def keeps(**parts: Any) -> Callable[[LossFunction], LossFunction]:
@@ -97,7 +108,8 @@ class Loss(nn.Module):
         card = cards.card("loss", name)
         self.counted = card.about.get("counted", "")  # a hyperparameter: the training samples of each class
         # a function of the user's may have the name of one of losslab's
-        self._state = State() if card.function else STATES.get(self._function.__name__, State())
+        own = "" if card.function else self._function.__name__
+        self._state, self._mean = STATES.get(own, State()), MEANS.get(own)
         self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
         self.plain = {key: value for key, value in params.items() if key not in OPTIONS}
@@ -153,6 +165,8 @@ class Loss(nn.Module):
             with torch.no_grad():
                 for key, value in self._state.update(met.pred.detach(), met.target, **self.keywords(pred)).items():
                     self.get_buffer(key).copy_(value)
+        if reduction == "mean" and self._mean and not options and weight is None and pred.numel():
+            return self._mean(met.pred, met.target, **self.keywords(pred)).to(dtype)
         found = weighed(self._function, self.space, met, self.keywords(pred), options)
         return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
 

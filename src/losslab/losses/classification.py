@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losslab.losses.base import register
+from losslab.losses.base import has_mean, register
 from losslab.losses.class_targets import distribution, of_true_class, select, two_classes
 from losslab.losses.regression import mean_over_outputs
 
@@ -14,6 +16,7 @@ _NO_INDEX = -(2**63)
 
 
 @register
+@has_mean(partial(F.cross_entropy, ignore_index=_NO_INDEX))
 def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy (log loss): -log of the softmax probability of the true class, in nats; unbounded for a confident mistake.
 
@@ -173,6 +176,7 @@ def bce(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
+@has_mean(F.binary_cross_entropy_with_logits)
 def bce_with_logits(pred: Tensor, target: Tensor) -> Tensor:
     """BCE with logits (logistic loss): binary cross-entropy from the logit, in one numerically stable step.
 

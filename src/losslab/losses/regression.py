@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losslab.losses.base import register
+from losslab.losses.base import has_mean, register
 
 
 def mean_over_outputs(losses: Tensor) -> Tensor:
@@ -20,6 +20,7 @@ def mean_over_outputs(losses: Tensor) -> Tensor:
 
 
 @register
+@has_mean(F.mse_loss)
 def mse(pred: Tensor, target: Tensor) -> Tensor:
     """MSE (mean squared error): estimates the mean; best under normal errors, but one far outlier can move the fit without limit.
 
@@ -31,6 +32,7 @@ def mse(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
+@has_mean(F.l1_loss)
 def l1(pred: Tensor, target: Tensor) -> Tensor:
     """L1 (absolute error): estimates the median; the gradient has the same size for every error.
 
@@ -41,6 +43,7 @@ def l1(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
+@has_mean(F.smooth_l1_loss)
 def smoothl1(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
     """Smooth L1: quadratic for errors below `beta`, linear above; the gradient is at most 1, and fades near the minimum.
 
@@ -59,6 +62,7 @@ def smoothl1(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
 
 
 @register
+@has_mean(F.huber_loss)
 def huber(pred: Tensor, target: Tensor, *, delta: float | Tensor) -> Tensor:
     """Huber loss: half the squared error up to `delta`, linear beyond; the gradient is at most `delta`.
 
