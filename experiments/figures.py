@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.stats import t
 
 from losslab.report.charts import matplotlib_backend
+from losslab.report.charts.build import USELESS
 from losslab.report.charts.emphasis import placed
 from losslab.report.charts.spec import Chart, Series, alike
 
@@ -109,7 +110,13 @@ def _chart(asked: Figure, panel: Panel, runs: pd.DataFrame, place: Callable[[str
         mean, half = each.mean(), each.sem() * t.ppf(0.975, each.count() - 1)
         ends = list(mean - half), list(mean + half)
         series.append(Series(str(loss), place(str(loss)) or 0, "line", list(mean.index), list(mean), *ends))
-    return Chart(panel.metric, panel.title, asked.name, panel.name, series, log_x=asked.log)
+    chart = Chart(panel.metric, panel.title, asked.name, panel.name, series, log_x=asked.log)
+    if not panel.model:
+        return chart
+    # as in a report, what is beyond the best constant prediction needs no room
+    most = USELESS * runs[f"metrics.constant/test/{panel.metric.rpartition('/')[2]}"].min()
+    (chart,) = alike([chart], [min(height, most) for one in series for height in one.y])
+    return chart
 
 
 if __name__ == "__main__":
