@@ -33,7 +33,7 @@ def test_the_run_at_the_median_rate_is_shown() -> None:
     runs.loc[of, "params"] = [f"delta={0.1 * (1 + place):.3g}" for place in range(10)]
     sentence, *_ = found(runs, ["huber", "mse"])
     assert sentence.startswith("`huber` as it was: ")
-    assert sentence.endswith(", learning rate 0.00500 (the middle one of 10, 0.00100 to 0.0100).")
+    assert sentence.endswith(", learning rate 0.00500 (the middle one of 10 seeds, 0.00100 to 0.0100).")
     assert eval(code(sentence), {"losslab": losslab}).params["delta"] == 0.5
 
 

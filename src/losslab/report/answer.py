@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from losslab.report.analysis import Findings
 from losslab.report.flipped import NOTHING, joined
 from losslab.report.formatting import alike, counted, listed, name, number, percent
 from losslab.report.results import Results
-from losslab.report.verdicts import MOST_GROUPS, Against, Verdict, nearest_everywhere, together, verdicts
+from losslab.report.verdicts import MOST_GROUPS, Against, Verdict, furthest, is_steady, together, verdicts
 from losslab.stats.paired import BETTER, FEWEST
 
 _NAMED = 4  # settings that a sentence names
@@ -46,26 +46,48 @@ def parts(results: Results, found: Findings, by_setting: bool = True) -> list[st
 
 
 def _one_for_all(results: Results, of_settings: Sequence[Verdict]) -> str:
-    """Which loss to use where one is to serve all settings: the one that is never far from the best mean; "" where they agree."""
+    """Which loss to use where one is to serve all settings: the one that is never far from the best mean; "" where they agree.
+
+    Not one with a useless run in a setting where another loss has none. Settings in which nothing was learnt do not count.
+    """
     if len({one.groups for one in of_settings}) == 1:
         return ""
-    furthest, multiple = nearest_everywhere(of_settings, results.better)
-    if not furthest:
-        return "Which loss to use depends on the setting."
-    first, worst = next(iter(furthest.items()))
-    nothing = f"In none of the {len(of_settings)} settings is a loss shown to be better than another. "
-    said = "" if any(one.worse for one in of_settings) else nothing
-    said += f"One loss for all {len(of_settings)} settings: {name(first)}. "
+    learnt = [one for one in of_settings if not np.isfinite(one.constant)]
+    found, multiple = furthest(learnt, results.better) if learnt else ({}, False)
+    steady = [loss for loss in found if is_steady(loss, learnt)]
+    said = (
+        [_of_one(results, learnt, steady[0], found, multiple)]
+        if steady
+        else ["Which loss to use depends on the setting."]
+    )
+    open_ = [one for one in learnt if not one.worse and one.undecided]
+    if open_:
+        said.append(
+            "No loss is shown to be better than another in any of them."
+            if len(open_) == len(learnt)
+            else f"In {len(open_)} of these {len(learnt)} settings no loss is shown to be better than another."
+        )
+    if nothing := [results.words(one.setting) for one in of_settings if np.isfinite(one.constant)]:
+        where = f"With {' and with '.join(nothing)}" if len(nothing) < _NAMED else f"In {len(nothing)} settings"
+        said.append(f"{where} not even the best loss is shown to be better than a constant prediction.")
+    return joined(*said)
+
+
+def _of_one(
+    results: Results, of_settings: Sequence[Verdict], first: str, found: Mapping[str, float], multiple: bool
+) -> str:
+    """What is said of one loss over some settings."""
+    said = f"One loss for {counted(len(of_settings), 'setting')}: {name(first)}. "
     if all(one.best == first for one in of_settings):
         return said + "It has the best mean in each of them."
     far = _times if multiple else _short
     less = "" if multiple else " below" if results.better == "max" else " above"
-    other = furthest.get(results.reference, np.nan) if results.reference != first else np.nan
+    other = found.get(results.reference, np.nan) if results.reference != first else np.nan
     beside = f" ({name(results.reference)}: {far(other)})" if np.isfinite(other) else ""
     shown = [results.words(one.setting) for one in of_settings if first in one.worse]
     where = f"with {' and with '.join(shown)}" if len(shown) < _NAMED else f"in {len(shown)} of them"
     but = f"but it is shown to be worse {where}" if shown else "and it is shown to be worse in none"
-    return f"{said}Its mean test {results.measure} is nowhere more than {far(worst)}{less} the best one{beside}, {but}."
+    return f"{said}Its mean test {results.measure} is nowhere more than {far(found[first])}{less} the best one{beside}, {but}."
 
 
 def _sentences(results: Results, of_settings: Sequence[Verdict]) -> list[str]:

@@ -25,9 +25,9 @@ def table(results: Results, found: Findings) -> Table | None:
         return None
     shown = of_settings[:_MOST_ROWS]
     counts = ended.groupby(["setting", "loss"])[results.unit].nunique()
-    margins = [one.margin for one in shown]
-    closer = " to ".join(dict.fromkeys(number(end, 2) for end in (min(margins), max(margins))))
-    equal = f" Equally good: closer than {closer}." if any(len(one.use) > 1 for one in shown) else ""
+    size = results.margin.size
+    closer = f"{percent(size)} of the best mean" if results.margin.relative else number(size, 2)
+    equal = f" Equally good: shown to be closer than {closer}." if any(len(one.use) > 1 for one in shown) else ""
     useless = f" {USELESS}" if any(one.useless for one in shown) else ""
     caption = (
         f"Test {results.measure} at the {results.epoch} epoch, means of {span(counts)} {results.unit}s. What is called worse, and the "
@@ -60,11 +60,11 @@ def _use(one: Verdict) -> str:
     elif not one.undecided:
         text = "any, all are equally good"
     elif len(said) > 1:
-        text = f"none is shown to be worse; equally good: {listed(said)}"
+        text = f"undecided; equally good: {listed(said)}"
     else:
-        text = f"none is shown to be better; best mean: {said[0]}"
+        text = f"undecided; best mean: {said[0]}"
     lost = f" (diverged in {one.diverged} of {one.runs})" if one.diverged else ""
-    return text + lost + (" (no better than a constant prediction)" if np.isfinite(one.constant) else "")
+    return text + lost + (" (not shown to be better than a constant prediction)" if np.isfinite(one.constant) else "")
 
 
 def _beside(results: Results, one: Verdict) -> str:

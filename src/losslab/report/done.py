@@ -9,6 +9,7 @@ from typing import Any
 from losslab.records.record import Record
 from losslab.report.command_words import command_of
 from losslab.report.formatting import counted, listed, name, percent, span
+from losslab.report.protocol import selection
 from losslab.report.setting_words import WRONG, changed
 from losslab.study.recipe import Study
 from losslab.study.trials import dimensions
@@ -19,7 +20,12 @@ _MOST = 4  # values that a sentence lists
 
 
 def paragraph(
-    records: Sequence[Record], losses: int, axes: dict[str, str], study: Study | None = None, target: str = ""
+    records: Sequence[Record],
+    losses: int,
+    axes: dict[str, str],
+    study: Study | None = None,
+    target: str = "",
+    epoch: str = "best",
 ) -> str:
     """What the runs have in common, what differs between them, how they were tuned, and the command.
 
@@ -29,6 +35,7 @@ def paragraph(
         axes: from the key of each setting that differs between runs to its words.
         study: of which the runs are; None: a plain sweep.
         target: what is predicted, "" where the data do not name it.
+        epoch: whose figures are compared, best or last.
     """
     if not records:
         return ""
@@ -46,6 +53,7 @@ def paragraph(
         f"{', '.join(filter(None, parts))}; {_corruption(trained, axes)}; {_seeds(records, study)}.",
         _differences(trained, axes),
         _tuning(study) if study and "tuned" in study.rates else "",
+        *selection([record for record in trained if record.selection], epoch),
     ]
     if command := (study.command or f"python train.py experiment={study.name}") if study else command_of(records):
         said.append(f"Command: {name(command)}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
+from losslab.report.answer import USELESS
 from losslab.report.charts import build, emphasis, pairs, spread
 from losslab.report.charts.spec import Chart, Heat
 from losslab.report.formatting import counted, name, number, percent
@@ -242,8 +243,8 @@ def _useless(results: Results, found: Findings) -> list[str]:
         done = [f"{count} of {of} of {name(loss)}" for loss, (count, of) in one.useless.items()]
         if done:
             where = f" with {results.words(one.setting)}" if len(results.settings) > 1 else ""
-            said.append(f"Diverged, or no better than the best constant prediction{where}: {as_list(done)}.")
-    return said
+            said.append(f"Useless runs{where}: {as_list(done)}.")
+    return [USELESS, *said] if said else []
 
 
 def _choices(results: Results) -> Section | None:

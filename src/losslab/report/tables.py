@@ -234,7 +234,8 @@ def rare(results: Results, found: Findings) -> Table | None:
             shares = [f"{row['broken']} of {row['runs']}", f"{100 * row['unseen']:.0f} %"]
             body.append([*([str(setting)] if several else []), row["loss"], *numbers, *shares])
     caption = (
-        f"Test {results.measure} of single runs. Middle half: the mean of the runs between the quartiles. May diverge: so large a "
+        f"Test {results.measure}: the mean of the {results.unit}s, and of single runs. Middle half: the mean of the runs between the "
+        f"quartiles. May diverge: so large a "
         f"share of runs is not excluded by those that were trained, at {percent(results.level)}."
     )
     head = [*(["setting"] if several else []), "loss", "mean", "middle half", "worst run", "diverged", "may diverge"]

@@ -64,7 +64,9 @@ def _code(results: Results, one: Verdict) -> tuple[str, str] | None:
     )
     low, high = number(float(done["lr"].iloc[0])), number(float(done["lr"].iloc[-1]))
     rate = f"learning rate {number(float(row['lr']))}"
-    tuned = f" (the middle one of {len(done)}, {low} to {high})" if low != high else ""
+    tuned = (
+        f" (the middle one of {done[results.unit].nunique()} {results.unit}s, {low} to {high})" if low != high else ""
+    )
     return f'`losslab.losses.get("{label["name"]}"{keywords})`', rate + tuned
 
 

@@ -41,7 +41,7 @@ class Verdict:
             where there is neither.
         margin: the smallest difference that matters.
         diverged: runs of the best loss, of so many `runs`.
-        useless: of each loss that mostly does better than the best constant prediction, how many runs did not, of how many; losses
+        useless: of each loss, how many runs diverged or did no better than the best constant prediction, of how many; losses
             without such runs left out.
         constant: the metric of that prediction, where the best loss is not shown to be better; else NaN.
     """
@@ -116,24 +116,25 @@ def together(of_settings: Sequence[Verdict]) -> list[list[Verdict]]:
     return list(grouped.values())
 
 
-def nearest_everywhere(of_settings: Sequence[Verdict], better: str) -> tuple[dict[str, float], bool]:
+def furthest(of_settings: Sequence[Verdict], better: str) -> tuple[dict[str, float], bool]:
     """How far each loss is from the best mean where it is furthest, the nearest loss first; and whether as a multiple of that mean.
 
-    A loss is left out that has no run in some setting, or one there that diverged or did no better than the best constant
-    prediction while most of its runs did. A multiple where less is better and all means are above 0, a difference otherwise.
+    Losses without a mean in some setting are left out. A multiple where less is better and all means are above 0, a difference
+    otherwise.
     """
-    steady = [
-        loss
-        for loss in dict.fromkeys(loss for one in of_settings for loss in one.means)
-        if all(loss in one.means and loss not in one.useless for one in of_settings)
-    ]
     multiple = better == "min" and all(mean > 0 for one in of_settings for mean in one.means.values())
     sign = direction(better)
     found = {}
-    for loss in steady:
-        each = [(one.means[loss], one.means[one.best]) for one in of_settings]
-        found[loss] = max(own / best if multiple else sign * (own - best) for own, best in each)
+    for loss in of_settings[0].means:
+        if all(loss in one.means for one in of_settings):
+            each = [(one.means[loss], one.means[one.best]) for one in of_settings]
+            found[loss] = max(own / best if multiple else sign * (own - best) for own, best in each)
     return dict(sorted(found.items(), key=lambda item: item[1])), multiple
+
+
+def is_steady(loss: str, of_settings: Sequence[Verdict]) -> bool:
+    """Whether no run of a loss was useless in a setting where another loss had none."""
+    return not any(loss in one.useless and len(one.useless) < len(one.means) for one in of_settings)
 
 
 def _against(pair: Mapping[Hashable, Any], other: str, mean: float | None, better: str) -> Against:
@@ -148,13 +149,13 @@ def _against(pair: Mapping[Hashable, Any], other: str, mean: float | None, bette
 
 
 def _useless(runs: pd.DataFrame, better: str) -> dict[str, tuple[int, int]]:
-    """Runs that diverged or did no better than the best constant prediction, of losses most of whose runs did."""
+    """Runs of each loss that diverged or did no better than the best constant prediction, of how many; losses without such left out."""
     ended = runs[runs["status"].isin(("done", "diverged"))]
     gain = -direction(better) * (ended["value"] - ended["constant"])
     useless = (ended["status"] == "diverged") | (gain <= 0)
     counts = useless.groupby(ended["loss"], sort=False).agg(["sum", "size"])
     rows = zip(counts.index, counts["sum"], counts["size"], strict=True)
-    return {str(loss): (int(count), int(of)) for loss, count, of in rows if 0 < 2 * count < of}
+    return {str(loss): (int(count), int(of)) for loss, count, of in rows if count}
 
 
 def _constant(runs: pd.DataFrame, results: Results) -> float:
