@@ -74,12 +74,12 @@ def worth(model: nn.Module, batch: Tensor, runs: int = 1) -> int:
 
 
 @contextmanager
-def using(count: int) -> Iterator[None]:
-    """Sets the number of threads, and puts back what was there."""
+def using(count: int, most: int | None = None) -> Iterator[None]:
+    """Sets the number of threads, no more than `most`, and puts back what was there."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(min(count, most or count))
     try:
         yield
     finally:

@@ -1,0 +1,170 @@
+"""Where the stacks of a sweep are trained: in this process one after another, or in several processes at the same time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from logging.handlers import QueueHandler
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Thread
+
+import torch
+
+from losslab.errors import raise_if_ended, threads_say_no_more
+from losslab.events import Event, Listener, RunFinished, StackHalved
+from losslab.hardware import keep_freed_memory
+from losslab.records.store import finished_record
+from losslab.safe_points import check, held_back
+from losslab.sweep.jobs import Stack
+from losslab.sweep.training import train_stack, untrained
+
+_LOG = logging.getLogger(__name__)
+_SPAWN = get_context("spawn")  # a fork copies the locks of torch's threads, which then nobody releases
+_SECONDS_BETWEEN_LOOKS = 0.1  # at what the processes have sent, and at whether Ctrl-C came
+_ENDED = "the process that trained it ended, as where memory is short (fused.processes=1 takes less)"
+
+
+class Unstarted(Exception):
+    """No process could be started."""
+
+
+def train_stacks(stacks: Sequence[Stack], folder: Path, listen: Listener, processes: int = 1) -> None:
+    """Trains stacks and leaves their records; see `train_stack`. In several processes the records are the same.
+
+    Where processes cannot be started, says so and goes on in this one.
+    """
+    if processes > 1:
+        try:
+            return _train_in_processes(stacks, folder, listen, processes)
+        except Unstarted as error:
+            _LOG.warning(f"The sweep goes on in one process, as no other can be started: {error}.")
+    for stack in stacks:
+        train_stack(stack, folder, listen)
+    return None
+
+
+def _train_in_processes(stacks: Sequence[Stack], folder: Path, listen: Listener, count: int) -> None:
+    left, busy = deque(stacks), dict[Future[None], tuple[_Process, Stack]]()
+    idle = [_Process() for _ in range(count)]
+    try:
+        while left or busy:
+            while left and idle:
+                future = idle[-1].train(left[0], folder)
+                busy[future] = idle.pop(), left.popleft()
+            done, _ = wait(busy, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+            check()
+            for process, _ in busy.values():
+                process.hand_on(listen)
+            for future in done:
+                process, stack = busy.pop(future)
+                try:
+                    future.result()
+                except BrokenProcessPool:
+                    process.end()
+                    if not process.began:
+                        raise Unstarted("it ended before its first run") from None
+                    left.extendleft(reversed(_without_process(stack, listen)))
+                    process = _Process()
+                idle.append(process)
+    finally:
+        for process in [*idle, *(process for process, _ in busy.values())]:
+            process.end()
+
+
+def _without_process(stack: Stack, listen: Listener) -> list[Stack]:
+    """What is left of a stack whose process has ended: its halves, as one of its runs or their number may be why. A lone run failed."""
+    records = {job.folder: finished_record(job.folder, job.request) for job in stack.jobs}
+    if len(stack.jobs) > 1 and not all(records.values()):
+        halves = stack.halves(f"{_ENDED}, and others with it")
+        listen(StackHalved(stack, halves))
+        return halves
+    for job in stack.jobs:  # a record may have been written just before
+        record = records[job.folder] or untrained(job, "failed", _ENDED)
+        listen(RunFinished(job, record, alone=(stack.why or "one run") if len(stack.jobs) == 1 else None))
+    return []
+
+
+class _Process:
+    """A process that trains stacks, one at a time. It ends with this one, or when `end` is called."""
+
+    def __init__(self) -> None:
+        self.began = False
+        self._pipe, self._its_end = _SPAWN.Pipe()
+        self._pool = ProcessPoolExecutor(1, _SPAWN, _begin, (self._its_end, torch.get_num_threads()))
+
+    def train(self, stack: Stack, folder: Path) -> Future[None]:
+        """Begins to train a stack. Raises Unstarted where the process cannot be started."""
+        try:
+            with held_back():  # this process acts on signals, and ends the others
+                future = self._pool.submit(_train, stack, folder)
+        except OSError as error:
+            raise_if_ended(error)
+            raise Unstarted(error.strerror) from error
+        self._its_end.close()  # else nobody sees that the process has ended in the middle of a message
+        return future
+
+    def hand_on(self, listen: Listener) -> None:
+        """Gives what the process has sent to a listener, and to the log."""
+        for sent in self._sent():
+            if sent is None:
+                self.began = True
+            elif isinstance(sent, logging.LogRecord):
+                logging.getLogger(sent.name).handle(sent)
+            else:
+                listen(sent)
+
+    def end(self) -> None:
+        """Ends the process where it stands."""
+        self._pipe.close()
+        self._its_end.close()
+        self._pool.shutdown()
+
+    def _sent(self) -> Iterator[Event | logging.LogRecord | None]:
+        with suppress(EOFError, OSError):  # it has ended
+            while self._pipe.poll():
+                yield self._pipe.recv()
+
+
+# --- in the processes ---
+
+_parent: Connection
+
+
+def _begin(parent: Connection, threads: int) -> None:
+    """Prepares a process, and says that it has begun."""
+    global _parent
+    _parent = parent
+    Thread(target=_end_with, args=[parent], daemon=True).start()
+    logging.getLogger("losslab").addHandler(_ToParent(parent))  # type: ignore[arg-type]
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    parent.send(None)
+
+
+def _end_with(parent: Connection) -> None:
+    """Ends this process as soon as the other end of the pipe is closed, whether by `end` or by the death of its process."""
+    with suppress(EOFError, OSError):
+        parent.recv()
+    os._exit(1)  # as SIGKILL would: what is written is whole or not there
+
+
+class _ToParent(QueueHandler):
+    """Sends what is logged."""
+
+    queue: Connection  # type: ignore[assignment]
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Logging calls this."""
+        self.queue.send(record)
+
+
+def _train(stack: Stack, folder: Path) -> None:
+    with threads_say_no_more():
+        train_stack(stack, folder, _parent.send)
