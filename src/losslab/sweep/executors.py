@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -26,7 +27,9 @@ from losslab.sweep.jobs import Stack
 from losslab.sweep.training import train_stack, untrained
 
 _LOG = logging.getLogger(__name__)
-_SPAWN = get_context("spawn")  # a fork copies the locks of torch's threads, which then nobody releases
+# A fork of this process would copy the locks of its threads, which then nobody releases. On Linux a server that has imported
+# this file, and has trained nothing, is forked instead; elsewhere each process imports anew.
+_STARTING = get_context("forkserver" if sys.platform == "linux" else "spawn")
 _SECONDS_BETWEEN_LOOKS = 0.1  # at what the processes have sent, and at whether Ctrl-C came
 _ENDED = "the process that trained it ended, as where memory is short (fused.processes=1 takes less)"
 
@@ -96,8 +99,10 @@ class _Process:
 
     def __init__(self) -> None:
         self.began = False
-        self._pipe, self._its_end = _SPAWN.Pipe()
-        self._pool = ProcessPoolExecutor(1, _SPAWN, _begin, (self._its_end, torch.get_num_threads()))
+        _STARTING.set_forkserver_preload([__name__])
+        self._pipe, self._its_end = _STARTING.Pipe()
+        given = (self._its_end, torch.get_num_threads(), dict(os.environ))
+        self._pool = ProcessPoolExecutor(1, _STARTING, _begin, given)
 
     def train(self, stack: Stack, folder: Path) -> Future[None]:
         """Begins to train a stack. Raises Unstarted where the process cannot be started."""
@@ -137,8 +142,10 @@ class _Process:
 _parent: Connection
 
 
-def _begin(parent: Connection, threads: int) -> None:
+def _begin(parent: Connection, threads: int, environment: Mapping[str, str]) -> None:
     """Prepares a process, and says that it has begun."""
+    os.environ.clear()
+    os.environ.update(environment)
     global _parent
     _parent = parent
     Thread(target=_end_with, args=[parent], daemon=True).start()

@@ -122,8 +122,7 @@ def _is_short(requests: Sequence[dict[str, Any]]) -> bool:
     if (rows := schema_check.known_rows(request["data"])) is None:
         return False
     steps = schema_check.split_sizes(request["data"], rows)["train"] // request["data"]["batch_size"]
-    epochs: int = request["trainer"]["max_epochs"]
-    return len(requests) * steps * epochs < (_MANY if _is_quick(request) else _SOME)
+    return bool(len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if _is_quick(request) else _SOME))
 
 
 def _is_quick(request: dict[str, Any]) -> bool:
