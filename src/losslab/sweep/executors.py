@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from logging.handlers import QueueHandler
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -55,8 +55,8 @@ def train_stacks(stacks: Sequence[Stack], folder: Path, listen: Listener, proces
 
 def _train_in_processes(stacks: Sequence[Stack], folder: Path, listen: Listener, count: int) -> None:
     left, busy = deque(stacks), dict[Future[None], tuple[_Process, Stack]]()
-    idle = [_Process() for _ in range(count)]
-    try:
+    with ExitStack() as started:
+        idle = [started.enter_context(_Process()) for _ in range(count)]
         while left or busy:
             while left and idle:
                 future = idle[-1].train(left[0], folder)
@@ -70,15 +70,11 @@ def _train_in_processes(stacks: Sequence[Stack], folder: Path, listen: Listener,
                 try:
                     future.result()
                 except BrokenProcessPool:
-                    process.end()
                     if not process.began:
                         raise Unstarted("it ended before its first run") from None
                     left.extendleft(reversed(_without_process(stack, listen)))
-                    process = _Process()
+                    process = started.enter_context(_Process())
                 idle.append(process)
-    finally:
-        for process in [*idle, *(process for process, _ in busy.values())]:
-            process.end()
 
 
 def _without_process(stack: Stack, listen: Listener) -> list[Stack]:
@@ -95,23 +91,28 @@ def _without_process(stack: Stack, listen: Listener) -> list[Stack]:
 
 
 class _Process:
-    """A process that trains stacks, one at a time. It ends with this one, or when `end` is called."""
+    """A process that trains stacks, one at a time. It ends where it stands with this one, and at the end of the context."""
 
     def __init__(self) -> None:
         self.began = False
         _STARTING.set_forkserver_preload([__name__])
-        self._pipe, self._its_end = _STARTING.Pipe()
-        given = (self._its_end, torch.get_num_threads(), dict(os.environ))
-        self._pool = ProcessPoolExecutor(1, _STARTING, _begin, given)
+        with _starting():
+            self._pipe, self._its_end = _STARTING.Pipe()
+            given = (self._its_end, torch.get_num_threads(), dict(os.environ))
+            self._pool = ProcessPoolExecutor(1, _STARTING, _begin, given)
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.close()
+        self._its_end.close()
+        self._pool.shutdown()
 
     def train(self, stack: Stack, folder: Path) -> Future[None]:
         """Begins to train a stack. Raises Unstarted where the process cannot be started."""
-        try:
-            with held_back():  # this process acts on signals, and ends the others
-                future = self._pool.submit(_train, stack, folder)
-        except OSError as error:
-            raise_if_ended(error)
-            raise Unstarted(error.strerror) from error
+        with _starting(), held_back():  # this process acts on signals, and ends the others
+            future = self._pool.submit(_train, stack, folder)
         self._its_end.close()  # else nobody sees that the process has ended in the middle of a message
         return future
 
@@ -125,16 +126,20 @@ class _Process:
             else:
                 listen(sent)
 
-    def end(self) -> None:
-        """Ends the process where it stands."""
-        self._pipe.close()
-        self._its_end.close()
-        self._pool.shutdown()
-
     def _sent(self) -> Iterator[Event | logging.LogRecord | None]:
         with suppress(EOFError, OSError):  # it has ended
             while self._pipe.poll():
                 yield self._pipe.recv()
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Raises Unstarted where the system refuses what a process takes."""
+    try:
+        yield
+    except OSError as error:
+        raise_if_ended(error)
+        raise Unstarted(error.strerror) from error
 
 
 # --- in the processes ---
@@ -156,7 +161,7 @@ def _begin(parent: Connection, threads: int, environment: Mapping[str, str]) -> 
 
 
 def _end_with(parent: Connection) -> None:
-    """Ends this process as soon as the other end of the pipe is closed, whether by `end` or by the death of its process."""
+    """Ends this process as soon as the other end of the pipe is closed, whether its process has closed it or ended."""
     with suppress(EOFError, OSError):
         parent.recv()
     os._exit(1)  # as SIGKILL would: what is written is whole or not there
