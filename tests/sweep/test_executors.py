@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_two_processes_leave_the_same_bits_as_one(size: int, fused: set[int], tm
     assert {record.fused for record in two.records} == fused
     assert [record.seed for record in two.records] == [record.seed for record in one.records]
     assert (two.stacked, two.alone) == (one.stacked, one.alone)
+    assert (one.processes, two.processes) == (1, 2)
     assert sum(isinstance(event, RunFinished) for event in seen) == 6
     assert sum(isinstance(event, EpochStarted) for event in seen) == (6 if size == 3 else 0)
     assert not list((tmp_path / "two").glob(".*"))
@@ -188,6 +190,7 @@ def test_the_same_command_goes_on_where_it_was_stopped(
     process = kills.start(asked)
     while not list(tmp_path.rglob("*.ckpt")):
         assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
     whom(process.pid, how)
     _, said = process.communicate(timeout=60)  # which waits for all processes that may still write
     assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
@@ -264,3 +267,8 @@ def test_the_bar_counts_all_stacks_that_train(tmp_path: Path) -> None:
         assert bar._bar.tasks[0].completed == 2 * 2 + 1
         bar(RunFinished(job, record, stack="a"))
         assert bar._bar.tasks[0].completed == 3 + 1
+        stack = Stack([job, job])
+        bar(EpochStarted(2, 1, 3, stack.key))
+        bar(StackHalved(stack, stack.halves("")))
+        bar(EpochStarted(1, 2, 3, "b"))
+        assert bar._bar.tasks[0].completed == 3 + 2

@@ -153,6 +153,7 @@ class Command:
         self.again += len(outcome.finished)
         self.notes += [f"{outcome.stacked} trained in stacks."] if outcome.stacked else []
         self.notes += [f"{count} trained alone: {why}." for why, count in outcome.alone.most_common()]
+        self.notes += [f"Trained in {outcome.processes} processes."] if outcome.processes > 1 else []
         if checked := jobs[0].request["fused"]["audit"]:
             self.notes.append(audit(jobs, records, checked))
         self.notes += changes(outcome.finished, once.values())

@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from losslab.events import EpochStarted, Event, RunFinished, SweepEnded, SweepStarted
+from losslab.events import EpochStarted, Event, RunFinished, StackHalved, SweepEnded, SweepStarted
 
 
 class SweepBar:
@@ -31,6 +31,8 @@ class SweepBar:
         elif self._bar and isinstance(event, EpochStarted):
             self._training[event.stack] = event.runs * event.epoch
             self._show(f"{self._done} of {self._runs} runs, {event.runs} at epoch {event.epoch} of {event.epochs}")
+        elif self._bar and isinstance(event, StackHalved):
+            self._training.pop(event.stack.key, None)
         elif self._bar and isinstance(event, RunFinished):
             self._done += 1
             self._epochs += event.job.request["trainer"]["max_epochs"]

@@ -30,12 +30,21 @@ from losslab.sweep.training import untrained
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a sweep: records in the order of the jobs, how many were stacked, why others trained alone, what was done before."""
+    """What came of a sweep.
+
+    Attributes:
+        records: in the order of the jobs.
+        stacked: how many were trained in stacks.
+        alone: why others trained alone.
+        finished: which had finished before.
+        processes: in how many processes the others were trained.
+    """
 
     records: list[Record]
     stacked: int
     alone: Counter[str]
     finished: Sequence[Record] = ()
+    processes: int = 1
 
 
 @globals_restored()
@@ -116,10 +125,11 @@ def _train_all(
 
     listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
     stacks = resumption.stacks(open_jobs, partial(plan, spread=spread))
-    train_stacks(stacks, resumption.folder, note, processes(stacks, spread))
+    count = processes(stacks, spread)
+    train_stacks(stacks, resumption.folder, note, count)
     listen(SweepEnded())
     resumption.clear()
-    return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records)
+    return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records, count)
 
 
 def _moved(job: Job, record: Record) -> bool:
