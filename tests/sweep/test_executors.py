@@ -23,6 +23,7 @@ from losslab.sweep import executors, planning
 from losslab.sweep.jobs import Job, Stack
 from losslab.sweep.progress import SweepBar
 from losslab.sweep.runner import train_all
+from losslab.training import threads
 
 SMALL = ("data.rows=200", "trainer=cpu", "trainer.max_epochs=3", "model.hidden=[8]")
 Asked = list[dict[str, Any]]
@@ -207,7 +208,6 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     monkeypatch.setattr("losslab.training.threads.chosen_by_user", lambda: False)
 
     def take(seconds: float) -> None:
-        monkeypatch.setattr(planning, "_measured", {})
         monkeypatch.setattr(planning, "seconds_a_run", lambda *_: seconds)
 
     return take
@@ -222,10 +222,9 @@ def test_each_process_has_enough_to_do(
     four(seconds)
     asked = jobs([compose("trainer=cpu", "trainer.max_epochs=100")] * runs, tmp_path, size=1)
     stacks = planning.plan(asked, spread=True)
-    assert planning.processes(stacks, spread=True) == count
-    assert {stack.most_threads for stack in stacks} == {None if count == 1 else 4 // count}
-    assert planning.processes(stacks, spread=False) == 1
-    assert {stack.most_threads for stack in planning.plan(asked)} == {None}
+    assert {stack.processes for stack in stacks} == {count}
+    assert {stack.processes for stack in planning.plan(asked)} == {1}
+    assert threads.share(count) == 4 // count
 
 
 def test_what_keeps_a_sweep_in_one_process(
@@ -234,7 +233,7 @@ def test_what_keeps_a_sweep_in_one_process(
     four(100)
 
     def count(asked: Sequence[dict[str, Any]], spread: bool = True, **fused: int) -> int:
-        return planning.processes([Stack([job], "alone") for job in jobs(list(asked), tmp_path, **fused)], spread)
+        return planning._processes([Stack([job], "alone") for job in jobs(list(asked), tmp_path, **fused)], spread)
 
     many = [compose("trainer=cpu", "trainer.max_epochs=100", f"seed={seed}") for seed in range(10)]
     assert [count(many), count(many[:1]), count([]), count(seeds(10))] == [4, 1, 1, 1]
@@ -244,7 +243,6 @@ def test_what_keeps_a_sweep_in_one_process(
         assert [count(many), count(many, processes=2)] == [1, 2]
     with monkeypatch.context() as patched:
         patched.setattr(planning, "seconds_a_run", lambda *_: 1 / 0)
-        patched.setattr(planning, "_measured", {})
         assert count(many) == 1
     with monkeypatch.context() as patched:
         patched.setattr("losslab.schema.memory.memory", lambda: 10**6)

@@ -38,19 +38,22 @@ class Unstarted(Exception):
     """No process could be started."""
 
 
-def train_stacks(stacks: Sequence[Stack], folder: Path, listen: Listener, processes: int = 1) -> None:
-    """Trains stacks and leaves their records; see `train_stack`. In several processes the records are the same.
+def train_stacks(stacks: Sequence[Stack], folder: Path, listen: Listener) -> int:
+    """Trains stacks, in so many processes as they were planned for, and returns how many there were; see `train_stack`.
 
     Where processes cannot be started, says so and goes on in this one.
     """
+    processes = min([len(stacks), *(stack.processes for stack in stacks)])
     if processes > 1:
         try:
-            return _train_in_processes(stacks, folder, listen, processes)
+            _train_in_processes(stacks, folder, listen, processes)
+            return processes
         except Unstarted as error:
             _LOG.warning(f"The sweep goes on in one process, as no other can be started: {error}.")
+            stacks = [stack for stack in stacks if not _are_finished(stack, listen)]
     for stack in stacks:
         train_stack(stack, folder, listen)
-    return None
+    return 1
 
 
 def _train_in_processes(stacks: Sequence[Stack], folder: Path, listen: Listener, count: int) -> None:
@@ -79,15 +82,27 @@ def _train_in_processes(stacks: Sequence[Stack], folder: Path, listen: Listener,
 
 def _without_process(stack: Stack, listen: Listener) -> list[Stack]:
     """What is left of a stack whose process has ended: its halves, as one of its runs or their number may be why. A lone run failed."""
+    if _are_finished(stack, listen):
+        return []
+    if len(stack.jobs) == 1:
+        listen(RunFinished(stack.jobs[0], untrained(stack.jobs[0], "failed", _ENDED), alone=_why(stack)))
+        return []
+    halves = stack.halves(f"{_ENDED}, and others with it")
+    listen(StackHalved(stack, halves))
+    return halves
+
+
+def _are_finished(stack: Stack, listen: Listener) -> bool:
+    """Whether all runs of a stack have their records; gives those that are there to the listener, which may have got them before."""
     records = {job.folder: finished_record(job.folder, job.request) for job in stack.jobs}
-    if len(stack.jobs) > 1 and not all(records.values()):
-        halves = stack.halves(f"{_ENDED}, and others with it")
-        listen(StackHalved(stack, halves))
-        return halves
-    for job in stack.jobs:  # a record may have been written just before
-        record = records[job.folder] or untrained(job, "failed", _ENDED)
-        listen(RunFinished(job, record, alone=(stack.why or "one run") if len(stack.jobs) == 1 else None))
-    return []
+    for job in stack.jobs:
+        if record := records[job.folder]:
+            listen(RunFinished(job, record, alone=_why(stack)))
+    return all(records.values())
+
+
+def _why(stack: Stack) -> str | None:
+    return (stack.why or "one run") if len(stack.jobs) == 1 else None
 
 
 class _Process:

@@ -25,13 +25,12 @@ LEAST = 2  # runs that are worth a stack
 
 _SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
 _SHARE = 10.0  # seconds of work, from which a process of its own pays: it takes some five to start
-_measured: dict[tuple[str, int], float] = {}  # seconds of a run, by what its stack agrees in and the number of its runs
 
 
 def plan(jobs: Sequence[Job], spread: bool = False) -> list[Stack]:
     """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine.
 
-    Where several are to train at the same time, they share the CPU's threads; `spread` as in `processes`.
+    spread: whether they may be trained in several processes where fused.processes does not say.
     """
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
@@ -45,38 +44,35 @@ def plan(jobs: Sequence[Job], spread: bool = False) -> list[Stack]:
             number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
             even = -(-len(group) // number)
             stacks += [Stack(group[start : start + even], threads=count) for start in range(0, len(group), even)]
-    count = processes(stacks, spread)
-    if count > 1 and not threads.chosen_by_user():
-        share = max(1, threads.most() // count)
-        stacks = [replace(stack, most_threads=share) for stack in stacks]
-    return stacks
+    count = _processes(stacks, spread)
+    return [replace(stack, processes=count) for stack in stacks]
 
 
-def processes(stacks: Sequence[Stack], spread: bool) -> int:
-    """In how many processes stacks are trained at the same time: as fused.processes says, or so many that all have enough to do.
+def _processes(stacks: Sequence[Stack], spread: bool) -> int:
+    """In how many processes stacks are to train: as fused.processes says, or so many that each has enough to do.
 
-    spread: whether there may be several where fused.processes does not say. What one run takes is measured on a few steps of the
-    first. A GPU is kept busy by one process, and what is registered in this one is not known in another.
+    What a run takes is measured on a few steps of the first. A GPU is kept busy by one process, and what is registered in this one
+    is not known in another.
     """
     if len(stacks) < 2 or of_this_process():
         return 1
     requests = [job.request for stack in stacks for job in stack.jobs]
     asked = int(requests[0]["fused"]["processes"])
-    if asked == 1 or not (asked or spread) or any(hardware.of_run(request).type != "cpu" for request in requests):
+    if asked == 1 or not (asked or spread):
+        return 1
+    trainers = {tuple(request["trainer"].values()): request for request in requests}
+    if any(hardware.of_run(request).type != "cpu" for request in trainers.values()):
         return 1
     if asked:
         return min(asked, len(stacks))
     if threads.chosen_by_user() or _is_short(requests):
         return 1
-    first, runs = requests[0], len(stacks[0].jobs)
     try:
-        if (kind := (_shared(first), runs)) not in _measured:
-            _measured[kind] = seconds_a_run(first, runs)
+        seconds = seconds_a_run(requests[0], len(stacks[0].jobs)) * len(requests)
     except Exception as error:  # whatever it is, training the run will say it, and record it
         raise_if_ended(error)
         return 1
-    pay = int(_measured[kind] * len(requests) / _SHARE)
-    return max(1, min(threads.most(), len(stacks), pay, memory.processes()))
+    return max(1, min(threads.most(), len(stacks), int(seconds / _SHARE), memory.processes()))
 
 
 def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str | None]:

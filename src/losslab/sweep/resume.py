@@ -81,7 +81,7 @@ class Resumption:
             if kept["made_by"] != self.made_by:
                 return []
             return [
-                Stack([jobs[name] for name in stack["runs"]], stack["why"], stack["threads"], stack.get("most_threads"))
+                Stack([jobs[name] for name in stack["runs"]], stack["why"], stack["threads"], stack.get("processes", 1))
                 for stack in kept["stacks"]
             ]
         except FileNotFoundError:
@@ -96,7 +96,7 @@ class Resumption:
                 "runs": [self._name(job) for job in stack.jobs],
                 "why": stack.why,
                 "threads": stack.threads,
-                "most_threads": stack.most_threads,
+                "processes": stack.processes,
             }
             for stack in self.planned
         ]

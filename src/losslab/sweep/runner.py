@@ -23,7 +23,7 @@ from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.sweep.executors import train_stacks
 from losslab.sweep.jobs import Job
-from losslab.sweep.planning import plan, processes
+from losslab.sweep.planning import plan
 from losslab.sweep.resume import Resumption
 from losslab.sweep.training import untrained
 
@@ -125,8 +125,7 @@ def _train_all(
 
     listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
     stacks = resumption.stacks(open_jobs, partial(plan, spread=spread))
-    count = processes(stacks, spread)
-    train_stacks(stacks, resumption.folder, note, count)
+    count = train_stacks(stacks, resumption.folder, note)
     listen(SweepEnded())
     resumption.clear()
     return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records, count)

@@ -78,15 +78,15 @@ def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[R
         return [record for half in halves for record in train_stack(half, folder, listen)]
     for job in stack.jobs:
         if job.folder not in found:
-            found[job.folder] = train_alone(job, stack.most_threads)
+            found[job.folder] = train_alone(job, stack.processes)
             listen(RunFinished(job, found[job.folder], alone=why or "one run"))
     return [found[job.folder] for job in stack.jobs]
 
 
-def train_alone(job: Job, most_threads: int | None = None) -> Record:
-    """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
+def train_alone(job: Job, processes: int = 1) -> Record:
+    """Trains one job by itself, in one of so many processes. An error is recorded, with its traceback, and does not stop the sweep."""
     try:
-        return train(job.request, job.folder, study=job.part, most_threads=most_threads)
+        return train(job.request, job.folder, study=job.part, most_threads=threads.share(processes))
     except Exception as error:
         raise_if_ended(error)
         return untrained(job, "failed", describe(error), traceback=traceback.format_exc())
@@ -127,7 +127,7 @@ def _train_stack(
     module, batches = FusedModule(runs), StackedBatches(runs)
     module.origin = stamp(pairings)
     count = stack.threads or runs[0].threads(len(runs))
-    with numerics.as_asked(runs[0].request), threads.using(count, stack.most_threads):
+    with numerics.as_asked(runs[0].request), threads.using(count, threads.share(stack.processes)):
         described = hardware.describe(hardware.of_run(runs[0].request))
         fitter = trainer.build_for_stack(runs[0].request, checkpoint, [_Epochs(stack, listen)])
         ready = time.perf_counter()

@@ -73,6 +73,11 @@ def worth(model: nn.Module, batch: Tensor, runs: int = 1) -> int:
     return max(1, min(limit, round(operations / _WORTH_A_THREAD)))
 
 
+def share(processes: int) -> int:
+    """How many threads each of so many processes may use at the same time."""
+    return most() if chosen_by_user() else max(1, most() // processes)
+
+
 @contextmanager
 def using(count: int, most: int | None = None) -> Iterator[None]:
     """Sets the number of threads, no more than `most`, and puts back what was there."""
