@@ -115,6 +115,22 @@ def test_halves_of_a_stack_go_on_where_its_process_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_process_that_ends_between_two_runs_is_replaced(tmp_path: Path) -> None:
+    seen: list[Event] = []
+
+    def kill_once(event: Event) -> None:
+        seen.append(event)
+        if len(seen) == 1:
+            time.sleep(0.5)  # in which the process ends its first run
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+            time.sleep(0.5)
+
+    asked = jobs(seeds(3), tmp_path)
+    executors._train_in_processes([Stack([job], "alone") for job in asked], tmp_path, kill_once, 1)
+    assert [event.record.status for event in seen if isinstance(event, RunFinished)] == ["done"] * 3
+
+
+@pytest.mark.slow
 def test_a_full_disk_stops_all_processes(odd: Callable[[str], Asked], tmp_path: Path) -> None:
     asked = jobs(odd('raise OSError(errno.ENOSPC, "No space", "here")'), tmp_path / "runs", size=1, processes=2)
     with pytest.raises(Halted, match=r"^Stopped, as the disk is full \(here\)"):

@@ -62,8 +62,12 @@ def _train_in_processes(stacks: Sequence[Stack], folder: Path, listen: Listener,
         idle = [started.enter_context(_Process()) for _ in range(count)]
         while left or busy:
             while left and idle:
-                future = idle[-1].train(left[0], folder)
-                busy[future] = idle.pop(), left.popleft()
+                process = idle.pop()
+                try:
+                    busy[process.train(left[0], folder)] = process, left[0]
+                    left.popleft()
+                except BrokenProcessPool:  # it ended between two stacks
+                    idle.append(started.enter_context(_Process()))
             done, _ = wait(busy, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
             check()
             for process, _ in busy.values():
@@ -125,7 +129,7 @@ class _Process:
         self._pool.shutdown()
 
     def train(self, stack: Stack, folder: Path) -> Future[None]:
-        """Begins to train a stack. Raises Unstarted where the process cannot be started."""
+        """Begins to train a stack. Raises Unstarted where the process cannot be started, BrokenProcessPool where it has ended."""
         with _starting(), held_back():  # this process acts on signals, and ends the others
             future = self._pool.submit(_train, stack, folder)
         self._its_end.close()  # else nobody sees that the process has ended in the middle of a message
