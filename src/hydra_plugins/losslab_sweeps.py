@@ -103,5 +103,5 @@ here = "hydra_plugins.losslab_sweeps"
 sweeper = {"_target_": f"{here}.LosslabSweeper", "max_batch_size": None, "params": None}
 for name in ("losslab", "basic"):  # Hydra's own, too: its ranges would hold other numbers
     store(group="hydra/sweeper", name=name, node=sweeper, provider="losslab")
-# its settings belong to the request: fused.size and fused.audit
+# its settings belong to the request: fused.size and the others of fused
 store(group="hydra/launcher", name="fused", node={"_target_": f"{here}.FusedLauncher"}, provider="losslab")

@@ -319,8 +319,12 @@ def answer(
     progress: bool = True,
     mix: bool = False,
     listen: Listener = ignore,
+    spread: bool = False,
 ) -> Comparison:
-    """Trains what a question asks for, and gives what came of it; see `compare`."""
+    """Trains what a question asks for, and gives what came of it; see `compare`.
+
+    spread: whether its runs may be trained in several processes; see `train_all`.
+    """
     from losslab.events import together
     from losslab.request import budgets
     from losslab.study.runner import conduct
@@ -338,7 +342,7 @@ def answer(
     for loss in study.losses:
         prepare(study.request(loss, {}, study.fresh_seeds[0]))  # refused before anything is written
     with SweepBar() if progress else nullcontext(ignore) as bar:
-        records, _ = conduct(study, folder, mix, together(bar, listen))
+        records, _ = conduct(study, folder, mix, together(bar, listen), spread)
     return Comparison(question, study, list(records.values()), folder, notes)
 
 

@@ -21,11 +21,12 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class EpochStarted:
-    """A stack of so many runs begins an epoch, from 0, of so many."""
+    """A stack of so many runs begins an epoch, from 0, of so many; `stack` tells it from others that train at the same time."""
 
     runs: int
     epoch: int
     epochs: int
+    stack: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class RunFinished:
     Attributes:
         again: whether it had it before, so that nothing was trained.
         alone: why it was trained by itself; None for a run of a stack.
+        stack: the stack of which EpochStarted told.
     """
 
     job: Job
     record: Record
     again: bool = False
     alone: str | None = None
+    stack: str = ""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,19 @@ def noted() -> Iterator[None]:
         _noted.clear()
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals wait for its end. A process that is started meanwhile never gets them: who started it is to end it."""
+    if not hasattr(signal, "pthread_sigmask"):  # not a Unix
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def check() -> None:
     """A safe point: raises KeyboardInterrupt where a signal was noted."""
     if _noted.is_set():

@@ -32,6 +32,15 @@ COMMANDS = {  # what is disturbed, and what is typed
     "stacks": ["-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=3", "trainer.max_epochs=60", *_SMALL],
     # 200 steps, so that they are traced
     "long stacks": ["-m", "loss=mse,huber,welsch", "seed=0,1", "fused.size=3", "trainer.max_epochs=200", *_SMALL],
+    "several processes": [
+        "-m",
+        "loss=mse,huber",
+        "seed=0,1",
+        "fused.size=1",
+        "fused.processes=2",
+        "trainer.max_epochs=40",
+        *_SMALL,
+    ],
     "a study": [*_STUDY, "trainer.max_epochs=10", *_SMALL],
 }
 # train.py, but with checkpoints ten times as often, so that more moments fall into the writing of one

@@ -206,7 +206,7 @@ def test_a_plan_that_does_not_apply_is_made_anew(
     if changed == "commit":
         monkeypatch.setattr(losslab.sweep.resume, "commit", lambda: "another")
     elif changed == "fused.size":
-        asked = jobs(4, fused={"size": 2, "engine": "auto", "audit": 0})
+        asked = jobs(4, fused={"size": 2, "engine": "auto", "processes": 0, "audit": 0})
     elif changed == "overwrite":
         asked = jobs(4, overwrite=True)
     else:

@@ -371,7 +371,7 @@ def test_a_report_that_cannot_be_written_is_a_sentence(
         raise OSError(errno.EROFS, "Read-only file system", "runs/report.html")
 
     monkeypatch.setattr("losslab.report.build.make", read_only)
-    monkeypatch.setattr("losslab.study.runner.conduct", lambda *_: ({}, []))
+    monkeypatch.setattr("losslab.study.runner.conduct", lambda *_, **__: ({}, []))
     monkeypatch.setattr("losslab.records.store.records_by_folder", lambda _: ({tmp_path: None}, []))
     assert main.main(["report", str(tmp_path)]) == 2
     said = "Nothing can be written to runs/report.html: Read-only file system."

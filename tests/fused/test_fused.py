@@ -304,7 +304,7 @@ def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pyte
     assert sorted(len(stack.jobs) for stack in stacks) == [1, 1, 1, 6]
     assert {stack.why is None for stack in stacks if len(stack.jobs) == 1} == {False}
     assert "no other run shares" in next(s.why for s in stacks if s.jobs[0].request["data"]["batch_size"] == 32)
-    assert stack_size([asked[0] | {"fused": {"size": 4, "engine": "auto", "audit": 0}}] * 9)[0] == 4
+    assert stack_size([asked[0] | {"fused": {"size": 4, "engine": "auto", "processes": 0, "audit": 0}}] * 9)[0] == 4
     many = [compose("trainer=cpu", "fused.size=4") | {"seed": seed} for seed in range(10)]
     assert [len(stack.jobs) for stack in plan(jobs(many, tmp_path))] == [4, 4, 2]
 
@@ -327,7 +327,7 @@ def test_a_fused_run_leaves_what_a_lone_run_leaves(tmp_path: Path) -> None:
     ]
     (records, again), lone = (
         told(asked, tmp_path / "fused"),
-        [r | {"fused": {"size": 1, "engine": "auto", "audit": 0}} for r in asked],
+        [r | {"fused": {"size": 1, "engine": "auto", "processes": 0, "audit": 0}} for r in asked],
     )
     singles, _ = told(lone, tmp_path / "lone")
     assert again == [False] * 3
@@ -370,7 +370,7 @@ def test_neither_the_order_nor_what_is_over_changes_a_bit(size: int, tmp_path: P
     """Stacks of another size may differ in the last bits; one and the same size must not, whoever is in them."""
     asked = [
         compose("trainer=cpu", "data.rows=300", "logger=none", "trainer.max_epochs=2", f"seed={seed}", f"loss={loss}")
-        | {"fused": {"size": size, "engine": "auto", "audit": 0}}
+        | {"fused": {"size": size, "engine": "auto", "processes": 0, "audit": 0}}
         for seed in range(2)
         for loss in ("mse", "huber")
     ]
@@ -392,7 +392,9 @@ def test_a_diverging_run_of_a_stack_is_recorded_as_if_alone(tmp_path: Path) -> N
         for lr in (0.01, 1e30)
     ]
     records, _ = told(asked, tmp_path / "fused")
-    singles, _ = told([r | {"fused": {"size": 1, "engine": "auto", "audit": 0}} for r in asked], tmp_path / "lone")
+    singles, _ = told(
+        [r | {"fused": {"size": 1, "engine": "auto", "processes": 0, "audit": 0}} for r in asked], tmp_path / "lone"
+    )
     assert [r.status for r in records] == ["done", "diverged"]
     assert records[1].reason == singles[1].reason
     assert records[1].metrics == singles[1].metrics

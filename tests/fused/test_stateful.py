@@ -217,7 +217,7 @@ def train(requests: Sequence[dict], folder: Path) -> list[Record]:
 
 
 def single(requests: Sequence[dict]) -> list[dict]:
-    return [request | {"fused": {"size": 1, "engine": "auto", "audit": 0}} for request in requests]
+    return [request | {"fused": {"size": 1, "engine": "auto", "processes": 0, "audit": 0}} for request in requests]
 
 
 @pytest.mark.parametrize("model", ["normed", "frozen", "Twice", "Tied", "Everything"])

@@ -283,7 +283,7 @@ def test_runs_of_two_rates_under_one_number_are_never_one_trial() -> None:
 def test_a_run_that_two_trials_ask_for_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search may ask for a setting that it has tried; its run is in the report once."""
     train = made_up(lambda request: 1.0)
-    monkeypatch.setattr(runner, "train_all", lambda jobs, tell: SimpleNamespace(records=train(jobs), finished=[]))
+    monkeypatch.setattr(runner, "train_all", lambda jobs, *_: SimpleNamespace(records=train(jobs), finished=[]))
     tune = tuning.tune
     monkeypatch.setattr(
         runner.tuning, "tune", lambda study, folder, train: [tune(study, folder, train) for _ in range(2)][-1]

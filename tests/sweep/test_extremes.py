@@ -109,7 +109,9 @@ def test_a_beta_of_almost_nothing_trains_alike_alone_and_in_a_stack(tmp_path: Pa
     found = {}
     for size in (1, 8):
         jobs = [
-            Job(a | {"fused": {"size": size, "engine": "auto", "audit": 0}}, tmp_path / f"{size}-{n}", n)
+            Job(
+                a | {"fused": {"size": size, "engine": "auto", "processes": 0, "audit": 0}}, tmp_path / f"{size}-{n}", n
+            )
             for n, a in enumerate(asked)
         ]
         found[size] = train_all(jobs, lambda *_: None).records

@@ -163,7 +163,7 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     from losslab.report.collect import ReportOptions
 
     folder = (given.out or _own_folder(question, console)).absolute()
-    found = api.answer(question, folder, command=command, mix=given.mix, listen=report_study)
+    found = api.answer(question, folder, command=command, mix=given.mix, listen=report_study, spread=True)
     console.print()
     build.make(list(found.records), folder, console, ReportOptions(mix=given.mix), notes)
     if any(record.status == "done" for record in found.records if record.study and record.study["phase"] == "confirm"):

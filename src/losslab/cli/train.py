@@ -146,13 +146,14 @@ class Command:
         from losslab.sweep.runner import train_all
 
         with SweepBar() as bar:
-            outcome = train_all(jobs, together(bar, self._report))
+            outcome = train_all(jobs, together(bar, self._report), spread=True)
         records = outcome.records
         once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
         self.runs |= once
         self.again += len(outcome.finished)
         self.notes += [f"{outcome.stacked} trained in stacks."] if outcome.stacked else []
         self.notes += [f"{count} trained alone: {why}." for why, count in outcome.alone.most_common()]
+        self.notes += [f"Trained in {outcome.processes} processes."] if outcome.processes > 1 else []
         if checked := jobs[0].request["fused"]["audit"]:
             self.notes.append(audit(jobs, records, checked))
         self.notes += changes(outcome.finished, once.values())
@@ -188,7 +189,7 @@ def _study(asked: StudyRequest) -> int:
         from losslab.sweep.progress import SweepBar
 
         with SweepBar() as bar:
-            records, finished = conduct(*asked, together(bar, report_study))
+            records, finished = conduct(*asked, together(bar, report_study), spread=True)
         messages.print_line("")
         build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):

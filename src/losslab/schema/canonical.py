@@ -38,8 +38,9 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         )
     request = {str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment")}
     root = card("", "config")
-    if isinstance(request.get("fused"), Mapping):  # earlier versions had no engine
-        request["fused"] = {"engine": root.values["fused"]["engine"]} | dict(request["fused"])
+    if isinstance(request.get("fused"), Mapping):  # earlier versions had fewer settings
+        later = {key: root.values["fused"][key] for key in ("engine", "processes")}
+        request["fused"] = later | dict(request["fused"])
     same_keys("", request, list(root.values) + list(GROUPS))
     out = {key: typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
     for group in GROUPS:

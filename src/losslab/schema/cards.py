@@ -132,6 +132,11 @@ def from_outside() -> list[tuple[str, str]]:
     return [*_ADDED, *_outside(CONF, folders())]
 
 
+def of_this_process() -> bool:
+    """Whether there are cards of decorated functions, which no other process knows."""
+    return bool(_ADDED)
+
+
 def recipes_of_user() -> dict[str, Path]:
     """The recipes in the user's folders, by name."""
     return {name: path for name, path in _files("experiment", CONF, folders()).items() if not path.is_relative_to(CONF)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ _COPIES_OF_DATA = (
     5  # in float32: as made, standardised, corrupted, as the run holds it, and the most that is used in between
 )
 _COPIES_OF_MODEL = 5  # in float32: weights, gradient, two of the optimizer, the best epoch's
+_OF_THIS_PROCESS = Path("/proc/self/status")
 _LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container on Linux; a number, or the word max
 
 
@@ -27,6 +29,15 @@ def memory() -> int:
         return min(whole, int(_LIMIT.read_text()))
     except (OSError, ValueError):
         return whole
+
+
+def processes() -> int:
+    """How many processes fit into memory that take as much as this one has taken at most; no limit where that is not known."""
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", _OF_THIS_PROCESS.read_text(), re.M)
+    except OSError:  # not on Linux
+        found = None
+    return int(_SHARE * memory() / (1024 * int(found[1]))) if found else 2**31
 
 
 def check_data(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:

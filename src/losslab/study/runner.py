@@ -25,18 +25,22 @@ from losslab.sweep.runner import train_all
 
 
 def conduct(
-    study: Study, folder: Path, mix: bool = False, listen: Listener = ignore
+    study: Study, folder: Path, mix: bool = False, listen: Listener = ignore, spread: bool = False
 ) -> tuple[dict[Path, Record], list[Record]]:
     """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that had finished before.
+
+    spread: whether its runs may be trained in several processes; see `train_all`.
 
     Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
     of another commit, and where another process conducts a study there; Halted where space or handles end.
     """
     with halting(), locked([folder / NAME], STUDY):
-        return _conduct(study, folder, mix, listen)
+        return _conduct(study, folder, mix, listen, spread)
 
 
-def _conduct(study: Study, folder: Path, mix: bool, listen: Listener) -> tuple[dict[Path, Record], list[Record]]:
+def _conduct(
+    study: Study, folder: Path, mix: bool, listen: Listener, spread: bool
+) -> tuple[dict[Path, Record], list[Record]]:
     if not study.base["overwrite"]:
         check_folder(folder, study, mix)
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +51,7 @@ def _conduct(study: Study, folder: Path, mix: bool, listen: Listener) -> tuple[d
     finished: list[Record] = []
 
     def train(jobs: list[Job]) -> Iterable[Record]:
-        outcome = train_all(jobs, listen)
+        outcome = train_all(jobs, listen, spread)
         records.update(zip((job.folder for job in jobs), outcome.records, strict=True))
         finished.extend(outcome.finished)
         return outcome.records

@@ -29,11 +29,13 @@ class Stack:
     """Runs that train as one; `why` says what keeps a run alone.
 
     threads: on how many CPU threads it trains, where that was measured.
+    processes: how many such stacks train at the same time, each in a process of its own; they share the CPU's threads.
     """
 
     jobs: list[Job]
     why: str | None = None
     threads: int | None = None
+    processes: int = 1
 
     @property
     def key(self) -> str:

@@ -5,26 +5,33 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from losslab import data, hardware
+from losslab.errors import raise_if_ended
 from losslab.fused.sizing import fastest
 from losslab.fused.trial import why_alone
 from losslab.losses import stacking
 from losslab.schema import check as schema_check
-from losslab.schema import compatibility
-from losslab.schema.cards import card
+from losslab.schema import compatibility, memory
+from losslab.schema.cards import card, of_this_process
+from losslab.sweep.cost import seconds_a_run
 from losslab.sweep.jobs import Job, Stack
-from losslab.training import numerics
+from losslab.training import numerics, threads
 from losslab.training.prepare import prepare
 
 LEAST = 2  # runs that are worth a stack
 
 _SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
+_SHARE = 10.0  # seconds of work, from which a process of its own pays: it takes some five to start
 
 
-def plan(jobs: Sequence[Job]) -> list[Stack]:
-    """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine."""
+def plan(jobs: Sequence[Job], spread: bool = False) -> list[Stack]:
+    """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine.
+
+    spread: whether they may be trained in several processes where fused.processes does not say.
+    """
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         groups[_shared(job.request)].append(job)
@@ -37,7 +44,35 @@ def plan(jobs: Sequence[Job]) -> list[Stack]:
             number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
             even = -(-len(group) // number)
             stacks += [Stack(group[start : start + even], threads=count) for start in range(0, len(group), even)]
-    return stacks
+    count = _processes(stacks, spread)
+    return [replace(stack, processes=count) for stack in stacks]
+
+
+def _processes(stacks: Sequence[Stack], spread: bool) -> int:
+    """In how many processes stacks are to train: as fused.processes says, or so many that each has enough to do.
+
+    What a run takes is measured on a few steps of the first. A GPU is kept busy by one process, and what is registered in this one
+    is not known in another.
+    """
+    if len(stacks) < 2 or of_this_process():
+        return 1
+    requests = [job.request for stack in stacks for job in stack.jobs]
+    asked = int(requests[0]["fused"]["processes"])
+    if asked == 1 or not (asked or spread):
+        return 1
+    trainers = {tuple(request["trainer"].values()): request for request in requests}
+    if any(hardware.of_run(request).type != "cpu" for request in trainers.values()):
+        return 1
+    if asked:
+        return min(asked, len(stacks))
+    if threads.chosen_by_user() or _is_short(requests):
+        return 1
+    try:
+        seconds = seconds_a_run(requests[0], len(stacks[0].jobs)) * len(requests)
+    except Exception as error:  # whatever it is, training the run will say it, and record it
+        raise_if_ended(error)
+        return 1
+    return max(1, min(threads.most(), len(stacks), int(seconds / _SHARE), memory.processes()))
 
 
 def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str | None]:
@@ -63,11 +98,8 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str
         return 1, None, "no other run shares its data, model, optimizer, batch size and epochs"
     if asked:
         return asked, None, None
-    quick = card("model", request["model"]["name"]).about.get("quick", False)
-    if (rows := schema_check.known_rows(request["data"])) is not None:
-        steps = schema_check.split_sizes(request["data"], rows)["train"] // request["data"]["batch_size"]
-        if len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if quick else _SOME):
-            return 100 if quick else 8, None, None
+    if _is_short(requests):
+        return 100 if _is_quick(request) else 8, None, None
     try:
         run = prepare(schema_check.check(request))
     except Exception:  # whatever it is, training the run will say it, and record it
@@ -78,6 +110,19 @@ def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str
     with numerics.as_asked(request):
         size, count = fastest(run, min(len(requests), 256 if where.type == "cpu" else 4096), where)
     return size, count, "on this machine a stack of them takes longer than one after another" if size == 1 else None
+
+
+def _is_short(requests: Sequence[dict[str, Any]]) -> bool:
+    """Whether runs like the first of these have too few steps for a measurement to pay, as far as that is known."""
+    request = requests[0]
+    if (rows := schema_check.known_rows(request["data"])) is None:
+        return False
+    steps = schema_check.split_sizes(request["data"], rows)["train"] // request["data"]["batch_size"]
+    return bool(len(requests) * steps * request["trainer"]["max_epochs"] < (_MANY if _is_quick(request) else _SOME))
+
+
+def _is_quick(request: dict[str, Any]) -> bool:
+    return bool(card("model", request["model"]["name"]).about.get("quick", False))
 
 
 def _shared(request: dict[str, Any]) -> str:

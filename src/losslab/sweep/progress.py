@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from losslab.events import EpochStarted, Event, RunFinished, SweepEnded, SweepStarted
+from losslab.events import EpochStarted, Event, RunFinished, StackHalved, SweepEnded, SweepStarted
 
 
 class SweepBar:
@@ -29,15 +29,19 @@ class SweepBar:
         elif isinstance(event, SweepEnded):
             self._stop()
         elif self._bar and isinstance(event, EpochStarted):
-            text = f"{self._done} of {self._runs} runs, {event.runs} at epoch {event.epoch} of {event.epochs}"
-            self._show(self._epochs + event.runs * event.epoch, text)
+            self._training[event.stack] = event.runs * event.epoch
+            self._show(f"{self._done} of {self._runs} runs, {event.runs} at epoch {event.epoch} of {event.epochs}")
+        elif self._bar and isinstance(event, StackHalved):
+            self._training.pop(event.stack.key, None)
         elif self._bar and isinstance(event, RunFinished):
             self._done += 1
             self._epochs += event.job.request["trainer"]["max_epochs"]
-            self._show(self._epochs, f"{self._done} of {self._runs} runs")
+            self._training.pop(event.stack, None)
+            self._show(f"{self._done} of {self._runs} runs")
 
     def _start(self, event: SweepStarted) -> None:
         self._runs, self._done, self._epochs = event.runs, 0, 0
+        self._training: dict[str, int] = {}  # the epochs of unfinished runs, by stack
         columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
         self._bar = Progress(
             *columns,
@@ -49,9 +53,9 @@ class SweepBar:
         self._task = self._bar.add_task(f"0 of {event.runs} runs", total=event.epochs)
         self._bar.start()
 
-    def _show(self, epochs: int, text: str) -> None:
+    def _show(self, text: str) -> None:
         assert self._bar
-        self._bar.update(self._task, completed=epochs, description=text)
+        self._bar.update(self._task, completed=self._epochs + sum(self._training.values()), description=text)
 
     def _stop(self) -> None:
         if self._bar:

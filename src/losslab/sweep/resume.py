@@ -81,7 +81,7 @@ class Resumption:
             if kept["made_by"] != self.made_by:
                 return []
             return [
-                Stack([jobs[name] for name in stack["runs"]], stack["why"], threads=stack["threads"])
+                Stack([jobs[name] for name in stack["runs"]], stack["why"], stack["threads"], stack.get("processes", 1))
                 for stack in kept["stacks"]
             ]
         except FileNotFoundError:
@@ -92,7 +92,12 @@ class Resumption:
 
     def _write(self) -> None:
         stacks = [
-            {"runs": [self._name(job) for job in stack.jobs], "why": stack.why, "threads": stack.threads}
+            {
+                "runs": [self._name(job) for job in stack.jobs],
+                "why": stack.why,
+                "threads": stack.threads,
+                "processes": stack.processes,
+            }
             for stack in self.planned
         ]
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from losslab import errors, hardware
@@ -20,25 +21,38 @@ from losslab.safe_points import check
 from losslab.schema import canonical
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
+from losslab.sweep.executors import train_stacks
 from losslab.sweep.jobs import Job
 from losslab.sweep.planning import plan
 from losslab.sweep.resume import Resumption
-from losslab.sweep.training import train_stack, untrained
+from losslab.sweep.training import untrained
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a sweep: records in the order of the jobs, how many were stacked, why others trained alone, what was done before."""
+    """What came of a sweep.
+
+    Attributes:
+        records: in the order of the jobs.
+        stacked: how many were trained in stacks.
+        alone: why others trained alone.
+        finished: which had finished before.
+        processes: in how many processes the others were trained.
+    """
 
     records: list[Record]
     stacked: int
     alone: Counter[str]
     finished: Sequence[Record] = ()
+    processes: int = 1
 
 
 @globals_restored()
-def train_all(jobs: Sequence[Job], listen: Listener = ignore) -> Outcome:
+def train_all(jobs: Sequence[Job], listen: Listener = ignore, spread: bool = False) -> Outcome:
     """Trains every job that is not finished. Each step, and each record, is given to the listener as an event.
+
+    spread: whether they may be trained in several processes where fused.processes does not say. Python imports the program that
+    was started in each of them, so only a command may say yes.
 
     Raises BadRequest, before anything is trained or removed, where a job is wrong in itself, or its folder cannot be written,
     would hold two runs, or holds one that another process is training; Halted where space or handles end.
@@ -60,11 +74,11 @@ def train_all(jobs: Sequence[Job], listen: Listener = ignore) -> Outcome:
         hardware.of_run(request)
     remove_stale(finished)
     with halting(), locked(job.folder for job in left):
-        return _train_all(jobs, finished, misfits, listen)
+        return _train_all(jobs, finished, misfits, listen, spread)
 
 
 def _train_all(
-    jobs: Sequence[Job], finished: Mapping[Path, Record], misfits: Mapping[Path, str], listen: Listener
+    jobs: Sequence[Job], finished: Mapping[Path, Record], misfits: Mapping[Path, str], listen: Listener, spread: bool
 ) -> Outcome:
     records: dict[Path, Record] = {}
     had_records: list[Record] = []
@@ -102,17 +116,19 @@ def _train_all(
         if isinstance(event, StackHalved):
             resumption.note_halves(event.stack, event.halves)
         if isinstance(event, RunFinished):
+            if event.job.folder in records:  # its process ended after it had said so
+                return
             records[event.job.folder] = event.record
             stacked += event.alone is None
             alone.update(filter(None, [event.alone]))
         listen(event)
 
     listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
-    for stack in resumption.stacks(open_jobs, plan):
-        train_stack(stack, resumption.folder, note)
+    stacks = resumption.stacks(open_jobs, partial(plan, spread=spread))
+    count = train_stacks(stacks, resumption.folder, note)
     listen(SweepEnded())
     resumption.clear()
-    return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records)
+    return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records, count)
 
 
 def _moved(job: Job, record: Record) -> bool:

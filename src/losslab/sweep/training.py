@@ -64,7 +64,7 @@ def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[R
         try:
             for job, record in _train_stack(stack, folder / f"{stack.key}.ckpt", found.keys(), listen):
                 found[job.folder] = record
-                listen(RunFinished(job, record))
+                listen(RunFinished(job, record, stack=stack.key))
         except Unstackable as error:
             why = str(error)
         except Exception as error:
@@ -78,15 +78,15 @@ def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[R
         return [record for half in halves for record in train_stack(half, folder, listen)]
     for job in stack.jobs:
         if job.folder not in found:
-            found[job.folder] = train_alone(job)
+            found[job.folder] = train_alone(job, stack.processes)
             listen(RunFinished(job, found[job.folder], alone=why or "one run"))
     return [found[job.folder] for job in stack.jobs]
 
 
-def train_alone(job: Job) -> Record:
-    """Trains one job by itself. An error is recorded, with its traceback, and does not stop the sweep."""
+def train_alone(job: Job, processes: int = 1) -> Record:
+    """Trains one job by itself, in one of so many processes. An error is recorded, with its traceback, and does not stop the sweep."""
     try:
-        return train(job.request, job.folder, study=job.part)
+        return train(job.request, job.folder, study=job.part, most_threads=threads.share(processes))
     except Exception as error:
         raise_if_ended(error)
         return untrained(job, "failed", describe(error), traceback=traceback.format_exc())
@@ -104,12 +104,12 @@ def untrained(job: Job, status: str, reason: str, **rest: Any) -> Record:
 class _Epochs(Callback):
     """Gives the beginning of each epoch of a stack to a listener."""
 
-    def __init__(self, runs: int, listen: Listener) -> None:
-        self.runs, self.listen = runs, listen
+    def __init__(self, stack: Stack, listen: Listener) -> None:
+        self.runs, self.key, self.listen = len(stack.jobs), stack.key, listen
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lightning calls this."""
-        self.listen(EpochStarted(self.runs, trainer.current_epoch, trainer.max_epochs or 0))
+        self.listen(EpochStarted(self.runs, trainer.current_epoch, trainer.max_epochs or 0, self.key))
 
 
 def _train_stack(
@@ -126,9 +126,10 @@ def _train_stack(
     pairings = [parts.pairing() for parts in runs]
     module, batches = FusedModule(runs), StackedBatches(runs)
     module.origin = stamp(pairings)
-    with numerics.as_asked(runs[0].request), threads.using(stack.threads or runs[0].threads(len(runs))):
+    count = stack.threads or runs[0].threads(len(runs))
+    with numerics.as_asked(runs[0].request), threads.using(count, threads.share(stack.processes)):
         described = hardware.describe(hardware.of_run(runs[0].request))
-        fitter = trainer.build_for_stack(runs[0].request, checkpoint, [_Epochs(len(runs), listen)])
+        fitter = trainer.build_for_stack(runs[0].request, checkpoint, [_Epochs(stack, listen)])
         ready = time.perf_counter()
         kept = files.checkpoint(checkpoint, onward="its stack begins anew")
         same = kept is not None and is_of(kept, module.origin, f"A stack of {len(runs)} runs")

@@ -64,18 +64,26 @@ def run_checked(
 
 
 @globals_restored()
-def train(request: dict[str, Any], folder: Path, bar: bool = False, study: Mapping[str, Any] | None = None) -> Record:
+def train(
+    request: dict[str, Any],
+    folder: Path,
+    bar: bool = False,
+    study: Mapping[str, Any] | None = None,
+    most_threads: int | None = None,
+) -> Record:
     """What `run` does for a checked request whose run is not finished, and whose folder is locked by this process."""
     hardware.of_run(request)  # refused before anything is written
     with numerics.as_asked(request):
-        return _train(request, folder, bar, study)
+        return _train(request, folder, bar, study, most_threads)
 
 
-def _train(request: dict[str, Any], folder: Path, bar: bool, study: Mapping[str, Any] | None) -> Record:
+def _train(
+    request: dict[str, Any], folder: Path, bar: bool, study: Mapping[str, Any] | None, most_threads: int | None
+) -> Record:
     started = time.perf_counter()
     quarantine_truncated(folder)
     parts = prepare(request)
-    with threads.using(parts.threads()):
+    with threads.using(parts.threads(), most_threads):
         return _fit(parts, folder, bar, study, started)
 
 

@@ -73,13 +73,18 @@ def worth(model: nn.Module, batch: Tensor, runs: int = 1) -> int:
     return max(1, min(limit, round(operations / _WORTH_A_THREAD)))
 
 
+def share(processes: int) -> int:
+    """How many threads each of so many processes may use at the same time."""
+    return most() if chosen_by_user() else max(1, most() // processes)
+
+
 @contextmanager
-def using(count: int) -> Iterator[None]:
-    """Sets the number of threads, and puts back what was there."""
+def using(count: int, most: int | None = None) -> Iterator[None]:
+    """Sets the number of threads, no more than `most`, and puts back what was there."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(min(count, most or count))
     try:
         yield
     finally:
