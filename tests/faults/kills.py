@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -265,6 +265,20 @@ def disturbed(what: str, asked: list[str], count: int, folder: Path, disturb: Di
 def _into(asked: Sequence[str], folder: Path) -> list[str]:
     many = asked[0] == "-m" or asked[0].startswith("study=")
     return [*asked, f"hydra.{'sweep' if many else 'run'}.dir={folder}"]
+
+
+def until(process: subprocess.Popen[str], there: Callable[[], object]) -> None:
+    """Waits until something is there that a process makes, which must not end before."""
+    while not there():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def ended(process: int) -> None:
+    """Kills a process between two runs: waits until it must have ended the first, and until its pool must know."""
+    time.sleep(0.5)
+    os.kill(process, signal.SIGKILL)
+    time.sleep(0.5)
 
 
 def start(asked: Sequence[str]) -> subprocess.Popen[str]:

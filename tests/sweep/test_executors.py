@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -121,9 +120,7 @@ def test_a_process_that_ends_between_two_runs_is_replaced(tmp_path: Path) -> Non
     def kill_once(event: Event) -> None:
         seen.append(event)
         if len(seen) == 1:
-            time.sleep(0.5)  # in which the process ends its first run
-            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
-            time.sleep(0.5)
+            kills.ended(multiprocessing.active_children()[0].pid or 0)
 
     asked = jobs(seeds(3), tmp_path)
     executors._train_in_processes([Stack([job], "alone") for job in asked], tmp_path, kill_once, 1)
@@ -190,9 +187,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dic
     ("how", "whom", "size"),
     [
         pytest.param(signal.SIGINT, os.killpg, 1, id="Ctrl-C, runs alone"),
-        pytest.param(signal.SIGINT, os.kill, 2, id="SIGINT for one process, stacks"),
         pytest.param(signal.SIGTERM, os.killpg, 2, id="SIGTERM, stacks"),
-        pytest.param(signal.SIGKILL, os.kill, 1, id="SIGKILL for one process, runs alone"),
         pytest.param(signal.SIGKILL, os.kill, 2, id="SIGKILL for one process, stacks"),
     ],
 )
@@ -205,9 +200,7 @@ def test_the_same_command_goes_on_where_it_was_stopped(
 ) -> None:
     asked = [*LINE, f"fused.size={size}", f"hydra.sweep.dir={tmp_path}"]
     process = kills.start(asked)
-    while not list(tmp_path.rglob("*.ckpt")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    kills.until(process, lambda: list(tmp_path.rglob("*.ckpt")))
     whom(process.pid, how)
     _, said = process.communicate(timeout=60)  # which waits for all processes that may still write
     assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)

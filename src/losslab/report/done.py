@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from losslab.errors import BadRequest
 from losslab.records.record import Record
 from losslab.report.command_words import command_of
 from losslab.report.formatting import counted, listed, name, percent, span
@@ -140,9 +141,17 @@ def _tuning(study: Study) -> str:
     runs = counted(tuning["seeds"], "run")
     often = f"{study.repeats} times, each time " if study.repeats > 1 else ""
     trials = tuning["trials"] + tuning["refine"]
-    what = "Learning rate and hyperparameters were" if any(map(dimensions, study.losses)) else "The learning rate was"
+    what = "Learning rate and hyperparameters were" if any(map(_has_tuned, study.losses)) else "The learning rate was"
     least = "at least " if tuning["search"] == "points" and tuning["widen"] else ""
     return f"{what} tuned for each loss, {often}{where}by {least}{trials} trials of {runs} each on other seeds."
+
+
+def _has_tuned(loss: str) -> bool:
+    """Whether hyperparameters of a loss are tuned; yes for one of a user's that is not there any more."""
+    try:
+        return bool(dimensions(loss))
+    except BadRequest:
+        return True
 
 
 def _seeds(records: Sequence[Record], study: Study | None) -> str:
