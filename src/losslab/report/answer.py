@@ -56,12 +56,14 @@ def _one_for_all(results: Results, of_settings: Sequence[Verdict]) -> str:
     found, multiple = furthest(learnt, results.better) if learnt else ({}, False)
     steady = [loss for loss in found if is_steady(loss, learnt)]
     said = (
-        [_of_one(results, learnt, steady[0], found, multiple)]
+        []
+        if len(learnt) == 1
+        else [_of_one(results, learnt, steady[0], found, multiple)]
         if steady
         else ["Which loss to use depends on the setting."]
     )
     open_ = [one for one in learnt if not one.worse and one.undecided]
-    if open_:
+    if open_ and len(learnt) > 1:
         said.append(
             "No loss is shown to be better than another in any of them."
             if len(open_) == len(learnt)

@@ -25,9 +25,9 @@ def table(results: Results, found: Findings) -> Table | None:
         return None
     shown = of_settings[:_MOST_ROWS]
     counts = ended.groupby(["setting", "loss"])[results.unit].nunique()
-    size = results.margin.size
-    closer = f"{percent(size)} of the best mean" if results.margin.relative else number(size, 2)
-    equal = f" Equally good: shown to be closer than {closer}." if any(len(one.use) > 1 for one in shown) else ""
+    equal = (
+        f" Equally good: shown to be closer than {margin(results)}." if any(len(one.use) > 1 for one in shown) else ""
+    )
     useless = f" {USELESS}" if any(one.useless for one in shown) else ""
     caption = (
         f"Test {results.measure} at the {results.epoch} epoch, means of {span(counts)} {results.unit}s. What is called worse, and the "
@@ -39,6 +39,12 @@ def table(results: Results, found: Findings) -> Table | None:
     below = [f"The tables have the other {counted(rest, 'setting')}."] if rest else []
     every = frozenset(range(len(head)))
     return Table(caption, head, [_row(results, one) for one in shown], every, every, below=below)
+
+
+def margin(results: Results) -> str:
+    """The smallest difference that matters, in words."""
+    size = results.margin.size
+    return f"{percent(size)} of the best mean" if results.margin.relative else number(size, 2)
 
 
 def _row(results: Results, one: Verdict) -> list[str]:

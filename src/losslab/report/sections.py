@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from losslab.report import tables, wording
 from losslab.report.analysis import CONDITIONS, Findings
 from losslab.report.answer import USELESS
+from losslab.report.by_setting import margin
 from losslab.report.charts import build, emphasis, pairs, spread
 from losslab.report.charts.spec import Chart, Heat
 from losslab.report.formatting import counted, name, number, percent
@@ -211,7 +212,7 @@ def _differences(results: Results, found: Findings) -> Section | None:
     lead = [
         f"The report makes {found.family} tests. Intervals and p values are corrected for all of them (Bonferroni): where differences "
         f"vary like normal ones, the chance of any wrong claim is at most {percent(1 - results.level)}. Without the correction, chance "
-        f"alone would make about {number((1 - results.level) * found.family, 2)} claims. A difference below {_margin(results)} does not "
+        f"alone would make about {number((1 - results.level) * found.family, 2)} claims. A difference below {margin(results)} does not "
         "matter: two losses that are shown to be closer are called equally good (two one-sided tests; Schuirmann, 1987).",
         "In the squares: row minus column; the columns have the numbers of the rows. Blue and a star: the row is shown to be better; "
         "orange and a star: shown to be worse; grey: neither is shown. "
@@ -219,11 +220,6 @@ def _differences(results: Results, found: Findings) -> Section | None:
         f"In the tables: every loss against `{results.reference}`.",
     ]
     return Section("differences", "Differences", lead, tabs) if tabs else None
-
-
-def _margin(results: Results) -> str:
-    size = results.margin.size
-    return f"{percent(size)} of the best mean" if results.margin.relative else number(size, 2)
 
 
 def _failures(results: Results, found: Findings) -> Section:

@@ -2,8 +2,8 @@
 
 Every table is a pure function of `Results.runs`, and each takes `better`, "min" or "max". Differences and intervals are in
 units of the metric; `level` is that of the intervals, and 1 - level the error rate of all verdicts together. `overlap`, `family`
-and `margin` are those of `losslab.stats.paired`. Losses and settings come in the order of the runs. Imports scipy and
-statsmodels, which takes a second: only what builds a report should import this module.
+and `margin` are those of `losslab.stats.paired`. Losses and settings come in the order of the runs. Imports scipy,
+which takes a second: only what builds a report should import this module.
 """
 
 from __future__ import annotations
