@@ -141,6 +141,7 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
             warnings.filterwarnings("ignore", message="GPU available but not used")  # trainer=cpu asked for that
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", message=".*`srun` command is available")  # no run here needs it
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
