@@ -16,33 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from cluster import patched
 from faults import children, kills
 
 SWEEP = ["-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=2", "trainer.max_epochs=60"]
 SWEEP += ["data.rows=200", "trainer=cpu", "model.hidden=[8]"]
-# a worker or a command, with a checkpoint after each epoch and a line for each epoch that begins: how much is repeated does not
-# depend on how busy the machine is
 PROGRAM = """
-import os, sys
+import sys
+from cluster import patched
 from losslab.cli import main
-from losslab.sweep import head, shared
-from losslab.training import callbacks
 
-head._SECONDS_BETWEEN_STARTS = 1.0
-callbacks._SECONDS_BETWEEN_CHECKPOINTS = -1.0
-if sys.argv[1] == "worker":
-    from losslab.events import EpochStarted
-    from losslab.sweep import worker
-
-    class Words(worker._Words):
-        def __call__(self, event):
-            if isinstance(event, EpochStarted):
-                with open(os.environ["LOSSLAB_EPOCHS"], "a") as file:
-                    file.write(f"{event.stack} {event.epoch}\\n")
-            super().__call__(event)
-
-    worker._Words = Words
-    worker._SECONDS_BETWEEN_LOOKS = 0.2
+patched.patch()
 sys.exit(main.main(sys.argv[1:]))
 """
 _HANGS = 300.0  # seconds without a record, after which a sweep is taken to hang
@@ -68,7 +52,7 @@ def start(words: Sequence[str], log: Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "LOSSLAB_EPOCHS": str(log), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, patched.LOG: str(log), "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -78,7 +62,7 @@ class Cluster(ABC):
     words: that send a sweep to it.
     """
 
-    words: list[str]
+    words: tuple[str, ...]
 
     def __init__(self, log: Path) -> None:
         self.log = log
@@ -98,7 +82,7 @@ class Cluster(ABC):
 class ByHand(Cluster):
     """Three workers that are started by hand, and again when one has ended."""
 
-    words = ["executor=worker"]
+    words = ("executor=worker",)
 
     def __init__(self, log: Path, count: int = 3) -> None:
         super().__init__(log)
@@ -187,7 +171,7 @@ def _one(
 
 def _again(folder: Path, stamps: dict[Path, tuple[int, int]]) -> int:
     """How many records were written again since `stamps`, which are brought up to date."""
-    now = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.rglob("record.json")}
+    now = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.glob("*/record.json")}
     again = sum(stamps.get(path, stamp) != stamp for path, stamp in now.items())
     stamps |= now
     return again

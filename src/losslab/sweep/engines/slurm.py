@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,16 @@ class Slurm(Engine):
         return 60.0 * float(self.settings["bundle"])
 
     @property
+    def options(self) -> list[str]:
+        """The further options of sbatch. Raises BadRequest for what is none."""
+        found = shlex.split(self.settings["options"])
+        if wrong := [word for word in found if not word.startswith("--")]:
+            raise BadRequest(
+                f"executor.options must be such as '--qos=low --constraint=a100', and '{wrong[0]}' is no option."
+            )
+        return found
+
+    @property
     def folder(self) -> Path:
         """Of what submitit writes, the logs of the tasks among it."""
         return self.root / shared.HIDDEN / _LOGS
@@ -106,7 +118,7 @@ class Slurm(Engine):
         command += [f"--{key}={value}" for key in ("partition", "account") if (value := self.settings[key])]
         try:
             done = subprocess.run(
-                [*command, *self.settings["options"], "cat", str(token)],
+                [*command, *self.options, "cat", str(token)],
                 capture_output=True,
                 text=True,
                 timeout=2 * _PATIENCE,
@@ -126,7 +138,7 @@ class Slurm(Engine):
         self.folder.mkdir(parents=True, exist_ok=True)
         asked = self.settings
         optional = {"partition": asked["partition"], "account": asked["account"], "mem": asked["memory"]}
-        further = dict(option.lstrip("-").partition("=")[::2] for option in asked["options"])
+        further = dict(option.lstrip("-").partition("=")[::2] for option in self.options)
         try:
             executor = submitit.SlurmExecutor(folder=self.folder, max_num_timeout=_MOST_REQUEUES)
             executor.update_parameters(
@@ -161,6 +173,8 @@ class Slurm(Engine):
         if not any(shared.listed(folder) for folder in shared.sweeps(self.root)):
             subprocess.run(["scancel", "-n", self.name], capture_output=True, timeout=_PATIENCE)
             shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # a sweep keeps something there
+                self.folder.parent.rmdir()
 
     def logs(self) -> str:
         """In files of submitit."""
