@@ -159,7 +159,7 @@ def stacked(runs: Sequence[Prepared], size: int, engine: str, where: torch.devic
     batches = StackedBatches(some)
     batches.device = where
     chunk = next(iter(batches))
-    executed = Engine(Step(module, module.configure_optimizers(), chunk), engine, 0)
+    executed = Engine(Step(module, module.configure_optimizers(), chunk), engine)
 
     def steps() -> int:
         executed.run(chunk)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -21,6 +21,8 @@ import torch
 from faults import children
 from faults.tally import Tally
 from losslab.cli import train
+from losslab.records import stacks
+from losslab.sweep import writing
 from losslab.training import callbacks
 
 _SMALL = ["data.rows=200", "trainer=cpu", "model.hidden=[8]"]
@@ -32,6 +34,10 @@ COMMANDS = {  # what is disturbed, and what is typed
     "stacks": ["-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=3", "trainer.max_epochs=60", *_SMALL],
     # 200 steps, so that they are traced
     "long stacks": ["-m", "loss=mse,huber,welsch", "seed=0,1", "fused.size=3", "trainer.max_epochs=200", *_SMALL],
+    "stacks in a few files": [
+        *("-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=3", "store=stacks", "trainer.max_epochs=60"),
+        *_SMALL,
+    ],
     "several processes": [
         "-m",
         "loss=mse,huber",
@@ -223,15 +229,24 @@ def left_by(folder: Path) -> dict[str, Any]:
     """What the runs below a folder left, by the folder of the run: record without seconds, weights, optimizer, curves."""
     left = {}
     for path in sorted(folder.rglob("record.json")):
-        record = json.loads(path.read_text())
-        parts = [{key: value for key, value in record.items() if key != "seconds"}]
-        for name in ("best", "last"):
-            kept = torch.load(path.parent / f"checkpoints/{name}.ckpt", map_location="cpu", weights_only=True)
-            parts.append(
-                {key: _plain(kept.get(key)) for key in ("epoch", "global_step", "state_dict", "optimizer_states")}
-            )
-        left[str(path.parent.relative_to(folder))] = json.dumps(parts, sort_keys=True)
+        kept = [
+            torch.load(path.parent / f"checkpoints/{name}.ckpt", map_location="cpu", weights_only=True)
+            for name in ("best", "last")
+        ]
+        parts = [
+            {key: one.get(key) for key in ("epoch", "global_step", "state_dict", "optimizer_states")} for one in kept
+        ]
+        left[str(path.parent.relative_to(folder))] = _as_text(json.loads(path.read_text()), parts)
+    for run, record in stacks.records_below(folder)[0].items():
+        kept = writing.read_together(stacks.weights_beside(stacks.file_of(run)))[run.name]
+        left[str(run.relative_to(folder))] = _as_text(vars(record), vars(kept))
     return left
+
+
+def _as_text(record: Mapping[str, Any], parts: Any) -> str:
+    return json.dumps(
+        [{key: value for key, value in record.items() if key != "seconds"}, _plain(parts)], sort_keys=True
+    )
 
 
 def disturbed(what: str, asked: list[str], count: int, folder: Path, disturb: Disturbance) -> Tally:
@@ -327,7 +342,8 @@ def _plain(kept: Any) -> Any:
 
 def _stamps(folder: Path) -> dict[Path, tuple[int, str]]:
     """When each record was written, and what it says."""
-    return {path: (path.stat().st_mtime_ns, path.read_text()) for path in folder.rglob("record.json")}
+    files = [*folder.rglob("record.json"), *folder.rglob(f"{stacks.FOLDER}/*.jsonl")]
+    return {path: (path.stat().st_mtime_ns, path.read_text()) for path in files}
 
 
 def _names(folder: Path) -> set[str]:

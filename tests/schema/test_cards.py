@@ -104,7 +104,7 @@ def test_every_file_begins_by_saying_what_it_is() -> None:
 
 def test_every_stated_range_belongs_to_a_key() -> None:
     shared = cards.card("", "config").about["ranges"]
-    keys = {"seed", "penalty.l1", "penalty.l2", "fused.size", "fused.engine", "fused.processes", "fused.audit"}
+    keys = {"seed", "store", "penalty.l1", "penalty.l2", "fused.size", "fused.engine", "fused.processes", "fused.audit"}
     for group in cards.GROUPS:
         for name in cards.names(group):
             card = cards.card(group, name)

@@ -20,7 +20,7 @@ from losslab.schema import canonical, check, compatibility
 from losslab.schema import cards as schema_cards
 from losslab.training import trainer
 from losslab.training.module import RunModule
-from losslab.training.prepare import Prepared, prepare
+from losslab.training.prepare import Prepared, prepare, prepare_all
 
 SIMPLE = ("mse", "l1", "smoothl1", "huber", "cross_entropy", "bce_with_logits", "giou", "poisson_nll", "sum")
 SMALL = {
@@ -100,14 +100,15 @@ def moved(loss: str, key: str, factor: float) -> object:
 
 def doubled(runs: Sequence[Prepared]) -> list[Prepared]:
     """The same runs in double precision; what they share stays shared."""
-    inputs = {id(run.rows.inputs): run.rows.inputs.double() for run in runs}
+    made: dict[int, tuple[Tensor, Tensor]] = {}  # beside the tensor itself, so that no other takes its id
+
+    def double(tensor: Tensor) -> Tensor:
+        return made.setdefault(id(tensor), (tensor, tensor.double() if tensor.is_floating_point() else tensor))[1]
+
     for run in runs:
         run.model.double()
         run.task.double()
-        targets = run.rows.targets
-        targets = targets.double() if targets.is_floating_point() else targets
-        run.rows, old = replace(run.rows, inputs=inputs[id(run.rows.inputs)], targets=targets), run.rows
-        run.kept = old  # so that no other tensor takes its id
+        run.rows = replace(run.rows, inputs=double(run.rows.inputs), targets=double(run.rows.targets))
     return list(runs)
 
 
@@ -138,7 +139,7 @@ def alone(request: dict, double: bool = True) -> tuple[Tensor, dict[str, float]]
 
 def fused(asked: Sequence[dict], double: bool = True, engine: str = "auto", accelerator: str = "cpu") -> FusedModule:
     """The stack of some runs after training; on the CPU again, wherever it trained."""
-    runs = [prepare(request | {"fused": request["fused"] | {"engine": engine}}) for request in asked]
+    runs = prepare_all([request | {"fused": request["fused"] | {"engine": engine}} for request in asked])
     runs = sorted(doubled(runs) if double else runs, key=loss_key)
     module, batches = FusedModule(runs), StackedBatches(runs)
     batches.device = torch.device("cuda" if accelerator == "cuda" else "cpu")

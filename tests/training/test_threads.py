@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from losslab import compose
+from losslab.fused.sizing import Size
 from losslab.schema import check
 from losslab.sweep.jobs import Job
 from losslab.sweep.resume import Resumption
@@ -113,7 +114,7 @@ def test_a_stack_goes_on_with_the_threads_that_were_measured(
 
     monkeypatch.setattr("losslab.fused.module.FusedModule.on_train_epoch_end", stop)
     for measured in (3, 5):  # the machine has become busier in between
-        monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device, count=measured: (4, count))
+        monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device, count=measured: Size(4, count))
         with pytest.raises(KeyboardInterrupt):
             train_all(jobs, lambda *_: None)
     assert used == [3, 3]

@@ -141,6 +141,7 @@ class Command:
         """
         before_torch(job.request["trainer"] for job in jobs)
         from losslab.records.provenance import changes
+        from losslab.report import mean_curves
         from losslab.sweep.audit import audit
         from losslab.sweep.progress import SweepBar
         from losslab.sweep.runner import train_all
@@ -157,6 +158,7 @@ class Command:
         if checked := jobs[0].request["fused"]["audit"]:
             self.notes.append(audit(jobs, records, checked))
         self.notes += changes(outcome.finished, once.values())
+        mean_curves.write(once)
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def end(self) -> int:
@@ -183,13 +185,14 @@ def _study(asked: StudyRequest) -> int:
     )
     with must_be_written():
         from losslab.records.provenance import changes
-        from losslab.report import build
+        from losslab.report import build, mean_curves
         from losslab.report.collect import ReportOptions
         from losslab.study.runner import conduct
         from losslab.sweep.progress import SweepBar
 
         with SweepBar() as bar:
             records, finished = conduct(*asked, together(bar, report_study), spread=True)
+        mean_curves.write(records)
         messages.print_line("")
         build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):

@@ -104,14 +104,12 @@ def _emptied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, without)
 
 
-def filled(model: nn.Module, flat: Tensor, carried: Carried) -> nn.Module:
-    """A copy of a model with the parameters [P] and what is carried of one run of a stack."""
-    model = copy.deepcopy(model)
+@torch.no_grad()
+def fill(model: nn.Module, flat: Tensor, carried: Carried) -> None:
+    """Gives a model the parameters [P] and what is carried of one run of a stack."""
     values = unflatten_parameters(model, flat) | carried
-    with torch.no_grad():
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            tensor.copy_(values[name])
-    return model
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        tensor.copy_(values[name])
 
 
 def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ...], steps: float) -> Gradient:

@@ -51,7 +51,7 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
             if text not in fixed and parse(text) not in chosen:
                 set_value(plain, parse(text).key_or_group, parse(text).value())
         request = canonical.canonical(plain)
-        made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or canonical.run_id(request)), number))
+        made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or canonical.id_of(request)), number))
     return made
 
 

@@ -20,7 +20,7 @@ from losslab.schema.cards import GROUPS, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
 from losslab.schema.suggestions import where_listed, word
 
-WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
+WHERE_AND_HOW = ("logger", "fused", "store", "overwrite")  # keys of a request that do not decide its result
 
 RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
 
@@ -41,6 +41,7 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     if isinstance(request.get("fused"), Mapping):  # earlier versions had fewer settings
         later = {key: root.values["fused"][key] for key in ("engine", "processes")}
         request["fused"] = later | dict(request["fused"])
+    request = {"store": root.values["store"]} | request
     same_keys("", request, list(root.values) + list(GROUPS))
     out = {key: typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
     for group in GROUPS:
@@ -64,7 +65,11 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
 
     Where the run logs to, what it is stacked with and whether it overwrites do not decide its result and are left out.
     """
-    request = canonical(config)
+    return id_of(canonical(config))
+
+
+def id_of(request: Mapping[str, Any]) -> str:
+    """The same for a request that is in canonical form."""
     asked = json.dumps({key: value for key, value in request.items() if key not in WHERE_AND_HOW}, sort_keys=True)
     words = [request["task"]["name"], request["data"]["name"]]
     for group in ("loss", "corruption"):

@@ -70,8 +70,9 @@ def check_fit(request: Mapping[str, Any]) -> None:
     """Raises Incompatible where data, corruption, loss or model do not fit the task or the data."""
     task, data, model = (request[group]["name"] for group in ("task", "data", "model"))
     for group, word in (("data", "data set"), ("corruption", "corruption")):
-        name, fit = request[group]["name"], fitting(group, task)
-        if name not in fit:
+        name = request[group]["name"]
+        if task not in card(group, name).about["tasks"]:
+            fit = fitting(group, task)
             raise Incompatible(f"The {word} '{name}' does not fit task '{task}', which takes: {', '.join(fit)}.")
     if card("data", data).about.get("one_split") and request["corruption"]["name"] != "none":
         raise Incompatible(f"The rows of '{data}' are also its test rows, which stay clean; use corruption=none.")

@@ -12,6 +12,7 @@ from losslab import errors, hardware
 from losslab.errors import halting
 from losslab.events import Event, Listener, RunFinished, StackHalved, SweepEnded, SweepStarted, ignore
 from losslab.hardware import keep_freed_memory
+from losslab.records import stacks
 from losslab.records.locks import locked, remove_stale
 from losslab.records.provenance import warn_of_outdated
 from losslab.records.record import Record
@@ -26,6 +27,8 @@ from losslab.sweep.jobs import Job
 from losslab.sweep.planning import plan
 from losslab.sweep.resume import Resumption
 from losslab.sweep.training import untrained
+
+_MANY = 1000  # runs above which folders are a burden: 6,000 files, which TensorBoard cannot show
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,11 @@ def train_all(jobs: Sequence[Job], listen: Listener = ignore, spread: bool = Fal
     would hold two runs, or holds one that another process is training; Halted where space or handles end.
     """
     asked: dict[Path, Job] = {}
+    for parent in {job.folder.parent: None for job in jobs}:
+        stacks.repair(parent)
     for job in jobs:
         other = asked.setdefault(job.folder, job)
-        if other is not job and canonical.run_id(other.request) != canonical.run_id(job.request):
+        if other is not job and canonical.id_of(other.request) != canonical.id_of(job.request):
             raise errors.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
     finished = {folder: record for folder, job in asked.items() if (record := finished_record(folder, job.request))}
     finished = {folder: record for folder, record in finished.items() if not _moved(asked[folder], record)}
@@ -84,6 +89,7 @@ def _train_all(
     had_records: list[Record] = []
     open_jobs: list[Job] = []
     old: list[list[str]] = []  # of each open job, which files of the user's have changed since it finished
+    anew: list[Path] = []
     seen: set[Path] = set()
     for job in jobs:
         check()
@@ -106,6 +112,8 @@ def _train_all(
             quarantine_truncated(job.folder)
             if job.request["overwrite"] or old[-1]:
                 clear_folder(job.folder)  # all at once: if this is stopped, the command without it knows what is left
+                anew.append(job.folder)
+    stacks.remove(anew)
     warn_of_outdated(old)
     keep_freed_memory()
     resumption = Resumption(jobs)
@@ -124,11 +132,17 @@ def _train_all(
         listen(event)
 
     listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
-    stacks = resumption.stacks(open_jobs, partial(plan, spread=spread))
-    count = train_stacks(stacks, resumption.folder, note)
+    planned = resumption.stacks(open_jobs, partial(plan, spread=spread, together=_together(jobs)))
+    count = train_stacks(planned, resumption.folder, note)
     listen(SweepEnded())
     resumption.clear()
     return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records, count)
+
+
+def _together(jobs: Sequence[Job]) -> bool:
+    """Whether stacks leave a few files for all their runs."""
+    asked = {job.request["store"] for job in jobs}
+    return "stacks" in asked or ("auto" in asked and len(jobs) > _MANY)
 
 
 def _moved(job: Job, record: Record) -> bool:
@@ -139,7 +153,7 @@ def _moved(job: Job, record: Record) -> bool:
 def _misfit(job: Job) -> str | None:
     """Why the parts of a job do not fit one another, or None."""
     try:
-        schema_check.check(job.request)
+        schema_check.check_parts(job.request)
     except errors.Incompatible as error:
         return str(error)
     return None
