@@ -28,13 +28,13 @@ SMALL = {
     "binary": ["data.batch_size=64"],
     "regression": ["data.rows=300"],
     "counts": ["data.rows=300"],
-    "bbox": ["data.rows=90", "data.batch_size=16"],
+    "bbox": ["data.rows=60", "data.batch_size=16"],
 }
 MODELS = {
     "linear": [],
     "own": ["model.target=support.stacks:Small"],
     "mlp": ["model.hidden=[8]"],
-    "cnn": ["model.channels=[4,6]", "model.hidden=8"],
+    "cnn": ["model.channels=[2,3]", "model.hidden=8"],
     "boxes": ["data=anchors", "data.points=1", "data.batch_size=49"],
 }
 
@@ -69,12 +69,14 @@ VARIED = [  # what differs from run to run beside the loss
 ]
 
 
-def requests(task: str, model: str = "mlp", optimizer: str = "adam", names: Sequence[str] = ()) -> list[dict]:
+def requests(
+    task: str, model: str = "mlp", optimizer: str = "adam", names: Sequence[str] = (), epochs: int = 3
+) -> list[dict]:
     """Two runs under each of some losses, by default the simple ones; hyperparameters, seeds, rates and more differ."""
     base = compose(
         *(f"task={task}", f"model={model}", f"optimizer={optimizer}"),
         *(MODELS[model] if model == "boxes" else [*SMALL[task], *MODELS[model]]),
-        *("trainer=cpu", "logger=none", "trainer.max_epochs=3"),
+        *("trainer=cpu", "logger=none", f"trainer.max_epochs={epochs}"),
     )
     made = []
     for loss, factor in itertools.product(names or [name for name in SIMPLE if name in stackable(task)], (0.9, 1.1)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +18,7 @@ from losslab.errors import BadRequest as BadRequest
 from losslab.errors import first_line
 from losslab.errors import nearest as nearest
 from losslab.schema import loss_terms, metric_references, references
-from losslab.schema.cards import GROUPS, card, names, options
+from losslab.schema.cards import GROUPS, Card, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
 from losslab.schema.suggestions import where_listed, word
 
@@ -116,6 +118,32 @@ def _group(group: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         raise BadRequest(f"{group} must be the name of a {word(group)}. {where_listed(group, names(group))}.")
     own = card(group, given["name"])
+    if "terms" in own.values or "metrics" in given:  # which name other cards
+        return _of_card(group, own, given)
+    made = _kept(group, own, _Written(given))
+    return {key: copy.copy(value) for key, value in made.items()}
+
+
+class _Written:
+    """Settings that are equal where they are written alike: 1, 1.0 and True are not."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given, self.text = given, repr(given)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Written) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@lru_cache(maxsize=4096)
+def _kept(group: str, own: Card, given: _Written) -> dict[str, Any]:
+    """The runs of a sweep or a study share most of their parts, and a report reads thousands of runs."""
+    return _of_card(group, own, given.given)
+
+
+def _of_card(group: str, own: Card, given: Mapping[str, Any]) -> dict[str, Any]:
     given = {
         **given,
         "name": own.values.get("name", given["name"]),

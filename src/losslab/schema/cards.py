@@ -35,7 +35,7 @@ OPEN = (*CHOSEN, "metric")  # groups that take cards from outside
 _ADDED: dict[tuple[str, str], Card] = {}  # those of decorated functions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a card that is read anew is another, as its file may have changed
 class Card:
     """What is known of one component without running it.
 
