@@ -49,6 +49,12 @@ COMMANDS = {  # what is disturbed, and what is typed
     ],
     "a study": [*_STUDY, "trainer.max_epochs=10", *_SMALL],
 }
+LARGE = {  # the same, for what takes minutes
+    "10,000 runs in a few files": [
+        *("-m", "loss=mse,l1,huber,tukey", "seed=range(0,500)", "corruption.fraction=0,0.1,0.2,0.3,0.4"),
+        *("trainer.max_epochs=2", "data.rows=200", "trainer=cpu", "model.hidden=[4]"),
+    ],
+}
 # train.py, but with checkpoints ten times as often, so that more moments fall into the writing of one
 _PROGRAM = """
 import sys
@@ -108,6 +114,10 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         place = folder / kind.replace(" ", "_")
         found.append(disturbed(f"{kind}, killed at a random moment", asked, each, place / "killed", Killer(rng)))
         found.append(disturbed(f"{kind}, cut at a change of a file", asked, -(-count // 2), place / "cut", Cutter(rng)))
+    for kind, asked in LARGE.items():
+        found.append(
+            disturbed(f"{kind}, killed at a random moment", asked, -(-each // 4), folder / "large", Killer(rng))
+        )
     return found
 
 
