@@ -32,6 +32,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Lets what stayed be freed in order at the end: libraries complain of what is left."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _as_in_the_foreground() -> Iterator[None]:
     """A shell starts what runs in its background deaf to Ctrl-C, and so are the processes that it starts."""

@@ -199,6 +199,7 @@ def test_a_gpu_that_is_not_there_is_refused(typed, monkeypatch: pytest.MonkeyPat
     assert "shows no GPU; use trainer=auto or trainer=cpu" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["los=mse", "loss=huber loss.delta=-1", "task=bbox loss=bce", "--help"])
 def test_help_and_refusals_do_not_import_torch(line: str, tmp_path: Path) -> None:
     code = (
@@ -228,6 +229,7 @@ def test_who_reads_no_further_breaks_nothing(line: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_help_names_every_choice(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), "--help"], capture_output=True, text=True, cwd=tmp_path
@@ -295,6 +297,7 @@ def test_a_sweep_gives_each_run_its_folder_and_skips_what_does_not_fit(typed, tm
     assert "4 had finished already" in typed(line)[1]
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_run_that_fails(typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(pred, target):
         raise RuntimeError("broken")

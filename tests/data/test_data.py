@@ -81,6 +81,7 @@ def test_boxes_of_scenes_lie_exactly_around_the_ink() -> None:
     assert (seen - boxes).mean(0).abs().max() < 0.8
 
 
+@pytest.mark.slow
 def test_scenes_have_clutter_and_noise_as_asked() -> None:
     plain, cluttered, noisy = (scenes(50, clutter, noise).inputs for clutter, noise in ((0, 0.0), (8, 0.0), (0, 0.2)))
     assert cluttered.sum() > 1.1 * plain.sum()

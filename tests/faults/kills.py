@@ -70,11 +70,14 @@ before, cli.before_torch = cli.before_torch, before_torch
 {more}
 sys.exit(cli.train(sys.argv[1:]))
 """
-# says so after the first checkpoint, and waits there until it is let go
+# says so after the first checkpoint, which is that of its first epoch, and waits there until it is let go
 _HELD = """
 def before_torch(trainers, faster=cli.before_torch):
     faster(trainers)
+    from losslab.training import callbacks
     from losslab.training.callbacks import LastCheckpoint
+
+    callbacks._SECONDS_BETWEEN_CHECKPOINTS = -1.0
 
     def held(self, *given, save=LastCheckpoint.on_train_epoch_end):
         save(self, *given)
