@@ -54,11 +54,16 @@ class State:
 
     learned: trained with the model, without weight decay; name -> first value.
     running: not trained; name -> first value. `update(pred, target, **keywords)` gives their next values, once a training step.
+    late: the loss of a training step is computed with the numbers from before that step; otherwise with the updated ones.
+    each: what there is one running number for: "classes", or a hyperparameter that is a whole number. They then come as [K], and
+        before the number of classes is known without an axis.
     """
 
     learned: Mapping[str, float] = field(default_factory=dict)
     running: Mapping[str, float] = field(default_factory=dict)
     update: Callable[..., dict[str, Tensor]] | None = None
+    late: bool = False
+    each: str = ""
 
 
 STATES: dict[str, State] = {}
@@ -121,6 +126,8 @@ class Loss(nn.Module):
             self.register_parameter(key, nn.Parameter(torch.tensor(first)))
         for key, first in self._state.running.items():
             self.register_buffer(key, torch.tensor(first))
+        if self._state.each in self.plain:
+            self._lengthen(self.plain[self._state.each])
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of a batch, reduced. In training, each call also updates the numbers that the loss keeps.
@@ -161,13 +168,18 @@ class Loss(nn.Module):
         dtype, pred = pred.dtype, wide(pred)  # a mean may fit where one sample's loss does not
         met = met._replace(pred=wide(met.pred), target=wide(met.target))
         options = {key: self._as(key, pred) if key in self._lists else self.params[key] for key in self.options}
+        if self._state.each == "classes":
+            self._lengthen(met.pred.shape[-1])
+        keywords = self.keywords(pred)
         if moves and self._state.update and pred.numel():
             with torch.no_grad():
-                for key, value in self._state.update(met.pred.detach(), met.target, **self.keywords(pred)).items():
+                if self._state.late:
+                    keywords |= {key: keywords[key].clone() for key in self._state.running}
+                for key, value in self._state.update(met.pred.detach(), met.target, **keywords).items():
                     self.get_buffer(key).copy_(value)
         if reduction == "mean" and self._mean and not options and weight is None and pred.numel():
-            return self._mean(met.pred, met.target, **self.keywords(pred)).to(dtype)
-        found = weighed(self._function, self.space, met, self.keywords(pred), options)
+            return self._mean(met.pred, met.target, **keywords).to(dtype)
+        found = weighed(self._function, self.space, met, keywords, options)
         return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
 
     def _other_space(self, pred: Tensor) -> str:
@@ -192,6 +204,19 @@ class Loss(nn.Module):
         return self.plain | {
             key: self._as(key, like) if key in self._lists else getattr(self, key) for key in self._others
         }
+
+    def _lengthen(self, count: int) -> None:
+        """Gives the running numbers their axis, if they have none yet."""
+        for key in self._state.running:
+            if (kept := self.get_buffer(key)).ndim == 0:
+                setattr(self, key, kept.repeat(count))
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """Running numbers that were saved with their axis are loaded with it."""
+        for key in self._state.running:
+            if (saved := state_dict.get(prefix + key)) is not None and saved.ndim:
+                self._lengthen(len(saved))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _as(self, key: str, like: Tensor) -> Tensor:
         """A list in the precision of the loss and on the device of the prediction; made anew where the buffer differs."""
