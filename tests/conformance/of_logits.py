@@ -77,6 +77,25 @@ def _asymmetric(gamma_pos: float, gamma_neg: float, clip: float) -> Formula:
     return Formula("Ben-Baruch et al. (2020), ASL", loss)
 
 
+def _quality(beta: float) -> Formula:
+    def loss(p: Any, t: Any, held: Any) -> mpf:
+        log_not, log_p = log_softmax(p)
+        bce = -t[0] * log_p - (1 - t[0]) * log_not
+        return abs(t[0] - exp(log_p)) ** mpf(beta) * bce if beta else bce
+
+    return Formula("Li et al. (2020), quality focal loss", loss)
+
+
+def _varifocal(alpha: float, gamma: float) -> Formula:
+    def loss(p: Any, t: Any, held: Any) -> mpf:
+        log_not, log_p = log_softmax(p)
+        if t[0] > 0:
+            return -t[0] * (t[0] * log_p + (1 - t[0]) * log_not)
+        return -mpf(alpha) * exp(mpf(gamma) * log_p) * log_not
+
+    return Formula("Zhang et al. (2021), varifocal loss", loss)
+
+
 BINARY = "binary_logit"
 ASYMMETRIC = "gamma_pos gamma_neg clip"
 
@@ -134,4 +153,6 @@ ROWS = [
         BOTH,
         note="the whole gradient; the authors' code can hold the factor fixed",
     ),
+    *rows("quality_focal", BINARY, _quality, over("beta", 0.0, 1.0, 2.0, 3.5), BOTH),
+    *rows("varifocal", BINARY, _varifocal, over("alpha gamma", (0.75, 2.0), (0.25, 0.0)), BOTH),
 ]

@@ -327,6 +327,10 @@ LOG3 = math.log(3)  # p = 3/4
         ("taylor_ce", {}, [LOG3], [0], [0.75 + 9 / 32]),
         ("asymmetric", {"gamma_pos": 1.0, "gamma_neg": 2.0, "clip": 0.25}, [LOG3, LOG3, -LOG3], [1, 0, 0],
          [math.log(4 / 3) / 4, math.log(2) / 4, 0]),
+        ("quality_focal", {}, [LOG3, LOG3, LOG3], [1, 0, 0.75], [math.log(4 / 3) / 16, math.log(4) * 9 / 16, 0]),
+        ("quality_focal", {"beta": 1.0}, [LOG3], [0.25], [0.5 * (math.log(4) - 0.25 * LOG3)]),
+        ("varifocal", {"alpha": 0.5, "gamma": 1.0}, [LOG3, LOG3, LOG3], [1, 0, 0.5],
+         [math.log(4 / 3), 0.375 * math.log(4), 0.5 * (math.log(4) - 0.5 * LOG3)]),
         ("asymmetric", {"gamma_neg": 0.0, "clip": 0.5}, [-LOG3, LOG3], [0, 0], [0, -math.log(3 / 4)]),
     ],
 )  # fmt: skip

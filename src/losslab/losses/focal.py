@@ -104,3 +104,49 @@ def asymmetric(
     positive = -(gamma_pos * log_not_p).exp() * log_p
     negative = -power(-log_not_q.expm1(), gamma_neg) * log_not_q
     return mean_over_outputs(target * positive + (1 - target) * negative)
+
+
+@register
+def quality_focal(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
+    """QFL (quality focal loss): focal loss for a target between no and yes, such as the IoU of a detected box.
+
+    l = |t - p|^beta (-t log p - (1 - t) log(1 - p)). p is the sigmoid of the logit, t the target.
+
+    Args:
+        pred: logits [N].
+        target: [N], in [0, 1]: 0 for no object, else how good the box is.
+        beta: at least 0.
+
+    Returns:
+        [N] (the mean over further axes), at least 0; 0 where p = t, for beta above 0.
+
+    For t = 0 and t = 1 it is `focal` with gamma = beta; beta = 0 gives `bce_with_logits`. Smoothing and class weights change t first,
+    so weights do not multiply the losses of yes and no as in other losses.
+    """
+    bce = F.binary_cross_entropy_with_logits(pred, target, reduction="none")
+    # |t - p| from the tail that keeps its digits: 1 - p for a yes, p for a no
+    apart = torch.where(target > 0.5, (-pred).sigmoid() - (1 - target), pred.sigmoid() - target).abs()
+    return mean_over_outputs(power(apart, beta) * bce)
+
+
+@register
+def varifocal(pred: Tensor, target: Tensor, *, alpha: float | Tensor, gamma: float | Tensor) -> Tensor:
+    """Varifocal loss: binary cross-entropy with the quality of a box as target and as weight; only negatives are focused.
+
+    l = -t (t log p + (1 - t) log(1 - p)) for t > 0, and -alpha p^gamma log(1 - p) for t = 0. p is the sigmoid of the logit, t the
+    target.
+
+    Args:
+        pred: logits [N].
+        target: [N], in [0, 1]: 0 for no object, else how good the box is.
+        alpha: at least 0, weight of the negatives.
+        gamma: at least 0, focusing of the negatives.
+
+    Returns:
+        [N] (the mean over further axes), at least 0; for 0 < t < 1 it is least where p = t, and not 0 there.
+
+    Smoothed targets are all above 0, and so none of them is a negative.
+    """
+    bce = F.binary_cross_entropy_with_logits(pred, target, reduction="none")
+    negative = alpha * (gamma * F.logsigmoid(pred)).exp()
+    return mean_over_outputs(torch.where(target > 0, target, negative) * bce)
