@@ -115,6 +115,7 @@ class Loss(nn.Module):
         # a function of the user's may have the name of one of losslab's
         own = "" if card.function else self._function.__name__
         self._state, self._mean = STATES.get(own, State()), MEANS.get(own)
+        self._batchwise = "batchwise" in card.about.get("facts", [])
         self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
         self.plain = {key: value for key, value in params.items() if key not in OPTIONS}
@@ -175,12 +176,20 @@ class Loss(nn.Module):
             with torch.no_grad():
                 if self._state.late:
                     keywords |= {key: keywords[key].clone() for key in self._state.running}
-                for key, value in self._state.update(met.pred.detach(), met.target, **keywords).items():
+                for key, value in self._state.update(*self._counting(met), **keywords).items():
                     self.get_buffer(key).copy_(value)
         if reduction == "mean" and self._mean and not options and weight is None and pred.numel():
             return self._mean(met.pred, met.target, **keywords).to(dtype)
-        found = weighed(self._function, self.space, met, keywords, options)
+        found = weighed(self._function, self.space, met, keywords, options, self._batchwise)
         return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
+
+    def _counting(self, met: spaces.Meeting) -> tuple[Tensor, Tensor]:
+        """The predictions and targets from which the running numbers are updated: all but the ignored ones."""
+        pred, target = met.pred.detach(), met.target
+        if (ignored := self.params.get("ignore_index")) is None:
+            return pred, target
+        kept = target != ignored
+        return pred[kept], target[kept]
 
     def _other_space(self, pred: Tensor) -> str:
         """What to write instead, where there is one logit per sample and the loss reads a logit for each class."""
