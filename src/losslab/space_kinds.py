@@ -52,6 +52,10 @@ class Space:
             found.append(Check("Weight", weight, 0, torch.finfo(torch.float64).max, why))
         return found
 
+    def classes(self, pred: Tensor) -> int:
+        """K, of a prediction in the form that `meet` gives."""
+        return pred.shape[-1]
+
     def example(self, rows: int, outputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A prediction and a target at random: so many rows, of so many outputs or classes where there are several."""
         raise NotImplementedError

@@ -9,6 +9,10 @@ A model gives raw outputs; the task turns them into the space that the loss read
 | binary_logit, binary_prob | [N], [N, 1], [N, C], ... | the same shape, in [0, 1]; integers and bool too | [N]: the mean over columns |
 | values, rate, log_rate | [N], [N, D], ... | the same shape; integers too | [N]: the mean over outputs |
 | values_and_scale | [N, D, 2]: value, log of its scale | [N, D] | [N]: the mean over outputs |
+| quantiles | [N, D, Q] | [N, D] | [N]: the mean over outputs |
+| cumulative_logits, conditional_logits | [N, K - 1] | class indices [N] of any integer type | [N] |
+| label_logits | [N, C] | the same shape, in [0, 1]; integers and bool too | [N] |
+| mask_logits | [N, H, W] | the same shape, in [0, 1]; integers and bool too | [N] |
 | boxes | [N, 4] or [..., N, 4] | the same shape | [N] or [..., N] |
 
 Shapes that differ are refused and never broadcast.
@@ -24,6 +28,7 @@ from torch import Tensor
 from losslab.schema.space_words import WORDS
 from losslab.space_kinds import Boxes, Classes, Counts, Numbers, NumbersAndScale, Space, YesOrNo, type_of
 from losslab.space_kinds import Meeting as Meeting
+from losslab.structured_spaces import LabelSets, Masks, OrderedClasses, Quantiles
 
 _KINDS: dict[str, type[Space]] = {
     "classes": Classes,
@@ -31,6 +36,10 @@ _KINDS: dict[str, type[Space]] = {
     "numbers": Numbers,
     "counts": Counts,
     "boxes": Boxes,
+    "quantiles": Quantiles,
+    "ordered classes": OrderedClasses,
+    "labels": LabelSets,
+    "pixels": Masks,
 }
 SPACES = {name: _KINDS[words.kind](name) for name, words in WORDS.items()}
 SPACES["values_and_scale"] = NumbersAndScale("values_and_scale")
@@ -54,7 +63,7 @@ def check_values(space: str, pred: Tensor, target: Tensor, weight: Tensor | None
 
     On a GPU the indexing below fails on the device itself, as an index of torch's own does, and names no row.
     """
-    checks = SPACES[space].checks(target, pred.shape[-1], pred, weight)
+    checks = SPACES[space].checks(target, SPACES[space].classes(pred), pred, weight)
     if pred.device.type == "cpu" and not torch.compiler.is_compiling():
         with suppress(RuntimeError):  # inside torch.vmap no value can be read
             if all(check.holds() for check in checks):

@@ -157,7 +157,8 @@ def test_weights_are_checked() -> None:
 
 
 def needed(name: str) -> dict:
-    return {"counts": [40.0, 30.0, 20.0, 10.0]} if "counts" in cards.card("loss", name).values else {}
+    given = {"counts": [40.0, 30.0, 20.0, 10.0], "shares": [0.4, 0.3, 0.2, 0.1]}
+    return {key: value for key, value in given.items() if key in cards.card("loss", name).values}
 
 
 @of_classes

@@ -161,8 +161,9 @@ class Loss(nn.Module):
         except ValueError as error:
             raise ValueError(f"{error}{self._other_space(pred)}") from None
         if self.counted and not any(self.params[self.counted]):
+            what = "shares" if self.space == "label_logits" else "samples"
             raise ValueError(
-                f"The loss '{self.name}' needs the samples of each class: give {self.counted}=[...] or call `calibrate` first."
+                f"The loss '{self.name}' needs the {what} of each class: give {self.counted}=[...] or call `calibrate` first."
             )
         if self.checks_values and pred.numel():
             self._check_values(met, weight)
@@ -239,12 +240,16 @@ class Loss(nn.Module):
         spaces.check_target(self.space, target, classes)
 
     def calibrate(self, target: Tensor, classes: int) -> None:
-        """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], for a loss that needs it."""
+        """Counts the samples of each class in the training targets, for a loss that needs it.
+
+        Targets are indices [N] or distributions [N, K]; of several labels at once [N, C], of which the shares are taken.
+        """
         if self.counted and self.params[self.counted] == UNCOUNTED:
             labels = target[target != self.params.get("ignore_index")] if not target.is_floating_point() else target
-            counts = (
-                labels.sum(0) if labels.is_floating_point() else torch.bincount(labels.flatten(), minlength=classes)
-            )
+            if not labels.is_floating_point():
+                counts = torch.bincount(labels.flatten(), minlength=classes)
+            else:  # of several labels at once the shares of the samples
+                counts = labels.mean(0) if self.space == "label_logits" else labels.sum(0)
             self.params[self.counted] = counts.tolist()
             setattr(self, self.counted, torch.tensor(self.params[self.counted], device=counts.device))
 

@@ -165,7 +165,7 @@ def trimmed(pred: Tensor, target: Tensor, *, trim: float | Tensor) -> Tensor:
 
 
 @register
-def andrews(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
+def andrews_wave(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
     """Andrews's wave: the gradient is an arch of the sine, and 0 beyond pi times `c`.
 
     l = c^2 (1 - cos(e / c)) if |e| <= pi c, else 2 c^2; its derivative is c sin(e / c), then 0.

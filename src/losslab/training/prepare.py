@@ -115,11 +115,11 @@ def prepare(request: dict[str, Any]) -> Prepared:
     model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed, len(rows.inputs))
     init = fingerprint(model.state_dict().values())
     model = models.with_heads(model, compatibility.heads(request["task"]["name"], request["loss"]))
-    loss = losses.for_task(request["task"]["name"], request["loss"])
+    loss = losses.for_task(request["task"]["name"], request["loss"], request["task"])
     for term in loss.each():
         targets = task.target(term.space, rows.targets)
-        term.calibrate(targets[split["train"]], task.outputs)
-        term.check_target(targets, task.outputs)
+        term.calibrate(targets[split["train"]], task.classes)
+        term.check_target(targets, task.classes)
         term.checks_values = False  # all are right
     _try(task, model, loss, rows)
     check()
