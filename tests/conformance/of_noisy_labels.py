@@ -181,7 +181,7 @@ ROWS = [
         _anl,
         over("alpha beta gamma least", (5.0, 5.0, 0.0, 1e-7), (1.0, 4.0, 0.5, 1e-4)),
         BOTH,
-        note="the whole gradient; the authors' code holds (1 - p)^gamma fixed. Their L1 penalty is penalty.l1",
+        note="the whole gradient; the authors' L1 penalty is penalty.l1",
     ),
     *rows(
         "phuber_ce",

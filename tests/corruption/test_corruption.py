@@ -57,6 +57,10 @@ SMALL = {
     "binary": ["data.batch_size=64"],
     "regression": ["data.rows=200"],
     "counts": ["data.rows=200"],
+    "quantiles": ["data.rows=200"],
+    "ordinal": ["data.rows=200"],
+    "multilabel": ["data.rows=200"],
+    "segmentation": ["data.rows=200", "data.side=8"],
     "bbox": ["data.rows=60", "data.batch_size=16", "model=mlp"],
 }
 

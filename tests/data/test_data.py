@@ -39,9 +39,9 @@ def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str)
     elif about["kind"] == "table":
         assert source.inputs[split["train"]].mean(0).abs().max() < 1e-4
         assert (source.inputs[split["train"]].std(0) - 1).abs().max() < 1e-4
-    assert {"multiclass": 1, "binary": 1, "regression": 2, "counts": 2, "bbox": 2}[
-        about["tasks"][0]
-    ] == source.targets.ndim
+    axes = {"multiclass": 1, "binary": 1, "regression": 2, "counts": 2, "bbox": 2}
+    axes |= {"ordinal": 1, "multilabel": 2, "segmentation": 3}
+    assert axes[about["tasks"][0]] == source.targets.ndim
 
 
 def test_the_seed_draws_the_split_and_not_the_rows() -> None:

@@ -475,6 +475,41 @@ def test_asymmetric_with_equal_focusing_and_no_clip_is_focal() -> None:
     assert far.grad.tolist() == [1, -1]
 
 
+@pytest.mark.parametrize(
+    ("name", "space", "params"),
+    [
+        ("asymmetric", "binary_logit", {"gamma_pos": 1.0, "gamma_neg": 2.0, "clip": 0.1}),
+        ("normalized_focal", "class_logits", {"gamma": 2.0}),
+        ("anl", "class_logits", {"gamma": 2.0, "least": 1e-4}),
+        ("jal", "class_logits", {"gamma": 2.0, "a": 2.0}),
+    ],
+)
+def test_the_factor_of_focal_losses_can_be_held_fixed(name: str, space: str, params: dict) -> None:
+    """The value is the same; the gradient is that of the logarithms, with the factors as numbers."""
+    pred, target = sample(space, n=20)
+    pred.requires_grad_()
+    full, held = (made(name, space, gradient=word, **params).per_sample(pred, target) for word in ("full", "held"))
+    same(held, full)
+    slopes = [torch.autograd.grad(value.sum(), pred)[0] for value in (full, held)]
+    assert (slopes[0] - slopes[1]).abs().max() > 1e-3
+    if name == "asymmetric":
+        p = pred.detach().sigmoid()
+        q = (p - 0.1).clamp(min=0)
+        by_hand = -target * (1 - p) * (1 - p) + (1 - target) * q**2 / (1 - q) * p * (1 - p)
+    else:
+        log_p = pred.log_softmax(-1)
+        factor, floor = (1 - log_p.detach().exp()).square(), torch.full_like(log_p[:, :1], 1e-4).log()
+        each_class = -factor * log_p
+        value = each_class.gather(1, target[:, None])[:, 0] / each_class.sum(1)
+        if name == "anl":
+            room = -((1 - floor.exp()) ** 2) * floor - each_class
+            value = 5 * value + 5 * (1 - room.gather(1, target[:, None])[:, 0] / room.sum(1))
+        if name == "jal":
+            value = value + (2 * F.one_hot(target, 4) - log_p.exp()).square().mean(1)
+        by_hand = torch.autograd.grad(value.sum(), pred)[0]
+    same(slopes[1], by_hand)
+
+
 def test_ldam_asks_more_of_the_rare_class() -> None:
     pred = torch.zeros(4, 4, dtype=torch.float64)
     found = each("ldam", pred, torch.arange(4))

@@ -16,9 +16,14 @@ def power(base: Tensor, exponent: float | Tensor) -> Tensor:
     return base.clamp(min=torch.finfo(base.dtype).tiny) ** exponent
 
 
-def focal_cost(log_p: Tensor, gamma: float | Tensor) -> Tensor:
-    """-(1 - p)^gamma log p, from log p."""
-    return power(-log_p.expm1(), gamma) * -log_p
+def focal_cost(log_p: Tensor, gamma: float | Tensor, gradient: str = "full") -> Tensor:
+    """-(1 - p)^gamma log p, from log p; with the gradient "held" the factor before the logarithm is held fixed."""
+    return held(power(-log_p.expm1(), gamma), gradient) * -log_p
+
+
+def held(factor: Tensor, gradient: str) -> Tensor:
+    """A factor that is held fixed in the gradient, if the word says so."""
+    return factor.detach() if gradient == "held" else factor
 
 
 @register
@@ -76,7 +81,13 @@ def asymmetric_single_label(
 
 @register
 def asymmetric(
-    pred: Tensor, target: Tensor, *, gamma_pos: float | Tensor, gamma_neg: float | Tensor, clip: float | Tensor
+    pred: Tensor,
+    target: Tensor,
+    *,
+    gamma_pos: float | Tensor,
+    gamma_neg: float | Tensor,
+    clip: float | Tensor,
+    gradient: str,
 ) -> Tensor:
     """ASL (asymmetric loss): focal loss with a gamma for each class, and no loss for the easiest negatives; for rare positives.
 
@@ -89,20 +100,20 @@ def asymmetric(
         gamma_pos: at least 0.
         gamma_neg: at least 0. Above gamma_pos, easy negatives get a smaller weight than easy positives.
         clip: in [0, 1); negatives with p below it have loss 0 and gradient 0.
+        gradient: full; or held: the factor before the log is held fixed, as in the authors' code by default.
 
     Returns:
         [N] (the mean over further axes), at least 0.
 
-    If both gammas are g and clip is 0, it equals `focal` with gamma = g. A negative costs at most -log clip. The authors' code by
-    default holds the factor before the log fixed in the gradient, and sums the losses. Here the gradient is complete. Their
-    default for gamma_pos is 1, as here; they train with 0.
+    If both gammas are g and clip is 0, it equals `focal` with gamma = g. A negative costs at most -log clip. The authors' code
+    sums the losses. Their default for gamma_pos is 1, as here; they train with 0.
     """
     log_p, log_not_p = F.logsigmoid(pred), F.logsigmoid(-pred)
     log_not_q = torch.logaddexp(log_not_p, torch.as_tensor(clip, dtype=pred.dtype, device=pred.device).log()).clamp(
         max=0
     )
-    positive = -(gamma_pos * log_not_p).exp() * log_p
-    negative = -power(-log_not_q.expm1(), gamma_neg) * log_not_q
+    positive = -held((gamma_pos * log_not_p).exp(), gradient) * log_p
+    negative = -held(power(-log_not_q.expm1(), gamma_neg), gradient) * log_not_q
     return mean_over_outputs(target * positive + (1 - target) * negative)
 
 

@@ -89,6 +89,7 @@ def jal(
     beta: float | Tensor,
     a: float | Tensor,
     gamma: float | Tensor,
+    gradient: str,
 ) -> Tensor:
     """JAL (joint asymmetric loss): weighted sum of an active loss, NCE or NFL, and an asymmetric squared error (AMSE).
 
@@ -103,6 +104,7 @@ def jal(
         a: at least 1. At 1 the passive part is the squared error of the probabilities, divided by K; for large a it is nearly linear
             in p_y.
         gamma: at least 0; 0: the active part is `normalized_ce` (JAL-CE), above 0: `normalized_focal` (JAL-FL).
+        gradient: full; or held: (1 - p)^gamma is held fixed, as in code for `normalized_focal`.
 
     Returns:
         [N], in [beta (a - 1)^2 / K, alpha + beta (a^2 + 1) / K].
@@ -111,4 +113,4 @@ def jal(
     p = log_p.exp()
     others = p.square().sum(-1, keepdim=True) - p.square()
     passive = (others + (a - p).square()) / pred.shape[-1]
-    return select(alpha * shares(focal_cost(log_p, gamma)) + beta * passive, target)
+    return select(alpha * shares(focal_cost(log_p, gamma, gradient)) + beta * passive, target)

@@ -129,7 +129,7 @@ def normalized_ce(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register
-def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
+def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor, gradient: str) -> Tensor:
     """NFL (normalized focal loss): focal loss divided by its sum over all labels; bounded and symmetric.
 
     As it is symmetric, it tolerates labels that are wrong evenly at random.
@@ -140,13 +140,14 @@ def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> 
         pred: logits [N, K].
         target: indices [N] or distributions [N, K].
         gamma: at least 0.
+        gradient: full; or held: (1 - p)^gamma is held fixed, as in the authors' code.
 
     Returns:
         [N], in [0, 1]; over all labels they add up to 1.
 
-    gamma = 0 gives `normalized_ce`. The authors' code holds (1 - p)^gamma fixed in the gradient; here the gradient is complete.
+    gamma = 0 gives `normalized_ce`.
     """
-    return select(shares(focal_cost(pred.log_softmax(-1), gamma)), target)
+    return select(shares(focal_cost(pred.log_softmax(-1), gamma, gradient)), target)
 
 
 @register
@@ -226,6 +227,7 @@ def anl(
     beta: float | Tensor,
     gamma: float | Tensor,
     least: float | Tensor,
+    gradient: str,
 ) -> Tensor:
     """ANL (active negative loss): weighted sum of NCE or NFL, and of a normalized loss of the labels that were not given; symmetric.
 
@@ -241,14 +243,14 @@ def anl(
         beta: at least 0, weight of the negative part.
         gamma: at least 0; 0: both parts are made of cross-entropy (ANL-CE), above 0: of focal loss (ANL-FL).
         least: in (0, 1e-4], below 1 / K.
+        gradient: full; or held: (1 - p)^gamma is held fixed, as in the authors' code.
 
     Returns:
         [N], in [0, alpha + beta]; over all labels they add up to alpha + beta (K - 1).
 
-    The authors add an L1 penalty on the weights of the model: `penalty.l1`. Their code holds (1 - p)^gamma fixed in the gradient;
-    here the gradient is complete.
+    The authors add an L1 penalty on the weights of the model: `penalty.l1`.
     """
     log_p = pred.log_softmax(-1)
     floor = torch.as_tensor(least, dtype=pred.dtype, device=pred.device).log()
-    below = focal_cost(floor, gamma) - focal_cost(log_p.maximum(floor), gamma)
-    return select(alpha * shares(focal_cost(log_p, gamma)) + beta * (1 - shares(below)), target)
+    below = focal_cost(floor, gamma) - focal_cost(log_p.maximum(floor), gamma, gradient)
+    return select(alpha * shares(focal_cost(log_p, gamma, gradient)) + beta * (1 - shares(below)), target)
