@@ -30,7 +30,7 @@ def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str)
     assert rows == chosen.get("rows", about.get("rows", about.get("rows_per_point", 0) * chosen.get("points", 0)))
     assert {"picture": 4, "table": 2, "simulation": 2}[about["kind"]] == source.inputs.ndim
     if about["kind"] == "picture":
-        assert source.inputs.shape[2:] == (about["side"], about["side"])
+        assert source.inputs.shape[2:] == (chosen.get("side", about.get("side")),) * 2
     assert source.inputs.dtype == torch.float32
     assert torch.isfinite(source.inputs).all()
     if about["kind"] == "picture":
