@@ -1,13 +1,14 @@
 """The tasks of quantiles, ordered classes, several labels and masks: metrics by hand and by scikit-learn, constants, refusals."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from sklearn import metrics as sk
 from torch import Tensor, tensor
 
-from losslab import compose, tasks
+from losslab import compose, register, tasks
 from losslab.data import Data
 from losslab.errors import BadRequest, Incompatible
 from losslab.schema import check
@@ -181,3 +182,26 @@ def test_made_up_data_have_what_they_say() -> None:
     inputs = pictures.rows.inputs[:, 0]
     assert inputs[masks > 0].mean() > inputs[masks == 0].mean() + 0.3
     assert not math.isnan(inputs.sum())
+
+
+def test_data_of_the_users_are_read_as_the_task_has_them() -> None:
+    pictures, labels, classes = torch.rand(300, 1, 6, 6), torch.eye(3).repeat(100, 1), torch.arange(300) % 4
+    given = {
+        "ordinal": (pictures, classes, 3, torch.int64),
+        "multilabel": (pictures, labels, 3, torch.float32),
+        "segmentation": (pictures, pictures[:, 0].round(), 36, torch.float32),
+    }
+    for name, (inputs, targets, outputs, dtype) in given.items():
+        register.data(tasks=name)(giving((inputs, targets)))
+        parts = prepare(compose(f"task={name}", "data=rows_of_mine", "trainer=cpu", "logger=none"))
+        register.forget("data", "rows_of_mine")
+        assert (parts.task.outputs, parts.rows.targets.dtype) == (outputs, dtype)
+
+
+def giving(pair: tuple[Tensor, Tensor]) -> Callable[[], tuple[Tensor, Tensor]]:
+    """A function of the user's, by the name `rows_of_mine`, that gives inputs and targets."""
+
+    def rows_of_mine() -> tuple[Tensor, Tensor]:
+        return pair
+
+    return rows_of_mine
