@@ -58,6 +58,10 @@ SMALL = {
     "binary": ["data=breast_cancer"],
     "regression": ["data.rows=300"],
     "counts": ["data.rows=300"],
+    "quantiles": ["data.rows=300"],
+    "ordinal": ["data.rows=300"],
+    "multilabel": ["data.rows=300"],
+    "segmentation": ["data.rows=300", "data.side=8"],
     "bbox": ["data.rows=120", "data.batch_size=32", "model.channels=[4,8,8]", "model.hidden=16"],
 }
 

@@ -124,5 +124,8 @@ def _check_class_options(task: str, request: Mapping[str, Any]) -> None:
                     f"A sum has no loss.{key} of its own; write it into its terms, as in 'cross_entropy({key}=...)'."
                 )
     offered = card("task", task).about["spaces"]
-    if request["data"].get("weight") == "balanced" and not set(offered) & set(OF_CLASSES):
-        raise Incompatible(f"data.weight=balanced makes classes count the same, and task '{task}' has none.")
+    one_label = card("task", task).about.get("one_label", True)
+    if request["data"].get("weight") == "balanced" and not (set(offered) & set(OF_CLASSES) and one_label):
+        raise Incompatible(
+            f"data.weight=balanced makes classes count the same, and task '{task}' has none, or several in a row."
+        )

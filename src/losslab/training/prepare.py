@@ -182,11 +182,11 @@ def _with_loss(parts: WithoutLoss, request: dict[str, Any]) -> Prepared:
     check()
     seed_globals(request["seed"], "loss")
     task, rows = parts.task, parts.rows
-    loss = losses.for_task(request["task"]["name"], request["loss"])
+    loss = losses.for_task(request["task"]["name"], request["loss"], request["task"])
     for term in loss.each():
         targets = task.target(term.space, rows.targets)
-        term.calibrate(targets[parts.split["train"]], task.outputs)
-        term.check_target(targets, task.outputs)
+        term.calibrate(targets[parts.split["train"]], task.classes)
+        term.check_target(targets, task.classes)
         term.checks_values = False  # all are right
     check()
     return Prepared(**vars(parts), request=request, loss=loss, of_user=schema_check.of_user(request))
