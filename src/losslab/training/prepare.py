@@ -144,7 +144,7 @@ def prepare_all(requests: Sequence[dict[str, Any]]) -> list[Prepared]:
     for request in requests:
         check()
         heads = compatibility.heads(request["task"]["name"], request["loss"])
-        key = json.dumps([heads, *(request[part] for part in _DECIDING)], sort_keys=True)
+        key = f"{heads} {shared(request)}"
         if key not in made:
             made[key] = _without_loss(request, heads, initial)
         runs.append(_with_loss(made[key], request))
@@ -153,6 +153,11 @@ def prepare_all(requests: Sequence[dict[str, Any]]) -> list[Prepared]:
             _try(runs[-1])
             tried.add(kind)
     return runs
+
+
+def shared(request: dict[str, Any]) -> str:
+    """All of a request that decides what is made without the loss, as text."""
+    return json.dumps([request[part] for part in _DECIDING], sort_keys=True)
 
 
 def _without_loss(request: dict[str, Any], heads: int, initial: dict[str, tuple[nn.Module, str]]) -> WithoutLoss:
