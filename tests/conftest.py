@@ -1,5 +1,6 @@
 """What the tests share: one thread, a quick run, and example inputs for any loss of the registry."""
 
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from faults import children
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what third parties say while they are imported
+    gc.disable()  # until all tests are collected: what is imported and collected stays
     import pytorch_lightning  # noqa: F401
 
 from losslab import compose, register
@@ -22,6 +24,17 @@ from losslab.training.run import run
 # Two workers on two cores: threads that wait for one another across processes would make a step take a hundred times as long.
 torch.set_num_threads(1)
 children.plain(os.environ)  # for what tests print, and for the processes that they start
+
+
+def pytest_collection_finish() -> None:
+    """Looks for garbage from here on, but no more among the million objects that stay."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Lets what stayed be freed in order at the end: libraries complain of what is left."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +58,10 @@ SMALL = {
     "binary": ["data=breast_cancer"],
     "regression": ["data.rows=300"],
     "counts": ["data.rows=300"],
+    "quantiles": ["data.rows=300"],
+    "ordinal": ["data.rows=300"],
+    "multilabel": ["data.rows=300"],
+    "segmentation": ["data.rows=300", "data.side=8"],
     "bbox": ["data.rows=120", "data.batch_size=32", "model.channels=[4,8,8]", "model.hidden=16"],
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ def build(model: Mapping[str, Any], shape: Sequence[int], outputs: int, seed: in
     if card.about.get("per_row"):
         settings["rows"] = rows
     if card.shipped and not card.about.get("target"):  # a user's may need real tensors while it is made
-        memory.check_model(model, _parameters(function, shape, outputs, settings))
+        memory.check_model(model, _parameters(model["name"], tuple(shape), outputs, json.dumps(settings)))
     with seeding.globals_restored():
         seeding.seed_globals(seed, "init")
         return function(shape, outputs, **settings)
@@ -86,13 +87,12 @@ def _function(name: str) -> Callable[..., nn.Module]:
     return partial(model_libraries.make, name) if named_libraries.is_one(name) else MODELS.of(name)
 
 
-def _parameters(
-    function: Callable[..., nn.Module], shape: Sequence[int], outputs: int, settings: Mapping[str, Any]
-) -> int:
-    """How many numbers a model would hold, without making them; at most 2 ** 63."""
+@lru_cache  # the runs of a sweep ask for the same few models
+def _parameters(name: str, shape: tuple[int, ...], outputs: int, settings: str) -> int:
+    """How many numbers a model of losslab's own would hold, without making them; at most 2 ** 63. `settings`: as JSON."""
     try:
         with torch.device("meta"):
-            return sum(one.numel() for one in function(shape, outputs, **settings).parameters())
+            return sum(one.numel() for one in _function(name)(shape, outputs, **json.loads(settings)).parameters())
     except (RuntimeError, OverflowError):  # torch cannot count the bytes of one layer
         return 2**63
 

@@ -105,7 +105,7 @@ def test_two_runs_are_compared_in_settings_and_metrics(typed, runs: list[Path]) 
     refused(typed("compare", runs[0]), "compare RUN RUN")
     refused(typed("compare", runs[0], "nothing_there"), "There is no folder nothing_there")
     refused(typed("nowhere"), "There is no folder nowhere.")
-    refused(typed("runs", "runs"), "none of compare and remove")
+    refused(typed("runs", "runs"), "none of compare, remove and extract")
 
 
 def test_runs_are_removed_when_that_is_confirmed(typed, runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

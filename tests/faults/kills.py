@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ import torch
 from faults import children
 from faults.tally import Tally
 from losslab.cli import train
+from losslab.records import stacks
+from losslab.sweep import writing
 from losslab.training import callbacks
 
 _SMALL = ["data.rows=200", "trainer=cpu", "model.hidden=[8]"]
@@ -32,6 +35,10 @@ COMMANDS = {  # what is disturbed, and what is typed
     "stacks": ["-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=3", "trainer.max_epochs=60", *_SMALL],
     # 200 steps, so that they are traced
     "long stacks": ["-m", "loss=mse,huber,welsch", "seed=0,1", "fused.size=3", "trainer.max_epochs=200", *_SMALL],
+    "stacks in a few files": [
+        *("-m", "loss=mse,huber", "seed=0,1,2,3", "fused.size=3", "store=stacks", "trainer.max_epochs=60"),
+        *_SMALL,
+    ],
     "several processes": [
         "-m",
         "loss=mse,huber",
@@ -42,6 +49,12 @@ COMMANDS = {  # what is disturbed, and what is typed
         *_SMALL,
     ],
     "a study": [*_STUDY, "trainer.max_epochs=10", *_SMALL],
+}
+LARGE = {  # the same, for what takes minutes
+    "10,000 runs in a few files": [
+        *("-m", "loss=mse,l1,huber,tukey", "seed=range(0,500)", "corruption.fraction=0,0.1,0.2,0.3,0.4"),
+        *("trainer.max_epochs=2", "data.rows=200", "trainer=cpu", "model.hidden=[4]"),
+    ],
 }
 # train.py, but with checkpoints ten times as often, so that more moments fall into the writing of one
 _PROGRAM = """
@@ -58,11 +71,14 @@ before, cli.before_torch = cli.before_torch, before_torch
 {more}
 sys.exit(cli.train(sys.argv[1:]))
 """
-# says so after the first checkpoint, and waits there until it is let go
+# says so after the first checkpoint, which is that of its first epoch, and waits there until it is let go
 _HELD = """
 def before_torch(trainers, faster=cli.before_torch):
     faster(trainers)
+    from losslab.training import callbacks
     from losslab.training.callbacks import LastCheckpoint
+
+    callbacks._SECONDS_BETWEEN_CHECKPOINTS = -1.0
 
     def held(self, *given, save=LastCheckpoint.on_train_epoch_end):
         save(self, *given)
@@ -102,6 +118,10 @@ def inject(count: int, seed: int, folder: Path) -> list[Tally]:
         place = folder / kind.replace(" ", "_")
         found.append(disturbed(f"{kind}, killed at a random moment", asked, each, place / "killed", Killer(rng)))
         found.append(disturbed(f"{kind}, cut at a change of a file", asked, -(-count // 2), place / "cut", Cutter(rng)))
+    for kind, asked in LARGE.items():
+        found.append(
+            disturbed(f"{kind}, killed at a random moment", asked, -(-each // 4), folder / "large", Killer(rng))
+        )
     return found
 
 
@@ -223,15 +243,25 @@ def left_by(folder: Path) -> dict[str, Any]:
     """What the runs below a folder left, by the folder of the run: record without seconds, weights, optimizer, curves."""
     left = {}
     for path in sorted(folder.rglob("record.json")):
-        record = json.loads(path.read_text())
-        parts = [{key: value for key, value in record.items() if key != "seconds"}]
-        for name in ("best", "last"):
-            kept = torch.load(path.parent / f"checkpoints/{name}.ckpt", map_location="cpu", weights_only=True)
-            parts.append(
-                {key: _plain(kept.get(key)) for key in ("epoch", "global_step", "state_dict", "optimizer_states")}
-            )
-        left[str(path.parent.relative_to(folder))] = json.dumps(parts, sort_keys=True)
+        kept = [
+            torch.load(path.parent / f"checkpoints/{name}.ckpt", map_location="cpu", weights_only=True)
+            for name in ("best", "last")
+        ]
+        parts = [
+            {key: one.get(key) for key in ("epoch", "global_step", "state_dict", "optimizer_states")} for one in kept
+        ]
+        left[str(path.parent.relative_to(folder))] = _as_text(json.loads(path.read_text()), parts)
+    read = cache(writing.read_together)
+    for run, record in stacks.records_below(folder)[0].items():
+        kept = read(stacks.weights_beside(stacks.file_of(run)))[run.name]
+        left[str(run.relative_to(folder))] = _as_text(vars(record), vars(kept))
     return left
+
+
+def _as_text(record: Mapping[str, Any], parts: Any) -> str:
+    return json.dumps(
+        [{key: value for key, value in record.items() if key != "seconds"}, _plain(parts)], sort_keys=True
+    )
 
 
 def disturbed(what: str, asked: list[str], count: int, folder: Path, disturb: Disturbance) -> Tally:
@@ -327,7 +357,8 @@ def _plain(kept: Any) -> Any:
 
 def _stamps(folder: Path) -> dict[Path, tuple[int, str]]:
     """When each record was written, and what it says."""
-    return {path: (path.stat().st_mtime_ns, path.read_text()) for path in folder.rglob("record.json")}
+    files = [*folder.rglob("record.json"), *folder.rglob(f"{stacks.FOLDER}/*.jsonl")]
+    return {path: (path.stat().st_mtime_ns, path.read_text()) for path in files}
 
 
 def _names(folder: Path) -> set[str]:

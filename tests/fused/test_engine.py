@@ -10,6 +10,7 @@ from torch import Tensor
 
 from losslab import compose
 from losslab.fused import engine as engines
+from losslab.fused import sizing
 from losslab.fused.module import FusedModule
 from losslab.fused.optimizer import StackedOptimizer
 from losslab.fused.step import Step
@@ -17,8 +18,11 @@ from losslab.records.record import Record
 from losslab.records.store import read_record
 from losslab.schema import canonical
 from losslab.schema import cards as schema_cards
+from losslab.sweep import planning
 from losslab.sweep.jobs import Job
 from losslab.sweep.runner import train_all
+from losslab.training import callbacks
+from losslab.training.prepare import prepare
 from support.stacks import fused, requests, stackable
 from support.tape import Tape, recorded
 
@@ -147,6 +151,7 @@ def test_a_capture_that_fails_falls_back(
     assert same(found, fused(asked, double=False, engine="eager"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_graphs", [True, False])
 def test_a_compilation_that_fails_halfway_falls_back(
     has_graphs: bool, graphs: list[Tape], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -168,16 +173,59 @@ def test_a_compilation_that_fails_halfway_falls_back(
     assert same(found, fused(asked, double=False, engine="eager"))
 
 
+@pytest.mark.parametrize(
+    ("seconds", "device", "model", "compilers", "expected"),
+    [
+        (41.0, "cpu", "mlp", True, True),
+        (39.0, "cpu", "mlp", True, False),
+        (41.0, "cpu", "mlp", False, False),
+        (41.0, "cuda", "mlp", False, True),
+        (41.0, "cpu", "support.stateful:Twice", True, False),
+    ],
+)
 def test_a_stack_is_compiled_where_that_saves_more_than_it_takes(
-    graphs: list[Tape], monkeypatch: pytest.MonkeyPatch
+    seconds: float, device: str, model: str, compilers: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch, "compile", lambda step, **_: step)
-    found = []
-    for seconds in (1e9, 0.0):
-        monkeypatch.setattr(engines, "_COMPILING", seconds)
-        found.append(fused(in_small_batches(requests("regression")), double=False))
-    assert [module.engine.described() for module in found] == ["captured", "compiled"]
-    assert same(*found)
+    monkeypatch.setattr(engines.shutil, "which", lambda name: name if compilers else None)
+    run = prepare(compose(f"model={model}", "data.rows=300", "trainer=cpu"))
+    assert engines.pays(run.model, torch.device(device), seconds) is expected
+
+
+@pytest.mark.slow
+def test_a_compiled_stack_that_was_stopped_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    asked = [
+        compose("data.rows=200", "model.hidden=[8]", "trainer=cpu", "trainer.max_epochs=3", f"seed={n}") for n in (0, 1)
+    ]
+
+    def jobs(folder: Path) -> list[Job]:
+        return [Job(request, folder / canonical.run_id(request), number) for number, request in enumerate(asked)]
+
+    def cut(module: FusedModule, original: Callable[[FusedModule], None] = FusedModule.on_train_epoch_end) -> None:
+        if module.current_epoch == 2:
+            raise PowerCut
+        original(module)
+
+    monkeypatch.setattr(callbacks, "_SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr(planning, "stack_size", lambda requests: (sizing.Size(2, 1, "compiled"), None))
+    whole = train_all(jobs(tmp_path / "whole")).records
+    with monkeypatch.context() as patched:
+        patched.setattr(FusedModule, "on_train_epoch_end", cut)
+        with pytest.raises(PowerCut):
+            train_all(jobs(tmp_path / "stopped"))
+    monkeypatch.setattr(planning, "stack_size", lambda requests: (sizing.Size(2, 1), None))  # a busier machine
+    stopped = train_all(jobs(tmp_path / "stopped")).records
+    assert [record.engine for record in [*whole, *stopped]] == ["compiled"] * 4
+    assert [record.metrics for record in stopped] == [record.metrics for record in whole]
+    for one, other in zip(jobs(tmp_path / "whole"), jobs(tmp_path / "stopped"), strict=True):
+        kept = [
+            torch.load(job.folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for job in (one, other)
+        ]
+        assert all(torch.equal(kept[0][name], value) for name, value in kept[1].items())
 
 
 @pytest.mark.slow

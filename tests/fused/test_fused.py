@@ -18,6 +18,7 @@ from losslab.fused.functional import flatten_parameters, forward_for
 from losslab.fused.losses import Group, loss_key
 from losslab.fused.module import FusedModule
 from losslab.fused.optimizer import StackedOptimizer
+from losslab.fused.sizing import Size
 from losslab.fused.trial import why_alone
 from losslab.schema import canonical, check, compatibility
 from losslab.schema import cards as schema_cards
@@ -25,7 +26,7 @@ from losslab.sweep.jobs import Job
 from losslab.sweep.planning import plan, stack_size
 from losslab.sweep.runner import train_all
 from losslab.training.module import RunModule
-from losslab.training.prepare import prepare
+from losslab.training.prepare import prepare, prepare_all
 from support.event_files import curves
 from support.stacks import SMALL, alone, difference, doubled, fit, fused, requests, rows_by_request, stackable
 
@@ -74,12 +75,9 @@ def test_a_stack_equals_its_runs_alone(task: str, model: str, optimizer: str, mo
 def test_a_stack_of_every_loss_equals_its_runs_alone_under_every_optimizer(
     task: str, model: str, optimizer: str
 ) -> None:
-    names = stackable(task)
-    asked = requests(task, model, optimizer, names)
-    if model == "boxes":
-        # One epoch: later some free box, symmetric to its target as it lies, meets a kink of its loss, where rounding decides
-        # which way it goes. After two or three epochs one loss in sixty or so is a hundredth off by that.
-        asked = [request | {"trainer": request["trainer"] | {"max_epochs": 1}} for request in asked]
+    # One epoch of free boxes: later some box, symmetric to its target as it lies, meets a kink of its loss, where rounding decides
+    # which way it goes. After two or three epochs one loss in sixty or so is a hundredth off by that.
+    asked = requests(task, model, optimizer, stackable(task), epochs=1 if model == "boxes" else 2)
     assert difference(asked, some=range(CASES.index((task, model, optimizer)) % 4, len(asked), 4)) <= tolerance(model)
 
 
@@ -194,6 +192,7 @@ def test_a_run_does_not_depend_on_the_size_of_its_stack(size: int) -> None:
         assert torch.equal(by_itself, together[canonical.run_id(request)])
 
 
+@pytest.mark.slow
 def test_a_run_does_not_depend_on_its_companions_or_their_order() -> None:
     asked = requests("multiclass")
     whole = rows_by_request(fused(asked, double=False))
@@ -294,7 +293,9 @@ def jobs(asked: Sequence[dict], folder: Path) -> list[Job]:
 
 @pytest.mark.slow
 def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda *_: (1, 1))  # as measured for scenes on most machines
+    monkeypatch.setattr(
+        "losslab.sweep.planning.fastest", lambda *_: Size(1, 1)
+    )  # as measured for scenes on most machines
     asked = [
         *(compose("trainer=cpu", f"loss={loss}", f"seed={seed}") for loss in ("mse", "l1") for seed in range(3)),
         compose("trainer=cpu", "data.batch_size=32"),
@@ -304,7 +305,9 @@ def test_a_sweep_is_cut_by_what_may_not_differ(tmp_path: Path, monkeypatch: pyte
     assert sorted(len(stack.jobs) for stack in stacks) == [1, 1, 1, 6]
     assert {stack.why is None for stack in stacks if len(stack.jobs) == 1} == {False}
     assert "no other run shares" in next(s.why for s in stacks if s.jobs[0].request["data"]["batch_size"] == 32)
-    assert stack_size([asked[0] | {"fused": {"size": 4, "engine": "auto", "processes": 0, "audit": 0}}] * 9)[0] == 4
+    assert (
+        stack_size([asked[0] | {"fused": {"size": 4, "engine": "auto", "processes": 0, "audit": 0}}] * 9)[0].runs == 4
+    )
     many = [compose("trainer=cpu", "fused.size=4") | {"seed": seed} for seed in range(10)]
     assert [len(stack.jobs) for stack in plan(jobs(many, tmp_path))] == [4, 4, 2]
 
@@ -443,6 +446,7 @@ def test_a_stack_without_memory_is_halved(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(math.isfinite(r.metrics["last/test/mae"]) for r in records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "losses_of_runs"),
     [
@@ -471,7 +475,7 @@ def test_weights_of_rows_and_classes_and_smoothing_act_in_a_stack_as_alone(
         for more in options
     ]
     asked.sort(key=lambda request: loss_key(prepare(request)))
-    runs = doubled([prepare(request) for request in asked])
+    runs = doubled(prepare_all(asked))
     module = FusedModule(runs)
     fit(module, StackedBatches(runs), 2)
     lone = [alone_weighted(request) for request in asked]

@@ -13,7 +13,8 @@ from losslab.training import threads
 from losslab.training.prepare import prepare
 
 CPU = torch.device("cpu")
-RUN: Any = SimpleNamespace(model=None, rows=SimpleNamespace(inputs=[]), batches=SimpleNamespace(batch_size=1))
+RUN: Any = SimpleNamespace(model=None, rows=SimpleNamespace(inputs=[]), batches=SimpleNamespace(batch_size=1), steps=1)
+RUN.request = {"fused": {"engine": "auto"}}
 
 
 def given(monkeypatch: pytest.MonkeyPatch, lone: float, stacked: dict[int, float]) -> int:
@@ -59,9 +60,9 @@ def test_the_threads_are_measured_with_the_size(
     monkeypatch.setattr(threads, "chosen_by_user", lambda: False)
     monkeypatch.setattr(sizing, "lone_pace", lambda run, device: 10.0)
     monkeypatch.setattr(sizing, "stacked_pace", lambda run, size, device, count: seconds[count])
-    assert sizing.fastest(RUN, 4, CPU) == (4, fastest)
+    assert sizing.fastest(RUN, 4, CPU)[:2] == (4, fastest)
     monkeypatch.setattr(threads, "chosen_by_user", lambda: True)
-    assert sizing.fastest(RUN, 4, CPU) == (4, 8), "a user's number stays"
+    assert sizing.fastest(RUN, 4, CPU)[:2] == (4, 8), "a user's number stays"
 
 
 def test_measuring_leaves_the_run_as_it_was() -> None:
@@ -73,12 +74,23 @@ def test_measuring_leaves_the_run_as_it_was() -> None:
 
 
 def test_large_sweeps_are_measured_and_small_ones_follow_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device: (min(17, most), 3))
+    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device: sizing.Size(min(17, most), 3))
     small = compose("data.rows=300", "trainer.max_epochs=2", "trainer=cpu")
-    assert stack_size([small] * 10) == (100, None, None)
-    assert stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20) == (17, 3, None)
-    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device: (1, 3))
-    size, _, why = stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20)
-    assert size == 1
+    assert stack_size([small] * 10) == ((100, None, None), None)
+    assert stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20) == ((17, 3, None), None)
+    monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device: sizing.Size(1, 3))
+    size, why = stack_size([compose("trainer=cpu", "trainer.max_epochs=30")] * 20)
+    assert size.runs == 1
     assert "longer than one after another" in why
-    assert "numbers of its own" in stack_size([compose("loss=barron_adaptive")] * 20)[2]
+    assert "numbers of its own" in stack_size([compose("loss=barron_adaptive")] * 20)[1]
+
+
+def test_a_long_training_is_compiled_where_the_engine_is_losslabs_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizing, "lone_pace", lambda run, device: 1.0)
+    monkeypatch.setattr(sizing, "stacked_pace", lambda run, size, device, count: 0.5)
+    monkeypatch.setattr(sizing, "pays", lambda model, device, seconds: seconds >= 100 * 4 * 0.5)
+    run = SimpleNamespace(**vars(RUN) | {"steps": 100})
+    assert sizing.fastest(run, 4, CPU).engine == "compiled"
+    assert sizing.fastest(SimpleNamespace(**vars(run) | {"steps": 99}), 4, CPU).engine is None
+    run.request = {"fused": {"engine": "eager"}}
+    assert sizing.fastest(run, 4, CPU).engine is None

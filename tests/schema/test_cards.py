@@ -104,7 +104,7 @@ def test_every_file_begins_by_saying_what_it_is() -> None:
 
 def test_every_stated_range_belongs_to_a_key() -> None:
     shared = cards.card("", "config").about["ranges"]
-    keys = {"seed", "penalty.l1", "penalty.l2", "fused.size", "fused.engine", "fused.processes", "fused.audit"}
+    keys = {"seed", "store", "penalty.l1", "penalty.l2", "fused.size", "fused.engine", "fused.processes", "fused.audit"}
     for group in cards.GROUPS:
         for name in cards.names(group):
             card = cards.card(group, name)
@@ -130,3 +130,28 @@ def test_every_recipe_composes_and_has_its_folder(recipe: str, tmp_path: Path, m
 def test_a_composed_request_survives_yaml() -> None:
     made = compose("task=bbox", "loss=smoothl1", "optimizer=adamw")
     assert check.check(yaml.safe_load(yaml.safe_dump(made))) == made
+
+
+def test_what_was_checked_once_is_checked_as_if_anew() -> None:
+    first = canonical.component("model", "mlp", {"hidden": [8]})
+    first["hidden"].append(3)
+    assert canonical.component("model", "mlp", {"hidden": [8]})["hidden"] == [8]
+    assert type(canonical.component("optimizer", "adam", {"lr": 1})["lr"]) is float
+    for wrong in (True, "1"):
+        with pytest.raises(errors.BadRequest, match="must be a number"):
+            canonical.component("optimizer", "adam", {"lr": wrong})
+
+
+def test_a_card_that_has_changed_is_not_taken_for_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    card = tmp_path / "conf" / "loss" / "mine.yaml"
+    card.parent.mkdir(parents=True)
+    for most in (2, 1):
+        card.write_text(
+            f"name: mine\nc: 1.0\nabout:\n  reads: [values]\n  function: mse\n  ranges: {{c: '[0, {most}]'}}\n"
+        )
+        cards.refresh()
+        if most == 2:
+            assert canonical.component("loss", "mine", {"c": 1.5})["c"] == 1.5
+    with pytest.raises(errors.BadRequest, match="at most 1"):
+        canonical.component("loss", "mine", {"c": 1.5})

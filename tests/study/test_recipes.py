@@ -1,6 +1,7 @@
 """Each recipe under conf/experiment/ still runs, from its command to its report, and what is published is what it asks for."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -16,17 +17,20 @@ from losslab.study.recipe import Study
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = cards.names("experiment")
 BRIEF = ["trainer=cpu", "trainer.max_epochs=1", "logger=none"]
-BRIEF_STUDY = ["study.seeds=2", "study.tuning.trials=2", "study.tuning.seeds=1", "study.tuning.widen=0"]
+BRIEF_STUDY = [
+    *("study.seeds=2", "study.tuning.trials=2", "study.tuning.refine=1"),
+    *("study.tuning.seeds=1", "study.tuning.widen=0"),
+]
 MOST_ROWS = 150  # of data that are made for the run
+STUDIES = [recipe for recipe in RECIPES if "study" in cards.card("experiment", recipe).values]
 
 
+@cache
 def asked(recipe: str) -> Study | None:
     """The study of a recipe; None for a plain sweep."""
     request = check_command([f"experiment={recipe}"], multirun=False)
+    assert isinstance(request, StudyRequest) == (recipe in STUDIES)
     return request.study if isinstance(request, StudyRequest) else None
-
-
-STUDIES = [recipe for recipe in RECIPES if asked(recipe)]
 
 
 def published(recipe: str) -> pd.DataFrame:

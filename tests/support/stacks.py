@@ -20,21 +20,36 @@ from losslab.schema import canonical, check, compatibility
 from losslab.schema import cards as schema_cards
 from losslab.training import trainer
 from losslab.training.module import RunModule
-from losslab.training.prepare import Prepared, prepare
+from losslab.training.prepare import Prepared, prepare, prepare_all
 
-SIMPLE = ("mse", "l1", "smoothl1", "huber", "cross_entropy", "bce_with_logits", "giou", "poisson_nll", "sum")
+SIMPLE = (
+    "mse",
+    "l1",
+    "smoothl1",
+    "huber",
+    "cross_entropy",
+    "bce_with_logits",
+    "giou",
+    "poisson_nll",
+    "sum",
+    "quantiles",
+)
 SMALL = {
     "multiclass": ["data.batch_size=256"],
     "binary": ["data.batch_size=64"],
     "regression": ["data.rows=300"],
     "counts": ["data.rows=300"],
-    "bbox": ["data.rows=90", "data.batch_size=16"],
+    "bbox": ["data.rows=60", "data.batch_size=16"],
+    "quantiles": ["data.rows=300"],
+    "ordinal": ["data.rows=300"],
+    "multilabel": ["data.rows=300"],
+    "segmentation": ["data.rows=200", "data.side=8"],
 }
 MODELS = {
     "linear": [],
     "own": ["model.target=support.stacks:Small"],
     "mlp": ["model.hidden=[8]"],
-    "cnn": ["model.channels=[4,6]", "model.hidden=8"],
+    "cnn": ["model.channels=[2,3]", "model.hidden=8"],
     "boxes": ["data=anchors", "data.points=1", "data.batch_size=49"],
 }
 
@@ -69,12 +84,14 @@ VARIED = [  # what differs from run to run beside the loss
 ]
 
 
-def requests(task: str, model: str = "mlp", optimizer: str = "adam", names: Sequence[str] = ()) -> list[dict]:
+def requests(
+    task: str, model: str = "mlp", optimizer: str = "adam", names: Sequence[str] = (), epochs: int = 3
+) -> list[dict]:
     """Two runs under each of some losses, by default the simple ones; hyperparameters, seeds, rates and more differ."""
     base = compose(
         *(f"task={task}", f"model={model}", f"optimizer={optimizer}"),
         *(MODELS[model] if model == "boxes" else [*SMALL[task], *MODELS[model]]),
-        *("trainer=cpu", "logger=none", "trainer.max_epochs=3"),
+        *("trainer=cpu", "logger=none", f"trainer.max_epochs={epochs}"),
     )
     made = []
     for loss, factor in itertools.product(names or [name for name in SIMPLE if name in stackable(task)], (0.9, 1.1)):
@@ -100,14 +117,15 @@ def moved(loss: str, key: str, factor: float) -> object:
 
 def doubled(runs: Sequence[Prepared]) -> list[Prepared]:
     """The same runs in double precision; what they share stays shared."""
-    inputs = {id(run.rows.inputs): run.rows.inputs.double() for run in runs}
+    made: dict[int, tuple[Tensor, Tensor]] = {}  # beside the tensor itself, so that no other takes its id
+
+    def double(tensor: Tensor) -> Tensor:
+        return made.setdefault(id(tensor), (tensor, tensor.double() if tensor.is_floating_point() else tensor))[1]
+
     for run in runs:
         run.model.double()
         run.task.double()
-        targets = run.rows.targets
-        targets = targets.double() if targets.is_floating_point() else targets
-        run.rows, old = replace(run.rows, inputs=inputs[id(run.rows.inputs)], targets=targets), run.rows
-        run.kept = old  # so that no other tensor takes its id
+        run.rows = replace(run.rows, inputs=double(run.rows.inputs), targets=double(run.rows.targets))
     return list(runs)
 
 
@@ -138,7 +156,7 @@ def alone(request: dict, double: bool = True) -> tuple[Tensor, dict[str, float]]
 
 def fused(asked: Sequence[dict], double: bool = True, engine: str = "auto", accelerator: str = "cpu") -> FusedModule:
     """The stack of some runs after training; on the CPU again, wherever it trained."""
-    runs = [prepare(request | {"fused": request["fused"] | {"engine": engine}}) for request in asked]
+    runs = prepare_all([request | {"fused": request["fused"] | {"engine": engine}} for request in asked])
     runs = sorted(doubled(runs) if double else runs, key=loss_key)
     module, batches = FusedModule(runs), StackedBatches(runs)
     batches.device = torch.device("cuda" if accelerator == "cuda" else "cpu")

@@ -133,6 +133,35 @@ def test_workers_leave_the_records_that_this_process_would(tmp_path: Path) -> No
     assert len(engine.starts) == 1, "no worker is started where nothing is left"
 
 
+def records_and_files(folder: Path, engine: Engine | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+    """What a sweep of three stacks leaves that keep their runs together, without what differs from one time to the next."""
+    asked = jobs(folder, 6, "store=stacks", size=2)
+    records = [{**vars(record), "seconds": 0} for record in train_all(asked, engine=engine).records]
+    assert len(train_all(asked, engine=engine).finished) == 6
+    return records, sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_workers_leave_the_same_few_files_that_this_process_would(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    expected = records_and_files(here)
+    assert [Path(name).suffix for name in expected[1]] == [".jsonl", ".pt"] * 3
+    assert records_and_files(there, Here(there)) == expected
+
+
+@pytest.mark.slow
+def test_two_workers_at_a_time_leave_the_same_few_files(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    with engines.opened({"name": "worker", "workers": 2, "expect": 0}, there) as engine:
+        assert records_and_files(there, engine) == records_and_files(here)
+
+
+def test_how_a_stack_trains_goes_with_it(tmp_path: Path) -> None:
+    stack = Stack(jobs(tmp_path, 2), "why", threads=2, processes=3, together=True, engine="eager")
+    shared.hand_over(tmp_path / ".stacks/sweep", tmp_path, [stack])
+    [path] = shared.listed(tmp_path / ".stacks/sweep")
+    assert shared.read(path).stack == stack
+
+
 def test_runs_that_are_replaced_are_trained_once_more(tmp_path: Path) -> None:
     asked = jobs(tmp_path, 2, size=2)
     train_all(asked, engine=Here(tmp_path))

@@ -1,11 +1,14 @@
 """How many CPU threads torch computes with, and that losslab leaves them as it found them."""
 
+import builtins
+import gc
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +16,8 @@ from torch import nn
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from losslab import compose
+from losslab.cli import train as cli_train
+from losslab.fused.sizing import Size
 from losslab.schema import check
 from losslab.sweep.jobs import Job
 from losslab.sweep.resume import Resumption
@@ -113,7 +118,7 @@ def test_a_stack_goes_on_with_the_threads_that_were_measured(
 
     monkeypatch.setattr("losslab.fused.module.FusedModule.on_train_epoch_end", stop)
     for measured in (3, 5):  # the machine has become busier in between
-        monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device, count=measured: (4, count))
+        monkeypatch.setattr("losslab.sweep.planning.fastest", lambda run, most, device, count=measured: Size(4, count))
         with pytest.raises(KeyboardInterrupt):
             train_all(jobs, lambda *_: None)
     assert used == [3, 3]
@@ -171,3 +176,22 @@ def test_a_number_that_the_user_gives_is_taken_as_it_is(monkeypatch: pytest.Monk
     assert threads.most() == 1, "no more than the CPUs that the process may use"
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
     assert threads.most() == threads.worth(nn.Linear(1, 1), torch.ones(1, 1)) == 6
+
+
+def test_torch_is_imported_once_without_a_look_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bool] = []
+    imported = builtins.__import__
+
+    def noted(name: str, *more: Any) -> Any:
+        if name == "losslab.training.run":
+            looked.append(gc.isenabled())
+        return imported(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", noted)
+    cli_train.before_torch([])
+    assert looked == []
+    with monkeypatch.context() as patched:
+        patched.delitem(sys.modules, "torch")
+        cli_train.before_torch([])
+    assert looked == [False]
+    assert gc.isenabled()

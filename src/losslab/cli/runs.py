@@ -16,7 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from losslab.errors import BadRequest
+from losslab.records import stacks
 from losslab.records.locks import STUDY, holder, locked
+from losslab.records.record import NAME
 from losslab.records.run_folder import remove_folder
 from losslab.records.runs import Run, run_in, runs_below
 from losslab.schema.canonical import RUNS
@@ -30,11 +32,12 @@ def add_to(commands: Any) -> None:
     """Adds the command to a parser."""
     runs = commands.add_parser(
         "runs",
-        help="list runs, say where two differ, or remove some",
-        usage="losslab runs [DIR] [--json | --csv] | compare RUN RUN | remove RUN ... [--yes]",
-        description="RUN: the folder of a run, or the end of its name below runs/, 8 letters or more; for remove also a folder of runs.",
+        help="list runs, say where two differ, remove some, or make their folders",
+        usage="losslab runs [DIR] [--json | --csv] | compare RUN RUN | remove RUN ... [--yes] | extract RUN ...",
+        description="RUN: the folder of a run, or the end of its name below runs/, 8 letters or more; for remove and extract "
+        "also a folder of runs. extract makes the folders of runs that a large sweep has left together in its folder stacks.",
     )
-    runs.add_argument("words", nargs="*", metavar="WORD", help="DIR (runs unless given), compare or remove")
+    runs.add_argument("words", nargs="*", metavar="WORD", help="DIR (runs unless given), compare, remove or extract")
     form = runs.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="list them as JSON")
     form.add_argument("--csv", action="store_true", help="list them as CSV")
@@ -52,8 +55,12 @@ def answer(given: argparse.Namespace) -> int:
         if not rest:
             raise BadRequest("Name what is to be removed: losslab runs remove RUN.")
         return _remove(rest, given.yes)
+    elif what == "extract":
+        if not rest:
+            raise BadRequest("Name what is to be made: losslab runs extract RUN.")
+        _extract(rest)
     elif rest:
-        raise BadRequest(f"'{what}' is none of compare and remove, and one folder is listed at a time.")
+        raise BadRequest(f"'{what}' is none of compare, remove and extract, and one folder is listed at a time.")
     else:
         _list(Path(what), given)
     return 0
@@ -130,11 +137,11 @@ def _table(what: str, rows: Sequence[Sequence[Any]], *more: str) -> Table:
 
 def _remove(names: Sequence[str], yes: bool) -> int:
     """Removes runs, all or none. Returns the exit status."""
-    from losslab.study.recipe import NAME
+    from losslab.study.recipe import NAME as STUDY_FILE
 
     found = {run.folder: run for name in names for run in _several(name)}
     for folder in found:
-        studies = (holder(parent / NAME, STUDY) for parent in folder.absolute().parents)
+        studies = (holder(parent / STUDY_FILE, STUDY) for parent in folder.absolute().parents)
         if who := holder(folder) or next(filter(None, studies), None):
             raise BadRequest(f"{folder} is locked by {who}; nothing is removed.")
     what = f"{len(found)} runs" if len(found) > 1 else str(next(iter(found)))
@@ -145,6 +152,7 @@ def _remove(names: Sequence[str], yes: bool) -> int:
             print("Nothing is removed.")
             return 0
     with locked(found):
+        stacks.remove(found)
         kept = [folder for folder in found if not remove_folder(folder)]
     for name in names:
         _remove_rest(Path(name))
@@ -152,6 +160,24 @@ def _remove(names: Sequence[str], yes: bool) -> int:
     for folder in kept:
         print(f"{folder} stays, as it holds files that are not of the run.")
     return 0
+
+
+def _extract(names: Sequence[str]) -> None:
+    """Makes the folders of runs, and says how many."""
+    found = {run.folder: run for name in names for run in _several(name)}
+    together = [folder for folder in found if stacks.file_of(folder) and not (folder / NAME).exists()]
+    if together:
+        from losslab.sweep.extracting import extract  # imports torch
+
+        extract(together)
+    had = len(found) - len(together)
+    one = together[0] if len(together) == 1 else None
+    made = f"Made {one or f'{len(together)} folders'}." if together else ""
+    print(
+        " ".join(
+            filter(None, [made, f"{had} {'run has' if had == 1 else 'runs have'} a folder already." if had else ""])
+        )
+    )
 
 
 def _remove_rest(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -153,6 +154,7 @@ class Command:
         """
         before_torch(job.request["trainer"] for job in jobs)
         from losslab.records.provenance import changes
+        from losslab.report import mean_curves
         from losslab.sweep import engines
         from losslab.sweep.audit import audit
         from losslab.sweep.progress import SweepBar
@@ -173,6 +175,7 @@ class Command:
         if checked := jobs[0].request["fused"]["audit"]:
             self.notes.append(audit(jobs, records, checked))
         self.notes += changes(outcome.finished, once.values())
+        mean_curves.write(once)
         return [record.metrics.get(f"best/val/{record.selection.get('metric')}") for record in records]
 
     def end(self) -> int:
@@ -204,7 +207,7 @@ def _study(asked: StudyRequest) -> int:
         return 0
     with must_be_written():
         from losslab.records.provenance import changes
-        from losslab.report import build
+        from losslab.report import build, mean_curves
         from losslab.report.collect import ReportOptions
         from losslab.study.runner import conduct
         from losslab.sweep.progress import SweepBar
@@ -214,6 +217,7 @@ def _study(asked: StudyRequest) -> int:
             records, finished = conduct(
                 asked.study, asked.folder, asked.mix, listen, spread=True, executor=asked.executor
             )
+        mean_curves.write(records)
         messages.print_line("")
         build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
         for said in changes(finished, records.values()):
@@ -259,6 +263,17 @@ def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
     threads.wait_shortly()
     if any(trainer["deterministic"] for trainer in trainers):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when torch first uses it
+    if "torch" not in sys.modules and gc.isenabled():
+        _import_torch()
+
+
+def _import_torch() -> None:
+    """Imports what trains. No garbage is looked for meanwhile: of the million objects that are made all stay."""
+    gc.disable()
+    try:
+        import losslab.training.run  # noqa: F401
+    finally:
+        gc.enable()
 
 
 def _run(config: DictConfig, folder: Path, number: int, program: str) -> int:

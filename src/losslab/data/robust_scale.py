@@ -25,14 +25,20 @@ def robust_scale(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor,
     """
     if weights is not None:
         return _weighted(values, weights)
-    centre = values.quantile(0.5, dim=0)
-    size = (values - centre).abs()
+    centre = _median(values.sort(0).values)
+    size = (values - centre).abs().sort(0).values
     ties = (size == 0).double().mean(0)
     level = torch.where(ties <= 0.5, ties + 0.25, (1 + ties) / 2).clamp(0.5, _MOST)
     place = (level * (len(values) - 1)).long()
-    higher = size.sort(0).values.gather(0, place[None])[0]
-    spread = NORMAL * torch.where(ties <= _FEW_TIES, size.quantile(0.5, dim=0), higher)
+    higher = size.gather(0, place[None])[0]
+    spread = NORMAL * torch.where(ties <= _FEW_TIES, _median(size), higher)
     return centre, torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _median(ordered: Tensor) -> Tensor:
+    """The median of each column of ordered values [n, D]: what torch.quantile gives, which would sort once more."""
+    middle = (len(ordered) - 1) / 2
+    return ordered[int(middle)].lerp(ordered[int(middle + 0.5)], middle % 1)
 
 
 def _weighted(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,20 +1,21 @@
 """How the steps of a stack are executed: one operation after another, as a CUDA graph, or compiled. The numbers are the same.
 
 On a GPU a step of small models is some hundred kernels of a few microseconds, and starting each takes the CPU longer than that.
-A CUDA graph starts them all at once; compiling merges most of them, but takes seconds.
+A CUDA graph starts them all at once. Compiling merges most of them, also on a CPU, but takes seconds.
 """
 
 from __future__ import annotations
 
 import logging
-import time
+import shutil
 import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from losslab.errors import describe
+from losslab.fused import dropout
 from losslab.fused.step import Step
 from losslab.safe_points import check
 
@@ -22,24 +23,24 @@ ENGINES = ("auto", "eager", "captured", "compiled")
 
 _LOG = logging.getLogger(__name__)
 WARM_UP = 3  # calls before a capture, in which libraries take their memory and load their kernels
-# Measured on an H200 for stacks of 300 to 3,000 MLPs: compiling takes 10 to 20 seconds and saves half of the time of a captured step.
+# Compiling takes 10 to 20 seconds and saves half of the time of a step: measured on an H200 for stacks of 300 to 3,000 MLPs beside
+# captured steps, and on a CPU for 100 beside traced ones
 _COMPILING, _SAVED = 20.0, 0.5
+_COMPILERS = ("g++", "clang++", "c++")  # one of which torch needs for a CPU
 
 
 class Engine:
-    """Executes the steps of a stack in the way that is asked for, or in the fastest that pays; falls back where that fails.
+    """Executes the steps of a stack in the way that is asked for; falls back where that fails.
 
-    auto: eager on a CPU; on a GPU captured, then compiled where what it saves on the steps to come is more than it takes.
+    auto: eager on a CPU, captured on a GPU.
     """
 
-    def __init__(self, step: Step, asked: str, steps: int) -> None:
-        """Args: the step; one of ENGINES; how many steps there are to come."""
-        self.step, self.left = step, steps
-        self.may_compile = asked == "auto"
+    def __init__(self, step: Step, asked: str) -> None:
+        """Args: the step; one of ENGINES."""
+        self.step = step
         self.graphs = has_graphs(step.rows.device)
         self.name, self.why = "eager", ""
         self._call: Callable[[], None] = step
-        self._measured = False
         if step.module.masks:
             self._fall_back("eager", "dropout draws its masks on the CPU" if asked in ("captured", "compiled") else "")
         elif asked == "compiled":
@@ -56,15 +57,10 @@ class Engine:
     def run(self, chunk: Tensor) -> None:
         """Takes a step on each batch of a chunk [S, R, B]."""
         self.step.begin(chunk)
-        measures = self._measures()
-        started = _now(self.step.rows.device) if measures else 0.0
         for _ in range(len(chunk)):
             check()
             self.step.optimizer.begin_step()
             self._call()
-        self.left -= len(chunk)
-        if measures:
-            self._judge((_now(self.step.rows.device) - started) / len(chunk))
 
     def freeze(self, alive: Tensor) -> None:
         """From now on only runs that are alive [R] move."""
@@ -77,17 +73,6 @@ class Engine:
         """Gives back the memory of the graph; there are no more steps."""
         self._call = self.step
 
-    def _measures(self) -> bool:
-        """Whether the next chunk is timed: once, after the capture, where compiling is a question."""
-        ready = isinstance(self._call, Replayed) and self._call.graph is not None
-        return self.may_compile and self.name == "captured" and ready and not self._measured
-
-    def _judge(self, seconds: float) -> None:
-        """Compiles where that pays, for steps that take so many seconds each."""
-        self._measured = True
-        if self.left * seconds * _SAVED > _COMPILING:
-            self._compile()
-
     def _capture(self) -> None:
         self.name = "captured"
         self._call = Replayed(self.step, self._without_graph)
@@ -95,7 +80,6 @@ class Engine:
     def _compile(self) -> None:
         self.step.optimizer.guards = True  # costs a compiled step nothing, and spares a second compilation
         self.name = "compiled"
-        self.step.trace()
         compiled = torch.compile(self.step, fullgraph=True, dynamic=False)
         self._call = lambda: self._first_compiled(compiled)
 
@@ -103,17 +87,14 @@ class Engine:
         """The step in which the compilation happens."""
         before = [tensor.clone() for tensor in self.step.changed()]
         try:
-            if self.step.gradient is None:
-                self.step()  # traces the gradient
-            else:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # advice to use TF32, and the compiler's own use of torch
-                    compiled()
-                self._call = Replayed(compiled, self._without_graph) if self.graphs else compiled
+            self.step.trace()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # advice to use TF32, and the compiler's own use of torch
+                compiled()
+            self._call = Replayed(compiled, self._without_graph) if self.graphs else compiled
         except Exception as error:
             for tensor, old in zip(self.step.changed(), before, strict=True):
                 tensor.copy_(old)
-            self.may_compile = False
             if self.graphs:
                 self._capture()
             self._fall_back("captured" if self.graphs else "eager", f"compiling failed: {_in_short(error)}")
@@ -172,16 +153,15 @@ def captured(function: Callable[[], None]) -> torch.cuda.CUDAGraph:
     return graph
 
 
+def pays(model: nn.Module, device: torch.device, seconds: float) -> bool:
+    """Whether compiling a stack of such models saves more than it takes, where its steps take so many seconds in all."""
+    able = device.type == "cuda" or any(map(shutil.which, _COMPILERS))
+    return seconds * _SAVED > _COMPILING and able and not dropout.is_drawn(model)
+
+
 def has_graphs(device: torch.device) -> bool:
     """Whether steps on a device can be captured."""
     return device.type == "cuda"
-
-
-def _now(device: torch.device) -> float:
-    """The time when the device has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _in_short(error: Exception) -> str:

@@ -42,15 +42,29 @@ def carried_by(models: Sequence[nn.Module]) -> Carried:
 
 
 def flatten_parameters(models: Sequence[nn.Module]) -> Tensor:
-    """The trained parameters of each model as a row: [R, P], in the order of `named_parameters`."""
-    return torch.stack([torch.cat([p.detach().flatten() for p in trained(model).values()]) for model in models])
+    """The trained parameters of each model as a row: [R, P], in the order of `named_parameters`.
+
+    Weights of linear layers in a row lie as [in, out]: a product takes them so, and their gradient need not be turned over.
+    """
+    turned = is_layered(models[0])
+    return torch.stack(
+        [torch.cat([_turned(p.detach(), turned).flatten() for p in trained(model).values()]) for model in models]
+    )
 
 
 def unflatten_parameters(model: nn.Module, flat: Tensor) -> dict[str, Tensor]:
     """Rows of parameters [..., P] as named tensors [..., *shape]. One split, so that their gradients are joined once."""
-    named = trained(model)
+    named, turned = trained(model), is_layered(model)
     parts = flat.split([p.numel() for p in named.values()], -1)
-    return {name: part.unflatten(-1, p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
+    return {
+        name: _turned(part.unflatten(-1, _turned(p, turned).shape), turned and p.ndim > 1)
+        for (name, p), part in zip(named.items(), parts, strict=True)
+    }
+
+
+def _turned(parameter: Tensor, turned: bool) -> Tensor:
+    """A weight [..., out, in] as [..., in, out] or back, where that is asked for; a bias [out] as it is."""
+    return parameter.transpose(-1, -2) if turned and parameter.ndim > 1 else parameter
 
 
 def is_weight(model: nn.Module) -> Tensor:
@@ -104,14 +118,12 @@ def _emptied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, without)
 
 
-def filled(model: nn.Module, flat: Tensor, carried: Carried) -> nn.Module:
-    """A copy of a model with the parameters [P] and what is carried of one run of a stack."""
-    model = copy.deepcopy(model)
+@torch.no_grad()
+def fill(model: nn.Module, flat: Tensor, carried: Carried) -> None:
+    """Gives a model the parameters [P] and what is carried of one run of a stack."""
     values = unflatten_parameters(model, flat) | carried
-    with torch.no_grad():
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            tensor.copy_(values[name])
-    return model
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        tensor.copy_(values[name])
 
 
 def gradient_of(total: Callable[..., tuple[Tensor, Any]], example: tuple[Any, ...], steps: float) -> Gradient:

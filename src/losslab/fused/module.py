@@ -48,9 +48,11 @@ class FusedModule(Resumable):
     l2: Tensor
     best: Tensor
 
-    def __init__(self, runs: Sequence[Prepared]) -> None:
+    def __init__(self, runs: Sequence[Prepared], engine: str | None = None) -> None:
+        """Args: the runs; how steps are executed, where that is not as the requests say."""
         super().__init__()
         self.automatic_optimization = False
+        self.asked = engine or str(runs[0].request["fused"]["engine"])
         self.runs = list(runs)
         self.task = stack_tasks([run.task for run in runs])
         self.flat = nn.Parameter(flatten_parameters([run.model for run in runs]))
@@ -81,26 +83,26 @@ class FusedModule(Resumable):
 
     def _keep_data(self) -> None:
         """Rows of all runs one after another, as one `index_select` is five times as fast as an index by run and row."""
-        runs, each = self.runs, [run.rows.inputs for run in self.runs]
-        pools = {id(inputs): inputs for inputs in each}  # runs may share their inputs
-        place = {name: number for number, name in enumerate(pools)}
-        pool = torch.tensor([place[id(inputs)] for inputs in each])
+        runs = self.runs
+        inputs, pools = _distinct([run.rows.inputs for run in runs])
+        distinct, offsets = _distinct([run.rows.targets for run in runs])
+        of_each = [runs[number] for number in distinct]
         kept = {
-            "inputs": each[0] if len(pools) == 1 else torch.cat(list(pools.values())),
-            "pools": pool[:, None] * len(each[0]),
-            "offsets": torch.arange(len(runs))[:, None] * len(each[0]),
+            "inputs": _joined([runs[number].rows.inputs for number in inputs]),
+            "pools": pools[:, None] * len(runs[0].rows.inputs),
+            "offsets": offsets[:, None] * len(runs[0].rows.inputs),
         }
         for space in self.spaces:
-            targets = [run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in runs]
-            kept[f"targets_as_{space}"] = torch.cat(targets)
+            targets = [run.task.target_as(space, run.rows.targets, self.flat.dtype) for run in of_each]
+            kept[f"targets_as_{space}"] = _joined(targets)
         for part in ("val", "test"):
             rows = [run.split[part] for run in runs]
             kept[f"rows_{part}"] = torch.stack(rows)
             kept[f"targets_{part}"] = torch.stack([r.rows.targets[n] for r, n in zip(runs, rows, strict=True)])
-        weights = [run.weights for run in runs if run.weights is not None]
+        weights = [run.weights for run in of_each if run.weights is not None]
         self.weighted = bool(weights)  # all or none, as the runs of a stack share the settings of their data
         if weights:
-            kept["row_weights"] = torch.cat(weights)
+            kept["row_weights"] = _joined(weights)
         for name, tensor in kept.items():
             self.register_buffer(name, tensor, persistent=False)  # on the device, not in the checkpoint
 
@@ -125,9 +127,7 @@ class FusedModule(Resumable):
     def training_step(self, chunk: Tensor, _: int) -> None:
         """A few steps, each on a batch of its own for every run: row numbers [steps, R, B]."""
         if self.engine is None:
-            step = Step(self, self.optimizer(), chunk)
-            left = self.runs[0].steps - self.optimizer().taken
-            self.engine = Engine(step, self.runs[0].request["fused"]["engine"], left)
+            self.engine = Engine(Step(self, self.optimizer(), chunk), self.asked)
         if self.masks:
             self.masks.begin(self.optimizer().taken)
         with torch.no_grad():
@@ -261,6 +261,21 @@ class FusedModule(Resumable):
         if better:
             self.best_value[number], self.best_epoch[number] = value, self.current_epoch + 1
         return better
+
+
+def _distinct(each: Sequence[Tensor]) -> tuple[list[int], Tensor]:
+    """The numbers of tensors that are no other's, as runs may share them, and the place of each tensor among those [R]."""
+    places: dict[int, int] = {}
+    numbers: list[int] = []
+    for number, tensor in enumerate(each):
+        if id(tensor) not in places:
+            places[id(tensor)] = len(numbers)
+            numbers.append(number)
+    return numbers, torch.tensor([places[id(tensor)] for tensor in each])
+
+
+def _joined(each: Sequence[Tensor]) -> Tensor:
+    return each[0] if len(each) == 1 else torch.cat(list(each))
 
 
 def _select(pool: Tensor, rows: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
 from losslab.errors import is_out_of_memory
-from losslab.fused.engine import WARM_UP, Engine
+from losslab.fused.engine import WARM_UP, Engine, pays
 from losslab.fused.module import FusedModule
 from losslab.fused.step import Step
 from losslab.safe_points import check
@@ -24,8 +25,16 @@ _GAIN = 0.95  # a stack must take at most so much of the time of lone runs; of t
 _LONG = 0.02  # seconds of a step that is more than overhead
 
 
-def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
-    """The stack size up to `most` at which a run like this one takes the least time, 1 where no stack gains; and its threads.
+class Size(NamedTuple):
+    """How many runs make a stack; on how many threads and by which engine it trains, where that was measured."""
+
+    runs: int
+    threads: int | None
+    engine: str | None = None
+
+
+def fastest(run: Prepared, most: int, device: torch.device) -> Size:
+    """The stack up to `most` runs in which one like this takes the least time; of one run where no stack gains.
 
     Doubles the size until that no longer pays; on a GPU takes four times as many. A step that is short is mostly overhead, which a
     larger stack shares among more runs: so a small stack that gains nothing says little until its step is long.
@@ -47,7 +56,11 @@ def fastest(run: Prepared, most: int, device: torch.device) -> tuple[int, int]:
         elif pace * tried > _LONG:
             break
         tried = min(growth * tried, most) if tried < most else most + 1
-    return size, _fewest_threads(run, size, device, best) if size > 1 and device.type == "cpu" else count
+    if size == 1:
+        return Size(1, count)
+    auto = run.request["fused"]["engine"] == "auto"
+    engine = "compiled" if auto and pays(run.model, device, best * size * run.steps) else None
+    return Size(size, _fewest_threads(run, size, device, best) if device.type == "cpu" else count, engine)
 
 
 def _fewest_threads(run: Prepared, size: int, device: torch.device, best: float) -> int:
@@ -88,7 +101,7 @@ def stacked_pace(run: Prepared, size: int, device: torch.device, count: int) -> 
     module = FusedModule(runs).to(device)
     rows = torch.stack([run.batches.order(epoch)[: run.batches.batch_size] for epoch in range(size)]).to(device)
     asked = "eager" if run.request["fused"]["engine"] == "eager" else "auto"  # compiles nothing for so few steps
-    engine = Engine(Step(module, module.configure_optimizers(), rows[None]), asked, _STEPS)
+    engine = Engine(Step(module, module.configure_optimizers(), rows[None]), asked)
     with torch.no_grad(), threads.using(count):
         return _fastest(lambda: engine.run(rows[None]), device, cold=WARM_UP + 1 if device.type == "cuda" else 1) / size
 

@@ -6,7 +6,7 @@ R runs in the stack, B rows of a batch, S steps of a chunk.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -31,11 +31,14 @@ class Step:
         self.losses = module.flat.new_zeros(len(chunk), chunk.shape[1])
         self.penalties = torch.zeros_like(self.losses)
         self.gradient: Gradient | None = None
-        self.steps = float(optimizer.steps)  # for which the gradient is worth tracing
 
     def trace(self) -> None:
-        """Lets the next call trace the gradient, however few steps there are: for a compiler, to which vmap is a detour."""
-        self.gradient, self.steps = None, math.inf
+        """Traces the gradient, however few steps there are: for a compiler, to which vmap is a detour. Takes no step."""
+        self.gradient = gradient_of(self.module.total, self._given(), math.inf)
+
+    def _given(self) -> tuple[Any, ...]:
+        """What the gradient of the next step takes."""
+        return self.module.given(self.rows.index_select(0, self.number)[0], self.optimizer.alive)
 
     def begin(self, chunk: Tensor) -> None:
         """Takes the row numbers of the next steps, [S, R, B]."""
@@ -44,10 +47,9 @@ class Step:
 
     def __call__(self) -> None:
         """The next step of the chunk. Needs nothing of the CPU but what `StackedOptimizer.begin_step` does before."""
-        alive = self.optimizer.alive
-        given = self.module.given(self.rows.index_select(0, self.number)[0], alive)
+        alive, given = self.optimizer.alive, self._given()
         if self.gradient is None:
-            self.gradient = gradient_of(self.module.total, given, self.steps)
+            self.gradient = gradient_of(self.module.total, given, self.optimizer.steps)
         gradient, (losses, penalties, carried) = self.gradient(*given)
         self.losses.index_copy_(0, self.number, losses[None])
         self.penalties.index_copy_(0, self.number, penalties[None])

@@ -39,15 +39,20 @@ def check_folder(folder: Path, request: Mapping[str, Any]) -> None:
 
     A folder that bears the run's own name can hold no other: a config.yaml that says otherwise is corrupt, and written anew.
     """
-    path, own = folder / "config.yaml", canonical.run_id(request)
+    path = folder / "config.yaml"
     try:
-        found = yaml.load(path.read_bytes(), Loader=_LOADER)
-        with references.without_imports():
-            same = isinstance(found, dict) and canonical.run_id(found) == own
+        content = path.read_bytes()
     except FileNotFoundError:
         return
-    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+    except OSError as error:
         raise_if_ended(error)  # says nothing of the file
+        content = b""
+    own = canonical.id_of(request)
+    try:
+        found = yaml.load(content, Loader=_LOADER)
+        with references.without_imports():
+            same = isinstance(found, dict) and canonical.run_id(found) == own
+    except (yaml.YAMLError, ValueError, RecursionError):
         same = False
     if not same and not request["overwrite"]:
         if folder.name != own:

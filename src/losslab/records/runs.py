@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from losslab.records import stacks
 from losslab.records.locks import holder
 from losslab.records.record import NAME, Record, flatten
 from losslab.records.run_folder import read_config
@@ -64,7 +65,9 @@ def run_in(folder: Path) -> Run | None:
     config = record.config if record else read_config(folder)
     if config is None:
         return None
-    written = (folder / NAME if record or corrupt else folder / "config.yaml").stat().st_mtime
+    written = (
+        (path if (path := folder / NAME).exists() else stacks.file_of(folder) or folder / "config.yaml").stat().st_mtime
+    )
     status = record.status if record else "corrupt" if corrupt else "running" if holder(folder) else "stopped"
     return Run(folder, status, config, record, datetime.fromtimestamp(written).astimezone())
 
@@ -72,5 +75,6 @@ def run_in(folder: Path) -> Run | None:
 def runs_below(folder: Path) -> list[Run]:
     """All runs below a folder, the newest first."""
     places = {path.parent: None for name in (NAME, "config.yaml") for path in sorted(folder.rglob(name))}
+    places |= dict.fromkeys(stacks.records_below(folder)[0])
     found = [run for place in places if (run := run_in(place))]
     return sorted(found, key=lambda run: run.when, reverse=True)

@@ -7,20 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from losslab.records import files
+from losslab.records import files, stacks
 from losslab.records.record import NAME, Record
 from losslab.schema import references
-from losslab.schema.canonical import WHERE_AND_HOW, run_id
+from losslab.schema.canonical import WHERE_AND_HOW, id_of, run_id
 from losslab.schema.check import of_user
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record in a folder, or None where there is none. Raises ValueError for a file that is not a whole record."""
+    """The record in a folder, or kept for it with those of its stack; None where there is none.
+
+    Raises ValueError for a file that is not a whole record.
+    """
     path = Path(folder) / NAME
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        return None
+        return stacks.record_of(Path(folder))
     from losslab.records.validation import record_content  # pydantic takes some milliseconds
 
     try:
@@ -58,7 +61,11 @@ def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
     try:
         record = read_record(folder)
     except ValueError:
-        files.quarantine(Path(folder) / NAME, "its run is done again")
+        path = Path(folder) / NAME
+        if path.exists() or (of_stack := stacks.file_of(Path(folder))) is None:
+            files.quarantine(path, "its run is done again")
+        else:
+            stacks.keep_whole(of_stack)
         return None
     if record is None or record.status not in ("done", "diverged") or request["overwrite"]:
         return None
@@ -67,7 +74,7 @@ def _ended(folder: Path, request: Mapping[str, Any]) -> Record | None:
     )
     try:
         with references.without_imports():
-            same = then == now or run_id(record.config) == run_id(request)  # an id takes a millisecond
+            same = then == now or run_id(record.config) == id_of(request)  # an id takes a while
     except ValueError:  # its request is none of this version's
         return None
     return record if same and not any(map(files.is_cut, checkpoints(folder))) else None
@@ -89,8 +96,12 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def read_records(folder: Path) -> list[Record]:
     """All records below a folder, in the order of their paths. Raises ValueError for one that is corrupt."""
-    found = (read_record(path.parent) for path in sorted(Path(folder).rglob(NAME)))
-    return [record for record in found if record is not None]
+    whole, corrupt = records_by_folder(folder)
+    for path in corrupt:
+        if path.name == NAME:
+            read_record(path.parent)  # raises, and says what is wrong
+        raise ValueError(f"{path} is corrupt; the same request, run again, moves it aside and trains its runs anew.")
+    return list(whole.values())
 
 
 def whole_records(folder: Path) -> tuple[list[Record], list[Path]]:
@@ -100,9 +111,9 @@ def whole_records(folder: Path) -> tuple[list[Record], list[Path]]:
 
 
 def records_by_folder(folder: Path) -> tuple[dict[Path, Record], list[Path]]:
-    """The same, by the folders of the runs."""
+    """The same, by the folders of the runs, which those of stacks would have."""
+    of_stacks, others = stacks.records_below(Path(folder))
     whole: dict[Path, Record] = {}
-    others = []
     for path in sorted(Path(folder).rglob(NAME)):
         try:
             record = read_record(path.parent)
@@ -110,4 +121,4 @@ def records_by_folder(folder: Path) -> tuple[dict[Path, Record], list[Path]]:
             others.append(path)
         else:
             whole |= {path.parent: record} if record else {}
-    return whole, others
+    return dict(sorted((of_stacks | whole).items())), others

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from losslab.records import stacks
 from losslab.records.record import Record
 from losslab.report.formatting import counted, number
 from losslab.report.labels import labelled
@@ -71,7 +72,7 @@ def best_runs(table: pd.DataFrame) -> list[str]:
         lines += [
             f"Best run: {run['loss']}{where}, seed {run['seed']}: "
             f"{metric} {number(run['val'])} on validation, {number(run['test'])} on test",
-            f"  {run['folder']}",
+            f"  {'losslab runs extract ' if stacks.file_of(Path(run['folder'])) else ''}{run['folder']}",
         ]
     if left := len(order) - _MOST_BEST:
         lines += [f"The report has {counted(left, 'more condition')}."] if left > 0 else []

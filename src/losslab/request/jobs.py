@@ -51,7 +51,7 @@ def compose_jobs(loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequen
             if text not in fixed and parse(text) not in chosen:
                 set_value(plain, parse(text).key_or_group, parse(text).value())
         request = canonical.canonical(plain)
-        made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or canonical.run_id(request)), number))
+        made.append(Job(request, Path(str(master.hydra.sweep.dir)) / (subdir or canonical.id_of(request)), number))
     return made
 
 
@@ -77,7 +77,7 @@ def parse(text: str) -> Override:
 def is_plain_value(override: Override) -> bool:
     """Whether an override sets a value that is there, and refers to nothing else."""
     key = override.key_or_group
-    group = key in cards.GROUPS or key == "experiment" or "/" in key or key.startswith("hydra.")
+    group = key in cards.CHOICES or "/" in key or key.startswith("hydra.")
     return not (group or _reaches_further(override))
 
 

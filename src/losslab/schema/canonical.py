@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,11 +18,11 @@ from losslab.errors import BadRequest as BadRequest
 from losslab.errors import first_line
 from losslab.errors import nearest as nearest
 from losslab.schema import loss_terms, metric_references, references
-from losslab.schema.cards import GROUPS, card, names, options
+from losslab.schema.cards import GROUPS, Card, card, names, options
 from losslab.schema.ranges import computable, same_keys, typed
 from losslab.schema.suggestions import where_listed, word
 
-WHERE_AND_HOW = ("logger", "fused", "overwrite")  # keys of a request that do not decide its result
+WHERE_AND_HOW = ("logger", "fused", "store", "overwrite")  # keys of a request that do not decide its result
 
 RUNS = "runs"  # where runs go unless a folder is named, as conf/config.yaml says
 
@@ -43,6 +45,7 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     if isinstance(request.get("fused"), Mapping):  # earlier versions had fewer settings
         later = {key: root.values["fused"][key] for key in ("engine", "processes")}
         request["fused"] = later | dict(request["fused"])
+    request = {"store": root.values["store"]} | request
     same_keys("", request, list(root.values) + list(GROUPS))
     out = {key: typed(key, request[key], default, root.about["ranges"]) for key, default in root.values.items()}
     for group in GROUPS:
@@ -66,7 +69,11 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
 
     Where the run logs to, what it is stacked with and whether it overwrites do not decide its result and are left out.
     """
-    request = canonical(config)
+    return id_of(canonical(config))
+
+
+def id_of(request: Mapping[str, Any]) -> str:
+    """The same for a request that is in canonical form."""
     asked = json.dumps({key: value for key, value in request.items() if key not in WHERE_AND_HOW}, sort_keys=True)
     words = [request["task"]["name"], request["data"]["name"]]
     for group in ("loss", "corruption"):
@@ -113,6 +120,32 @@ def _group(group: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
         raise BadRequest(f"{group} must be the name of a {word(group)}. {where_listed(group, names(group))}.")
     own = card(group, given["name"])
+    if "terms" in own.values or "metrics" in given:  # which name other cards
+        return _of_card(group, own, given)
+    made = _kept(group, own, _Written(given))
+    return {key: copy.copy(value) for key, value in made.items()}
+
+
+class _Written:
+    """Settings that are equal where they are written alike: 1, 1.0 and True are not."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given, self.text = given, repr(given)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Written) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@lru_cache(maxsize=4096)
+def _kept(group: str, own: Card, given: _Written) -> dict[str, Any]:
+    """The runs of a sweep or a study share most of their parts, and a report reads thousands of runs."""
+    return _of_card(group, own, given.given)
+
+
+def _of_card(group: str, own: Card, given: Mapping[str, Any]) -> dict[str, Any]:
     given = {
         **given,
         "name": own.values.get("name", given["name"]),

@@ -36,7 +36,7 @@ OPEN = (*CHOSEN, "metric")  # groups that take cards from outside
 _ADDED: dict[tuple[str, str], Card] = {}  # those of decorated functions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a card that is read anew is another, as its file may have changed
 class Card:
     """What is known of one component without running it.
 
@@ -265,8 +265,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 # what a card from outside may state, and what it must
 _FACTS: dict[str, tuple[set[str], set[str]]] = {
-    "task": ({"spaces", "metrics"}, {"short_list", "more"}),
-    "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted"}),
+    "task": ({"spaces", "metrics"}, {"short_list", "more", "one_label"}),
+    "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted", "of_task"}),
     "data": (
         {"tasks"},
         {"kind", "rows", "one_split", "uneven", "rows_per_point", "numbers", "path", "more_paths", "files", "package"}

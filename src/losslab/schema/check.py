@@ -25,7 +25,11 @@ def check(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 
     Raises BadRequest for a key, a type or a value that is wrong, and Incompatible for parts that do not fit.
     """
-    request = canonical(config)
+    return check_parts(canonical(config))
+
+
+def check_parts(request: dict[str, Any]) -> dict[str, Any]:
+    """The check of a request that is in canonical form: whether its parts are there, and fit one another. Returns it as it is."""
     check_fit(request)
     check_sizes(request)
     requirements.check_weight(request["data"].get("weight", "none"))

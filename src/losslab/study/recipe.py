@@ -151,7 +151,7 @@ class Study:
     def job(self, folder: Path, request: dict[str, Any], number: int, **part: Any) -> Job:
         """A run of the study in its place below `folder`; `part` says which part of the study it is."""
         words = [part["phase"], re.sub(r"[^\w.+-]+", "_", part["loss"]).strip("_")]
-        return Job(request, folder.joinpath(*words, canonical.run_id(request)), number, part | {"study": self.mark()})
+        return Job(request, folder.joinpath(*words, canonical.id_of(request)), number, part | {"study": self.mark()})
 
     def made(self, mark: Mapping[str, Any]) -> bool:
         """Whether a record that carries a mark is a run of this study; the margin decides no run."""

@@ -90,7 +90,7 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
                     at = study.tuned_at(study.tuning_setting(setting), study.repeat_of(seed))
                     own = chosen[loss, at] if condition == "tuned" else (None, None)
                     request = study.request(loss, setting, seed, *own)
-                    conditions.setdefault(canonical.run_id(request), ([], request))[0].append(condition)
+                    conditions.setdefault(canonical.id_of(request), ([], request))[0].append(condition)
                 for names, request in conditions.values():
                     part = {"phase": "confirm", "loss": loss, "setting": study.label(setting), "arms": names}
                     jobs.append(study.job(folder, request, len(jobs), **part))

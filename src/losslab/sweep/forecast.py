@@ -19,6 +19,7 @@ _FILES, _OF_TENSORBOARD = 4, 1  # of a run: config.yaml, record.json and two che
 _TEXTS = 9_000  # bytes of config.yaml and record.json without curves
 _A_NUMBER = 12  # bytes of one number of a curve, in a record; TensorBoard takes some five times as much
 _COLUMNS = 5  # of a run's curves
+_OF_A_STACK = 2  # files of a stack that leaves all its runs together
 _OF_A_CHECKPOINT = 3_000  # bytes beside its weights
 _MOST = 64  # runs of a stack, from which a step takes no less for each
 _paces: dict[
@@ -64,12 +65,15 @@ def of(stacks: Sequence[Stack], workers: int, gpus: float = 0.0, share: float = 
     taken = [seconds(stack) for stack in stacks]
     known = [one for one in taken if one is not None]
     runs = [job for stack in stacks for job in stack.jobs]
+    together = [stack for stack in stacks if stack.together]
     count = max(1, min(workers, len(stacks)))
     busy = sum(known)
     whole = makespan(known, count) + START if known and len(known) == len(taken) else None
     tasks = max(count, min(len(stacks), -(-int(busy) // int(share)))) if share else count
     sizes = [_files_and_bytes(job.request) for job in runs]
     files, size = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    files -= sum(_files_and_bytes(job.request)[0] for stack in together for job in stack.jobs)
+    files += _OF_A_STACK * len(together)
     return Forecast(len(runs), len(stacks), tasks, count, whole, busy, gpus * busy / 3600, files, size)
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from losslab.errors import Halted
@@ -153,7 +154,7 @@ class _Watch:
 
     def _own(self, stack: Stack) -> Stack:
         """A stack of the jobs as the sweep has them, whose folders may be relative."""
-        return Stack([self.jobs[job.folder] for job in stack.jobs], stack.why, stack.threads, stack.processes)
+        return replace(stack, jobs=[self.jobs[job.folder] for job in stack.jobs])
 
 
 _BY_ITSELF = "their worker could not train them as a stack"

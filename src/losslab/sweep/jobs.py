@@ -30,12 +30,16 @@ class Stack:
 
     threads: on how many CPU threads it trains, where that was measured.
     processes: how many such stacks train at the same time, each in a process of its own; they share the CPU's threads.
+    engine: how its steps are executed, where that was measured.
+    together: whether it leaves a few files for all its runs, and not a folder for each.
     """
 
     jobs: list[Job]
     why: str | None = None
     threads: int | None = None
     processes: int = 1
+    together: bool = False
+    engine: str | None = None
 
     @property
     def key(self) -> str:

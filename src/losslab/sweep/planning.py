@@ -11,7 +11,7 @@ from typing import Any
 
 from losslab import data, hardware
 from losslab.errors import raise_if_ended
-from losslab.fused.sizing import fastest
+from losslab.fused.sizing import Size, fastest
 from losslab.fused.trial import why_alone
 from losslab.losses import stacking
 from losslab.schema import check as schema_check
@@ -21,38 +21,41 @@ from losslab.sweep import forecast
 from losslab.sweep.cost import seconds_a_run
 from losslab.sweep.jobs import Job, Stack
 from losslab.training import numerics, threads
-from losslab.training.prepare import prepare
+from losslab.training.prepare import prepare, shared
 
 LEAST = 2  # runs that are worth a stack
+_ALONE = Size(1, None)
 
 _SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
 _ROUNDS = 2  # stacks for each of several workers, of which the last to end waits for no more than one
 _SHARE = 10.0  # seconds of work, from which a process of its own pays: it takes some five to start
 
 
-def plan(jobs: Sequence[Job], spread: bool = False, workers: int = 0) -> list[Stack]:
+def plan(jobs: Sequence[Job], spread: bool = False, workers: int = 0, together: bool = False) -> list[Stack]:
     """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine.
 
     spread: whether they may be trained in several processes where fused.processes does not say.
     workers: how many workers train them, which are to be busy to the end; 0: this process does, or several of this machine.
+    together: whether stacks leave a few files for all their runs.
     """
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         groups[_shared(job.request)].append(job)
     stacks = []
     for group in groups.values():
-        size, count, why = stack_size([job.request for job in group])
+        (size, count, engine), why = stack_size([job.request for job in group])
         if size < LEAST or why:
             stacks += [Stack([job], why) for job in group]
         else:
             number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
             number = max(number, _for_workers(group, size, workers * len(group) / len(jobs)))
+            if number > 1:  # what runs share is made once in each stack
+                group = sorted(group, key=lambda job: shared(job.request))
             even = -(-len(group) // number)
-            stacks += [Stack(group[start : start + even], threads=count) for start in range(0, len(group), even)]
-    if workers:
-        return stacks
-    count = _processes(stacks, spread)
-    return [replace(stack, processes=count) for stack in stacks]
+            parts = [group[start : start + even] for start in range(0, len(group), even)]
+            stacks += [Stack(part, threads=count, engine=engine) for part in parts]
+    count = 1 if workers else _processes(stacks, spread)
+    return [replace(stack, processes=count, together=together and len(stack.jobs) > 1) for stack in stacks]
 
 
 def _for_workers(group: Sequence[Job], size: int, workers: float) -> int:
@@ -90,41 +93,44 @@ def _processes(stacks: Sequence[Stack], spread: bool) -> int:
     return max(1, min(threads.most(), len(stacks), int(seconds / _SHARE), memory.processes()))
 
 
-def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[int, int | None, str | None]:
-    """How many of some runs, alike but for what a stack may differ in, train as one; on how many threads; why not more.
+def stack_size(requests: Sequence[dict[str, Any]]) -> tuple[Size, str | None]:
+    """How many of some runs, alike but for what a stack may differ in, train as one, and how; and why not more.
 
-    The number of threads is None where it was not measured, and the reason where several are stacked. Measured on a few steps
-    where there is enough to train for that to pay. Elsewhere a rule: 100 for fully connected models, which on two cores gain
-    up to some 50 and lose nothing at 300, and 8 for others, which gain less.
+    Measured on a few steps where there is enough to train for that to pay. Elsewhere a rule: 100 for fully connected models,
+    which on two cores gain up to some 50 and lose nothing at 300, and 8 for others, which gain less.
     """
-    request = requests[0]
-    asked = int(request["fused"]["size"])
-    if asked == 1:
-        return 1, None, "fused.size=1"
-    if (precision := request["trainer"]["precision"]) not in ("32-true", "tf32"):
-        return 1, None, f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
-    if "stateful" in compatibility.facts(request["loss"]):
-        return 1, None, "their loss keeps numbers of its own, which a stack does not carry"
-    if why := _loss_alone(request):
-        return 1, None, why
-    if not card("optimizer", request["optimizer"]["name"]).about.get("stacked"):
-        return 1, None, "their optimizer is none of those that a stack has"
-    if len(requests) < LEAST:
-        return 1, None, "no other run shares its data, model, optimizer, batch size and epochs"
-    if asked:
-        return asked, None, None
+    if why := _why_alone(requests):
+        return _ALONE, why
+    if asked := int(requests[0]["fused"]["size"]):
+        return Size(asked, None), None
     if _is_short(requests):
-        return 100 if _is_quick(request) else 8, None, None
+        return Size(100 if _is_quick(requests[0]) else 8, None), None
     try:
-        run = prepare(schema_check.check(request))
+        run = prepare(schema_check.check(requests[0]))
     except Exception:  # whatever it is, training the run will say it, and record it
-        return 100, None, None
+        return Size(100, None), None
     if why := why_alone(run.model, run.rows.inputs[:2]):
-        return 1, None, why
-    where = hardware.of_run(request)
-    with numerics.as_asked(request):
-        size, count = fastest(run, min(len(requests), 256 if where.type == "cpu" else 4096), where)
-    return size, count, "on this machine a stack of them takes longer than one after another" if size == 1 else None
+        return _ALONE, why
+    where = hardware.of_run(run.request)
+    with numerics.as_asked(run.request):
+        size = fastest(run, min(len(requests), 256 if where.type == "cpu" else 4096), where)
+    return size, "on this machine a stack of them takes longer than one after another" if size.runs == 1 else None
+
+
+def _why_alone(requests: Sequence[dict[str, Any]]) -> str | None:
+    """What in their requests keeps runs, alike but for what a stack may differ in, from training as one; None where nothing does."""
+    request = requests[0]
+    if int(request["fused"]["size"]) == 1:
+        return "fused.size=1"
+    if (precision := request["trainer"]["precision"]) not in ("32-true", "tf32"):
+        return f"a stack is trained in 32 bits, and they are not (trainer.precision={precision})"
+    if "stateful" in compatibility.facts(request["loss"]):
+        return "their loss keeps numbers of its own, which a stack does not carry"
+    if why := _loss_alone(request):
+        return why
+    if not card("optimizer", request["optimizer"]["name"]).about.get("stacked"):
+        return "their optimizer is none of those that a stack has"
+    return "no other run shares its data, model, optimizer, batch size and epochs" if len(requests) < LEAST else None
 
 
 def _is_short(requests: Sequence[dict[str, Any]]) -> bool:

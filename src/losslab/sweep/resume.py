@@ -16,7 +16,7 @@ from pathlib import Path
 from losslab.records import files
 from losslab.records.environment import commit, versions
 from losslab.records.files import write_whole
-from losslab.schema.canonical import run_id
+from losslab.schema.canonical import id_of
 from losslab.sweep.jobs import Job, Stack, short_hash
 from losslab.sweep.shared import HIDDEN
 
@@ -35,7 +35,7 @@ class Resumption:
         """`root`: the folder below which it lies; the one that holds all runs unless given."""
         self.jobs = {job.folder: job for job in jobs}
         self.root = root or Path(os.path.commonpath([folder.parent.absolute() for folder in self.jobs]))
-        self.folder = self.root / HIDDEN / short_hash(sorted((self._name(job), run_id(job.request)) for job in jobs))
+        self.folder = self.root / HIDDEN / short_hash(sorted((self._name(job), id_of(job.request)) for job in jobs))
         requests = [job.request | {"overwrite": False} for job in self.jobs.values()]
         self.made_by = {"commit": commit(), "versions": versions(), "requests": short_hash(requests)}
         self.planned: list[Stack] = []
@@ -91,7 +91,11 @@ class Resumption:
             if kept["made_by"] != self.made_by:
                 return []
             return [
-                Stack([jobs[name] for name in stack["runs"]], stack["why"], stack["threads"], stack.get("processes", 1))
+                Stack(
+                    [jobs[name] for name in stack["runs"]],
+                    *(stack["why"], stack["threads"], stack.get("processes", 1), stack.get("together", False)),
+                    engine=stack.get("engine"),
+                )
                 for stack in kept["stacks"]
             ]
         except FileNotFoundError:
@@ -107,6 +111,8 @@ class Resumption:
                 "why": stack.why,
                 "threads": stack.threads,
                 "processes": stack.processes,
+                "together": stack.together,
+                "engine": stack.engine,
             }
             for stack in self.planned
         ]

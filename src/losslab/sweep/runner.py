@@ -14,6 +14,7 @@ from losslab import errors, hardware
 from losslab.errors import halting
 from losslab.events import Event, Listener, RunFinished, StackHalved, SweepEnded, SweepPlanned, SweepStarted, ignore
 from losslab.hardware import keep_freed_memory
+from losslab.records import stacks
 from losslab.records.locks import locked, remove_stale
 from losslab.records.provenance import warn_of_outdated
 from losslab.records.record import Record
@@ -31,6 +32,8 @@ from losslab.sweep.jobs import Job, Stack
 from losslab.sweep.planning import plan
 from losslab.sweep.resume import Resumption
 from losslab.sweep.training import untrained
+
+_MANY = 1000  # runs above which folders are a burden: 6,000 files, which TensorBoard cannot show
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,11 @@ def train_all(
     would hold two runs, or holds one that another process is training; Halted where space or handles end.
     """
     asked: dict[Path, Job] = {}
+    for parent in {job.folder.parent: None for job in jobs}:
+        stacks.repair(parent)
     for job in jobs:
         other = asked.setdefault(job.folder, job)
-        if other is not job and canonical.run_id(other.request) != canonical.run_id(job.request):
+        if other is not job and canonical.id_of(other.request) != canonical.id_of(job.request):
             raise errors.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
     finished = {folder: record for folder, job in asked.items() if (record := finished_record(folder, job.request))}
     finished = {folder: record for folder, record in finished.items() if not _moved(asked[folder], record)}
@@ -91,7 +96,10 @@ def train_all(
     if engine:
         _check_below(asked, engine.root)
     if dry_run:
-        return _planned([job for job in left if job.folder not in misfits], listen, spread, engine)
+        fit = [job for job in left if job.folder not in misfits]
+        workers = engine.workers if engine else 0
+        listen(SweepPlanned(_forecast(plan(fit, spread, workers, _together(jobs)) if fit else [], engine)))
+        return Outcome([], 0, Counter())
     remove_stale(finished)
     with halting():
         if engine is None:
@@ -115,19 +123,12 @@ def _check_below(folders: Iterable[Path], root: Path) -> None:
             )
 
 
-def _planned(jobs: Sequence[Job], listen: Listener, spread: bool, engine: Engine | None) -> Outcome:
-    """Plans jobs and trains none."""
-    stacks = plan(jobs, spread, engine.workers if engine else 0) if jobs else []
-    listen(SweepPlanned(_forecast(stacks, engine)))
-    return Outcome([], 0, Counter())
-
-
-def _forecast(stacks: Sequence[Stack], engine: Engine | None) -> Forecast:
+def _forecast(planned: Sequence[Stack], engine: Engine | None) -> Forecast:
     if engine:
-        return forecast.of(stacks, engine.workers, engine.gpus, engine.share)
-    processes = min([len(stacks), *(stack.processes for stack in stacks)])
-    on_gpu = any(hardware.of_run(stack.jobs[0].request).type != "cpu" for stack in stacks)
-    return forecast.of(stacks, processes, float(on_gpu))
+        return forecast.of(planned, engine.workers, engine.gpus, engine.share)
+    processes = min([len(planned), *(stack.processes for stack in planned)])
+    on_gpu = any(hardware.of_run(stack.jobs[0].request).type != "cpu" for stack in planned)
+    return forecast.of(planned, processes, float(on_gpu))
 
 
 def _train_all(
@@ -142,6 +143,7 @@ def _train_all(
     had_records: list[Record] = []
     open_jobs: list[Job] = []
     old: list[list[str]] = []  # of each open job, which files of the user's have changed since it finished
+    anew: list[Path] = []
     seen: set[Path] = set()
     for job in jobs:
         check()
@@ -163,12 +165,15 @@ def _train_all(
             old.append(outdated(job.folder, job.request))
             quarantine_truncated(job.folder)
             if job.request["overwrite"] or old[-1]:
-                # all at once: if this is stopped, the command without it knows what is left
-                with locked([job.folder]) if engine else nullcontext():
-                    clear_folder(job.folder)
+                anew.append(job.folder)
+    with locked(anew) if engine else nullcontext():  # else this process holds the locks already
+        for folder in anew:
+            clear_folder(folder)  # all at once: if this is stopped, the command without it knows what is left
+        stacks.remove(anew)
     warn_of_outdated(old)
     keep_freed_memory()
     resumption = Resumption(jobs, engine.root if engine else None)
+    workers = engine.workers if engine else 0
     stacked, alone = 0, Counter[str]()
 
     def note(event: Event) -> None:
@@ -184,17 +189,23 @@ def _train_all(
         listen(event)
 
     listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
-    stacks = resumption.stacks(open_jobs, partial(plan, spread=spread, workers=engine.workers if engine else 0))
-    if engine and stacks:
-        stacks = forecast.largest_first(stacks)
-        expected = _forecast(stacks, engine)
+    planned = resumption.stacks(open_jobs, partial(plan, spread=spread, workers=workers, together=_together(jobs)))
+    if engine and planned:
+        planned = forecast.largest_first(planned)
+        expected = _forecast(planned, engine)
         listen(SweepPlanned(expected))
-        count = head.train_by_workers(stacks, resumption.folder, engine, expected, note)
+        count = head.train_by_workers(planned, resumption.folder, engine, expected, note)
     else:
-        count = train_stacks(stacks, resumption.folder, note)
+        count = train_stacks(planned, resumption.folder, note)
     listen(SweepEnded())
     resumption.clear()
     return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records, count)
+
+
+def _together(jobs: Sequence[Job]) -> bool:
+    """Whether stacks leave a few files for all their runs."""
+    asked = {job.request["store"] for job in jobs}
+    return "stacks" in asked or ("auto" in asked and len(jobs) > _MANY)
 
 
 def _moved(job: Job, record: Record) -> bool:
@@ -205,7 +216,7 @@ def _moved(job: Job, record: Record) -> bool:
 def _misfit(job: Job) -> str | None:
     """Why the parts of a job do not fit one another, or None."""
     try:
-        schema_check.check(job.request)
+        schema_check.check_parts(job.request)
     except errors.Incompatible as error:
         return str(error)
     return None

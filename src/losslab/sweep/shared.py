@@ -19,7 +19,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ NO_FURTHER = f"{MOST_ATTEMPTS} workers in a row ended while they trained it, non
 _OPEN, _ATTEMPTS, _WORKERS = "open", "attempts", "workers"
 _LOCKS = ".losslab-stacks"
 _END = ".json.gz"
+_HOW = tuple(field.name for field in fields(Stack) if field.name != "jobs")  # how a stack trains, and what it leaves
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def read(path: Path) -> Handed:
     try:
         kept = json.loads(gzip.decompress(path.read_bytes()))
         jobs = [Job(job["request"], root / job["folder"], job["number"], job["part"]) for job in kept["jobs"]]
-        stack = Stack(jobs, kept["why"], kept["threads"], kept["processes"])
+        stack = Stack(jobs, **{key: kept[key] for key in _HOW})
         return Handed(path, stack, kept["made_by"], kept["stood_in"], kept["cards"])
     except (EOFError, OSError, KeyError, TypeError) as error:
         if isinstance(error, FileNotFoundError):
@@ -223,7 +224,7 @@ def _write(path: Path, stack: Stack, root: Path, origin: Mapping[str, Any]) -> N
         }
         for job in stack.jobs
     ]
-    kept = {"jobs": jobs, "why": stack.why, "threads": stack.threads, "processes": stack.processes, **origin}
+    kept = {"jobs": jobs, **{key: getattr(stack, key) for key in _HOW}, **origin}
     write_whole(path, gzip.compress(json.dumps(kept).encode(), 1))
 
 

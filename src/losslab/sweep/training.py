@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import time
 import traceback
 from collections.abc import Collection, Iterator
-from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
 
 from losslab import hardware
 from losslab.errors import describe, is_out_of_memory, must_be_written, raise_if_ended
 from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, ignore
 from losslab.fused.batches import StackedBatches
-from losslab.fused.functional import filled
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule
 from losslab.fused.trial import why_alone
-from losslab.hardware import to_cpu
 from losslab.records import files
-from losslab.records.files import write_whole
 from losslab.records.provenance import is_of, stamp
-from losslab.records.record import Record, hyperparameters
-from losslab.records.store import checkpoints, finished_record
+from losslab.records.record import Record
+from losslab.records.store import finished_record
 from losslab.safe_points import check
+from losslab.sweep import writing
 from losslab.sweep.jobs import Job, Stack
+from losslab.sweep.writing import Trained
 from losslab.training import numerics, threads, trainer
-from losslab.training.module import outputs_in_use
-from losslab.training.prepare import Prepared, prepare
-from losslab.training.run import open_folder, outcome, train
-from losslab.training.tensorboard import Drawn, write_events
+from losslab.training.prepare import prepare_all
+from losslab.training.run import outcome, train
 
 
 class Unstackable(Exception):
@@ -59,12 +54,12 @@ def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[R
         KeyboardInterrupt: after Ctrl-C.
     """
     found = {job.folder: record for job in stack.jobs if (record := finished_record(job.folder, job.request))}
-    why, short = stack.why, False
+    why, short, key = stack.why, False, stack.key
     if len(found) < len(stack.jobs) > 1:
         try:
-            for job, record in _train_stack(stack, folder / f"{stack.key}.ckpt", found.keys(), listen):
+            for job, record in _train_stack(stack, folder / f"{key}.ckpt", found.keys(), listen):
                 found[job.folder] = record
-                listen(RunFinished(job, record, stack=stack.key))
+                listen(RunFinished(job, record, stack=key))
         except Unstackable as error:
             why = str(error)
         except Exception as error:
@@ -117,14 +112,15 @@ def _train_stack(
 ) -> Iterator[tuple[Job, Record]]:
     """Trains a stack as one, and gives each record once it is written; but for runs that had theirs before."""
     started, had_records = time.perf_counter(), frozenset(finished)
-    pairs = sorted(((prepare(job.request), job) for job in stack.jobs), key=lambda pair: loss_key(pair[0]))
+    prepared = prepare_all([job.request for job in stack.jobs])
+    pairs = sorted(zip(prepared, stack.jobs, strict=True), key=lambda pair: loss_key(pair[0]))
     runs = [parts for parts, _ in pairs]
     if why := why_alone(runs[0].model, runs[0].rows.inputs[:2]):
         raise Unstackable(why)
     if len({tuple(len(rows) for rows in parts.split.values()) for parts in runs}) > 1:
         raise Unstackable("the parts of their splits differ in size")
     pairings = [parts.pairing() for parts in runs]
-    module, batches = FusedModule(runs), StackedBatches(runs)
+    module, batches = FusedModule(runs, stack.engine), StackedBatches(runs)
     module.origin = stamp(pairings)
     count = stack.threads or runs[0].threads(len(runs))
     with numerics.as_asked(runs[0].request), threads.using(count, threads.share(stack.processes)):
@@ -136,17 +132,15 @@ def _train_stack(
         del kept  # the weights of a whole stack
         trainer.fit(fitter, module, batches, checkpoint if same else None)
         fit_seconds = module.fit_seconds
-        trained = time.perf_counter()
+        ended = time.perf_counter()
         last, best = module.evaluate(module.flat.detach(), "last"), module.evaluate(module.best, "best")
     seconds = {"setup": ready - started, "fit": fit_seconds}
-    seconds["total"] = sum(seconds.values()) + time.perf_counter() - trained
+    seconds["total"] = sum(seconds.values()) + time.perf_counter() - ended
     share = {name: value / len(runs) for name, value in seconds.items()}
-    for number, (parts, job) in enumerate(pairs):
-        check()
-        if job.folder in had_records:
-            continue
-        record = parts.record(
-            **outcome(module.diverged_in[number], parts.epochs),
+    left = [number for number, (_, job) in enumerate(pairs) if job.folder not in had_records]
+    records = {
+        number: pairs[number][0].record(
+            **outcome(module.diverged_in[number], module.runs[number].epochs),
             best_epoch=module.best_epoch[number],
             metrics=last[number] | best[number],
             curves=[values for _, values in module.curves[number]],
@@ -155,31 +149,17 @@ def _train_stack(
             engine=module.executed,
             seconds=share,
             device=described,
-            study=job.part,
+            study=pairs[number][1].part,
         )
-        _write(parts, job.folder, module, number, record)
+        for number in left
+    }
+    trained, model = Trained.of(module), copy.deepcopy(runs[0].model)
+    if stack.together:
+        writing.write_together(stack.key, {pairs[n][1].folder: (record, n) for n, record in records.items()}, trained)
+    for number, record in records.items():
+        check()
+        parts, job = pairs[number]
+        if not stack.together:
+            writing.write_folder(job.folder, parts, model, trained.run(number), record)
         yield job, record
     checkpoint.unlink(missing_ok=True)
-
-
-def _write(parts: Prepared, folder: Path, module: FusedModule, number: int, record: Record) -> None:
-    """Leaves what a lone run would have left: config, checkpoints, events, and the record last."""
-    open_folder(folder, parts.request | {"overwrite": True}, module.origin)
-    steps = parts.batches.steps
-    states = (("best", module.best, module.best_epoch[number]), ("last", module.flat, record.epochs))
-    drawn, draws = Drawn(), bool(parts.request["logger"]["figures"])
-    for path, (which, flat, epoch) in zip(checkpoints(folder), states, strict=True):
-        carried = {name: to_cpu(tensor[number]) for name, tensor in module.carried(which).items()}
-        model = filled(parts.model, to_cpu(flat[number].detach()), carried)
-        state = {f"task.{key}": value for key, value in parts.task.state_dict().items()}
-        state |= {f"model.{key}": value for key, value in model.state_dict().items()}
-        content = BytesIO()  # to a path torch writes itself, and does not say what went wrong
-        torch.save({"epoch": epoch - 1, "global_step": epoch * steps, "state_dict": state}, content)
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, content.getvalue(), lasting=False)
-        if draws and (which == "last" or epoch < record.epochs):
-            raw = partial(outputs_in_use, model, parts.rows.inputs, seed=record.seed)
-            parts.task.draw(drawn, epoch * steps, parts.snapshot(raw))
-    if parts.request["logger"]["name"] == "tensorboard":
-        write_events(folder, module.curves[number], drawn, *hyperparameters(record))
-    record.write(folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,22 +21,38 @@ from losslab.training import threads
 from losslab.training.batches import Batches
 
 _HASHED = 10**7  # row numbers
+_DECIDING = (
+    "seed",
+    "task",
+    "data",
+    "corruption",
+    "model",
+    "trainer",
+)  # parts of a request that decide all but the loss
+_MEETING = ("task", "data", "model", "loss")  # those that decide whether the loss can take what task and model give
 
 
 @dataclass
-class Prepared:
-    """All parts of a run before its first step. Each random part comes from its own stream of the seed."""
+class WithoutLoss:
+    """What runs share that differ only in loss, optimizer and penalty. Each random part comes from its own stream of the seed."""
 
-    request: dict[str, Any]
     source: data.Data
     split: data.Split
     rows: corruption.Corrupted
     task: tasks.Task
     model: nn.Module
     init: str  # hash of the initial weights, as all losses share them
-    loss: losses.Sum
     batches: Batches
     weights: torch.Tensor | None  # of all rows, where they do not count the same
+    facts: dict[str, Any]  # what records say of all this, once one of the runs has computed it
+
+
+@dataclass
+class Prepared(WithoutLoss):
+    """All parts of a run before its first step."""
+
+    request: dict[str, Any]
+    loss: losses.Sum
     of_user: dict[str, str]  # hashes of the user's own files that it is made from
 
     @property
@@ -58,21 +76,24 @@ class Prepared:
 
     def record(self, **outcome: Any) -> Record:
         """The record of this run, whatever trained it."""
+        facts = copy.deepcopy(self._once("record", self._facts))
+        metrics = facts.pop("metrics") | outcome.pop("metrics")
+        return Record.of(self.request, metrics=metrics, **facts, **outcome)
+
+    def _facts(self) -> dict[str, Any]:
+        """What the record says of data, corruption, model and selection, and the metrics of a constant."""
         split, corrupted = self.split, self.rows.corrupted
-        metrics = self._constant() | outcome.pop("metrics")
-        return Record.of(
-            self.request,
-            metrics=metrics,
-            selection={
+        return {
+            "metrics": self._constant(),
+            "selection": {
                 "metric": self.task.selector,
                 "better": self.task.metrics[self.task.selector],
                 "validation": "corrupted" if corrupted[split["val"]].any() else "clean",
             },
-            data={"rows_in": {part: len(numbers) for part, numbers in split.items()}},
-            corruption={"rows_hit": {part: int(corrupted[numbers].sum()) for part, numbers in split.items()}},
-            model={"parameters": sum(p.numel() for p in self.model.parameters())},
-            **outcome,
-        )
+            "data": {"rows_in": {part: len(numbers) for part, numbers in split.items()}},
+            "corruption": {"rows_hit": {part: int(corrupted[numbers].sum()) for part, numbers in split.items()}},
+            "model": {"parameters": sum(p.numel() for p in self.model.parameters())},
+        }
 
     def _constant(self) -> dict[str, float]:
         """The test metrics of the best constant prediction for the training targets, as a baseline."""
@@ -83,9 +104,11 @@ class Prepared:
 
     def pairing(self) -> dict[str, str]:
         """The hashes by which runs prove that they saw the same. To be taken before the first step."""
+        return self.of_user | self._once("pairing", self._hashes)
+
+    def _hashes(self) -> dict[str, str]:
         weights = {} if self.weights is None else {"weights": fingerprint([self.weights])}
         return weights | {
-            **self.of_user,
             "data": self.source.fingerprint,
             "split": fingerprint(self.split.values()),
             "test_rows": fingerprint([self.split["test"]]),
@@ -94,15 +117,51 @@ class Prepared:
             "order": fingerprint(self.batches.order(epoch) for epoch in range(self._hashed_epochs())),
         }
 
+    def _once(self, what: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What is the same for all runs that share their parts, from the first that asks for it."""
+        if what not in self.facts:
+            self.facts[what] = make()
+        found: dict[str, Any] = self.facts[what]
+        return found
+
     def _hashed_epochs(self) -> int:
         """All, or so many that their hash takes a second: the order of an epoch follows from the seed and the epoch alone."""
         return min(self.epochs, max(1, _HASHED // len(self.batches.rows)))
 
 
-@globals_restored()
 def prepare(request: dict[str, Any]) -> Prepared:
     """Data, corruption, task, model and loss of a checked request, in the order in which data flow."""
-    check()
+    return prepare_all([request])[0]
+
+
+@globals_restored()
+def prepare_all(requests: Sequence[dict[str, Any]]) -> list[Prepared]:
+    """The same of several requests. What is the same for some of them is made once, and shared: nothing may write into it."""
+    made: dict[str, WithoutLoss] = {}
+    initial: dict[str, tuple[nn.Module, str]] = {}
+    tried: set[str] = set()
+    runs = []
+    for request in requests:
+        check()
+        heads = compatibility.heads(request["task"]["name"], request["loss"])
+        key = f"{heads} {shared(request)}"
+        if key not in made:
+            made[key] = _without_loss(request, heads, initial)
+        runs.append(_with_loss(made[key], request))
+        kind = json.dumps([request[part] for part in _MEETING], sort_keys=True)
+        if kind not in tried:
+            _try(runs[-1])
+            tried.add(kind)
+    return runs
+
+
+def shared(request: dict[str, Any]) -> str:
+    """All of a request that decides what is made without the loss, as text."""
+    return json.dumps([request[part] for part in _DECIDING], sort_keys=True)
+
+
+def _without_loss(request: dict[str, Any], heads: int, initial: dict[str, tuple[nn.Module, str]]) -> WithoutLoss:
+    """initial: the models that were made before, and the hashes of their weights, by what decides them."""
     seed = request["seed"]
     seed_globals(seed, "loss")  # for code of the user's that draws; what is losslab's has generators of its own
     source, split = data.load(request["data"], seed, request["task"]["name"])
@@ -112,29 +171,38 @@ def prepare(request: dict[str, Any]) -> Prepared:
     task = tasks.build(request["task"], source)
     task.check_targets(rows.targets)
     task.calibrate(rows.targets[split["train"]])
-    model = models.build(request["model"], rows.inputs.shape[1:], task.outputs, seed, len(rows.inputs))
-    init = fingerprint(model.state_dict().values())
-    model = models.with_heads(model, compatibility.heads(request["task"]["name"], request["loss"]))
-    loss = losses.for_task(request["task"]["name"], request["loss"])
-    for term in loss.each():
-        targets = task.target(term.space, rows.targets)
-        term.calibrate(targets[split["train"]], task.outputs)
-        term.check_target(targets, task.outputs)
-        term.checks_values = False  # all are right
-    _try(task, model, loss, rows)
-    check()
+    shape = (rows.inputs.shape[1:], task.outputs, seed, len(rows.inputs))
+    if (key := json.dumps([request["model"], shape, heads], sort_keys=True)) not in initial:
+        model = models.build(request["model"], *shape)
+        init = fingerprint(model.state_dict().values())
+        initial[key] = models.with_heads(model, heads), init
+    model, init = initial[key]
     batches = Batches(split["train"], request["data"]["batch_size"], seed)
     labels, weight = task.label_shares(rows.targets), request["data"].get("weight", "none")
     weights = data.row_weights(weight, labels, split["train"], len(rows.targets), source.weights)
-    of_user = schema_check.of_user(request)
-    return Prepared(request, source, split, rows, task, model, init, loss, batches, weights, of_user)
+    return WithoutLoss(source, split, rows, task, model, init, batches, weights, {})
+
+
+def _with_loss(parts: WithoutLoss, request: dict[str, Any]) -> Prepared:
+    check()
+    seed_globals(request["seed"], "loss")
+    task, rows = parts.task, parts.rows
+    loss = losses.for_task(request["task"]["name"], request["loss"], request["task"])
+    for term in loss.each():
+        targets = task.target(term.space, rows.targets)
+        term.calibrate(targets[parts.split["train"]], task.classes)
+        term.check_target(targets, task.classes)
+        term.checks_values = False  # all are right
+    check()
+    return Prepared(**vars(parts), request=request, loss=loss, of_user=schema_check.of_user(request))
 
 
 @torch.no_grad()
-def _try(task: tasks.Task, model: nn.Module, loss: losses.Sum, rows: corruption.Corrupted) -> None:
+def _try(run: Prepared) -> None:
     """Raises BadRequest where the loss cannot take what task and model give, as with a wrong number of class weights."""
-    raw = model.eval()(rows.inputs[:2])
-    model.train()
+    task, loss, rows = run.task, run.loss, run.rows
+    raw = run.model.eval()(rows.inputs[:2])
+    run.model.train()
     dtype = rows.inputs.dtype
     try:
         loss.per_sample(

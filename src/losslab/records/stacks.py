@@ -1,0 +1,176 @@
+"""Records of sweeps of thousands of runs: those of a stack in one file, where folders would be six files a run.
+
+A folder `stacks` lies where the folders of the runs would lie. In it are, for each stack, KEY.jsonl with a record a line and KEY.pt
+with weights and curves. A run is still named by the folder that it would have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from losslab.records import files
+from losslab.records.files import write_whole
+from losslab.records.record import Record
+
+FOLDER = "stacks"
+_NAME = re.compile(r'\{"folder": ("(?:[^"\\]|\\.)*"),')
+Places = dict[str, tuple[Path, str]]  # the file and the line of each run, by the name of its folder
+# by folder of stacks: what its files were when they were read, and what they held
+_READ: dict[Path, tuple[list[tuple[object, ...]], Places]] = {}
+
+
+def write(parent: Path, key: str, records: Mapping[str, Record], weights: bytes) -> None:
+    """Writes weights and records of a stack, by the names of the folders that its runs would have in `parent`.
+
+    The records come last: where they are, the runs are finished.
+    """
+    folder = parent / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    while _names(path := folder / f"{key}.jsonl") - records.keys():  # an earlier stack, of which some runs were removed
+        key += "-"
+    write_whole(weights_beside(path), weights)
+    lines = (json.dumps({"folder": name} | vars(record), allow_nan=False) for name, record in records.items())
+    write_whole(path, "".join(f"{line}\n" for line in lines))
+
+
+def weights_beside(path: Path) -> Path:
+    """The file with the weights of the runs whose records are in `path`."""
+    return path.with_suffix(".pt")
+
+
+def file_of(folder: Path) -> Path | None:
+    """The file with the record of the run that would have this folder; None where there is none."""
+    found = _places(folder.parent / FOLDER).get(folder.name)
+    return found[0] if found else None
+
+
+def record_of(folder: Path) -> Record | None:
+    """The record of the run that would have this folder; None where there is none. Raises ValueError for one that is corrupt."""
+    found = _places(folder.parent / FOLDER).get(folder.name)
+    return _record(*found) if found else None
+
+
+def records_below(folder: Path) -> tuple[dict[Path, Record], list[Path]]:
+    """All records of stacks below a folder, by the folders that their runs would have, and the files that are corrupt."""
+    records: dict[Path, Record] = {}
+    corrupt: dict[Path, None] = {}
+    for path in sorted(folder.rglob(f"{FOLDER}/*.jsonl")):
+        try:
+            lines = _lines(path)
+        except ValueError:
+            corrupt[path] = None
+            continue
+        for name, line in lines.items():
+            try:
+                records[path.parent.parent / name] = _record(path, line)
+            except ValueError:
+                corrupt[path] = None
+    return records, list(corrupt)
+
+
+def remove(folders: Iterable[Path]) -> None:
+    """Removes the records of runs from the files that hold them; weights only where a file holds no other run."""
+    names: dict[Path, set[str]] = defaultdict(set)
+    for folder in folders:
+        if path := file_of(folder):
+            names[path].add(folder.name)
+    for path, gone in names.items():
+        if lines := [line for name, line in _lines(path).items() if name not in gone]:
+            write_whole(path, "".join(f"{line}\n" for line in lines))
+            continue
+        path.unlink()
+        weights_beside(path).unlink(missing_ok=True)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def repair(parent: Path) -> None:
+    """Moves files of the folder `stacks` in `parent` aside that are corrupt as a whole or cut off. Records that are whole are kept.
+
+    Weights that were cut off, as in a power cut, make the runs of their stack unfinished.
+    """
+    for path in sorted((parent / FOLDER).glob("*.jsonl")):
+        if files.is_cut(weights_beside(path)):
+            path.unlink()
+            files.quarantine(weights_beside(path), "the runs of its stack are done again")
+            continue
+        try:
+            _lines(path)
+        except ValueError:
+            keep_whole(path)
+
+
+def keep_whole(path: Path) -> None:
+    """Moves a file that holds corrupt records aside, and writes one with the others in its place."""
+    lines = []
+    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+        with suppress(ValueError):
+            _record(path, line)
+            lines += [line] if _NAME.match(line) else []
+    files.quarantine(path, "the runs whose records are not whole are done again")
+    if lines:
+        write_whole(path, "".join(f"{line}\n" for line in lines))
+
+
+def _record(path: Path, line: str) -> Record:
+    from losslab.records.validation import record_content  # pydantic takes some milliseconds
+
+    try:
+        return Record(**record_content(line))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is corrupt ({error}); the same request, run again, moves it aside and trains its runs anew."
+        ) from error
+
+
+def _places(folder: Path) -> Places:
+    """The file and the line of each run in a folder of stacks. Files that are corrupt as a whole are left out."""
+    try:
+        found = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".jsonl"))
+    except OSError:
+        return {}
+    marks = [(name, *_mark(folder / name)) for name in found]
+    folder = folder.absolute()
+    if folder not in _READ or _READ[folder][0] != marks:
+        places: Places = {}
+        for name in found:
+            try:
+                places |= {run: (folder / name, line) for run, line in _lines(folder / name).items()}
+            except ValueError:
+                continue
+        _READ[folder] = marks, places
+    return _READ[folder][1]
+
+
+def _mark(path: Path) -> tuple[object, ...]:
+    """What changes whenever a file is written whole."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ()
+    return now.st_ino, now.st_mtime_ns, now.st_size
+
+
+def _names(path: Path) -> set[str]:
+    try:
+        return set(_lines(path))
+    except ValueError:
+        return set()
+
+
+def _lines(path: Path) -> dict[str, str]:
+    """The lines of a file by the names of their runs. Raises ValueError for a file that is corrupt as a whole."""
+    try:
+        text = path.read_text(encoding="ascii")  # UnicodeDecodeError is a ValueError
+    except FileNotFoundError:
+        return {}
+    named = [(_NAME.match(line), line) for line in text.splitlines()]
+    if not text.endswith("\n") or not all(name for name, _ in named):
+        raise ValueError(f"{path} is corrupt; the same request, run again, moves it aside.")
+    return {json.loads(name[1]): line for name, line in named if name}
