@@ -162,6 +162,17 @@ def test_how_a_stack_trains_goes_with_it(tmp_path: Path) -> None:
     assert shared.read(path).stack == stack
 
 
+def test_the_folder_of_a_sweep_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked, seen = jobs(Path("sweep"), 3, size=2), list[Event]()
+    folder = Resumption(asked, tmp_path / "sweep").folder
+    shared.hand_over(folder, tmp_path / "sweep", [shared.anew(Stack(asked[:2]))])
+    engine = Here(tmp_path / "sweep")
+    assert [record.status for record in train_all(asked, seen.append, engine=engine).records] == ["done"] * 3
+    ended = [event.job for event in seen if isinstance(event, RunFinished)]
+    assert sorted(ended, key=lambda job: job.number) == asked
+
+
 def test_runs_that_are_replaced_are_trained_once_more(tmp_path: Path) -> None:
     asked = jobs(tmp_path, 2, size=2)
     train_all(asked, engine=Here(tmp_path))

@@ -229,8 +229,13 @@ def _write(path: Path, stack: Stack, root: Path, origin: Mapping[str, Any]) -> N
 
 
 def anew(stack: Stack) -> Stack:
-    """The same stack for whoever goes on with it: its command has removed what overwrite=true replaces."""
-    return replace(stack, jobs=[replace(job, request=job.request | {"overwrite": False}) for job in stack.jobs])
+    """The same stack for whoever goes on with it, wherever they stand: its command has removed what overwrite=true replaces."""
+    return replace(
+        stack,
+        jobs=[
+            replace(job, request=job.request | {"overwrite": False}, folder=job.folder.absolute()) for job in stack.jobs
+        ],
+    )
 
 
 def _attempts(handed: Handed) -> Path:
