@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -127,7 +128,12 @@ class RayCluster(Engine):
 
         if not ray.is_initialized():
             try:
-                ray.init(address=self.settings["address"] or "local", log_to_driver=False, include_dashboard=False)
+                ray.init(
+                    address=self.settings["address"] or "local",
+                    log_to_driver=False,
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                )
             except Exception as error:
                 raise_if_ended(error)
                 raise BadRequest(f"Ray cannot be used: {first_line(error)}.") from error
