@@ -47,6 +47,14 @@ def _reads(path: str) -> bool:
     return Path(path).is_file()
 
 
+def _says_no(ray: Any, answer: Any) -> bool:
+    """Whether a node has answered that it does not see the folder; one that has just left the cluster says nothing."""
+    try:
+        return not ray.get(answer, timeout=10 * _PATIENCE)
+    except ray.exceptions.RayError:
+        return False
+
+
 class RayCluster(Engine):
     """So many tasks as the cluster has places for, unless executor.workers says otherwise."""
 
@@ -71,7 +79,7 @@ class RayCluster(Engine):
             asked = {
                 node: reads.options(scheduling_strategy=place).remote(str(token)) for node, place in places.items()
             }
-            blind = [nodes[node] for node, answer in asked.items() if not ray.get(answer, timeout=10 * _PATIENCE)]
+            blind = [nodes[node] for node, answer in asked.items() if _says_no(ray, answer)]
         finally:
             token.unlink(missing_ok=True)
         if blind:
