@@ -1,9 +1,9 @@
-# make demo · gallery · catalogue · experiments · faults · test · test-gpu · conformance · check · bench · bench-gpu: each makes the environment first, in .venv, if it is missing.
+# make demo · gallery · catalogue · experiments · faults · test · test-gpu · test-cluster · conformance · check · bench · bench-gpu: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo gallery catalogue experiments faults test test-gpu conformance check bench bench-gpu
+.PHONY: demo gallery catalogue experiments faults test test-gpu test-cluster conformance check bench bench-gpu
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -34,6 +34,10 @@ test: .venv/ready
 
 test-gpu: .venv/ready  ## what only a GPU can show; skipped where there is none
 	$(BIN)/python -m pytest tests/gpu
+
+test-cluster: .venv/ready  ## workers and commands killed 25 times on each engine: by hand, SLURM (as root, with slurmctld and slurmd), Ray
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[slurm,ray]"
+	LOSSLAB_MANY_KILLS=1 $(BIN)/python -m pytest -n 0 tests/cluster
 
 conformance: .venv/ready  ## each loss beside other implementations, and the table of it: docs/conformance.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[conformance]"
