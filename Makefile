@@ -50,6 +50,7 @@ bench: .venv/ready
 	$(BIN)/python experiments/speed/bench.py
 	$(BIN)/python experiments/speed/sweeps.py
 	$(BIN)/python experiments/speed/cores.py
+	$(BIN)/python experiments/speed/bookkeeping.py
 	$(BIN)/python experiments/speed/busy.py
 	$(BIN)/python experiments/speed/own_data.py
 
