@@ -17,30 +17,7 @@ import yaml
 from losslab.errors import BadRequest, nearest
 
 _SOURCE = Path(__file__).with_name("advice.yaml")
-_IGNORED = {
-    "a",
-    "an",
-    "and",
-    "are",
-    "as",
-    "at",
-    "by",
-    "do",
-    "does",
-    "for",
-    "i",
-    "in",
-    "is",
-    "it",
-    "my",
-    "of",
-    "on",
-    "the",
-    "to",
-    "too",
-    "very",
-    "with",
-}
+_IGNORED = re.compile("a|an|and|are|as|at|by|do|does|for|i|in|is|it|my|of|on|the|to|too|very|with")
 
 
 @dataclass(frozen=True)
@@ -153,7 +130,7 @@ def find(typed: Sequence[str]) -> list[Symptom]:
         if not 1 <= int(typed[0]) <= len(every):
             raise BadRequest(f"There is no symptom {typed[0]}; they are numbered from 1 to {len(every)}.")
         return [every[int(typed[0]) - 1]]
-    words = [word for word in re.findall(r"\w+", " ".join(typed).lower()) if word not in _IGNORED]
+    words = [word for word in re.findall(r"\w+", " ".join(typed).lower()) if not _IGNORED.fullmatch(word)]
     hits = {symptom: sum(_means(word, symptom) for word in words) for symptom in every}
     best = max(hits.values())
     if not best:
