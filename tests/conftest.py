@@ -32,6 +32,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Lets what stayed be freed in order at the end: libraries complain of what is left."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _as_in_the_foreground() -> Iterator[None]:
     """A shell starts what runs in its background deaf to Ctrl-C, and so are the processes that it starts."""
@@ -53,6 +58,10 @@ SMALL = {
     "binary": ["data=breast_cancer"],
     "regression": ["data.rows=300"],
     "counts": ["data.rows=300"],
+    "quantiles": ["data.rows=300"],
+    "ordinal": ["data.rows=300"],
+    "multilabel": ["data.rows=300"],
+    "segmentation": ["data.rows=300", "data.side=8"],
     "bbox": ["data.rows=120", "data.batch_size=32", "model.channels=[4,8,8]", "model.hidden=16"],
 }
 

@@ -33,7 +33,7 @@ def test_an_example_lies_in_its_space_and_one_moved_out_does_not(name: str) -> N
     with pytest.raises(ValueError, match=r"shape|needs|boxes are"):
         meet(name, pred, target[:-1])
     wrong = met.target.clone()
-    wrong[3] = torch.full_like(wrong[3], -1) if name not in ("values", "values_and_scale") else torch.inf
+    wrong[3] = torch.full_like(wrong[3], -1) if name not in ("values", "values_and_scale", "quantiles") else torch.inf
     with pytest.raises(ValueError, match=r"Target 3"):
         check_values(name, met.pred, wrong)
 

@@ -89,12 +89,14 @@ def test_markdown_signs_are_escaped_outside_code() -> None:
     assert listing._cell("a*b |c| `d*e|f` <g") == r"a\*b \|c\| `d*e\|f` \<g"
 
 
+@pytest.mark.slow
 def test_listing_does_not_wait_for_torch() -> None:
     code = "import sys; from losslab.cli.main import main; main(['losses']); print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["losses", "losses --markdown"])
 def test_a_reader_who_leaves_early_gets_no_traceback(words: str) -> None:
     code = f"import sys; from losslab.cli.main import main; sys.exit(main({words.split()}))"

@@ -28,6 +28,7 @@ def completed(line: str, tmp_path: Path) -> list[str]:
     return [word.strip() for word in answer.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_shell_is_answered(tmp_path: Path) -> None:
     assert {"inspect", "compare", "train", "tensorboard"} <= set(completed("losslab ", tmp_path))
     assert completed("losslab show hub", tmp_path) == ["huber"]
@@ -43,6 +44,7 @@ def test_words_of_a_request_are_completed() -> None:
     assert completion.losses("hub") == ["huber"]
 
 
+@pytest.mark.slow
 def test_tensorboard_is_started_on_a_folder_with_runs(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

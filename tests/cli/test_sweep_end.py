@@ -81,6 +81,7 @@ def test_the_default_folder_follows_from_the_runs_that_are_asked_for(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_a_table_the_best_run_and_what_comes_next(typed, tmp_path: Path) -> None:
     status, out, err = typed(f"-m loss=mse,l1 optimizer.lr=0.01,0.0001 seed=0,1 {SMALL} hydra.sweep.dir=all")
     assert (status, err) == (0, "")

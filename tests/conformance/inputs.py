@@ -8,7 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from losslab.schema.space_words import of_kind
+
 RANDOM, SEED = 24, 2026  # samples, and what they are drawn from
+ORDERED = of_kind("ordered classes")
 
 
 class Inputs(NamedTuple):
@@ -64,6 +67,14 @@ def _random(space: str, draw: torch.Generator) -> Samples:
         return _plain(2 * normal(n, 2), (8 * uniform(n, 2)).floor())
     if space == "rate":
         return _plain(0.1 + 8 * uniform(n, 2), (8 * uniform(n, 2)).floor())
+    if space == "quantiles":
+        return _plain(3 * normal(n, 2, 3), normal(n, 2))
+    if space in ORDERED:
+        return _plain(3 * normal(n, 3), torch.arange(n) % 4)
+    if space == "label_logits":
+        return _plain(3 * normal(n, 4), uniform(n, 4).round())
+    if space == "mask_logits":
+        return _plain(3 * normal(n, 3, 4), uniform(n, 3, 4).round())
     corners = uniform(2, n, 2)
     boxes = torch.cat([corners, corners + 0.1 + uniform(2, n, 2)], -1) / 2.1
     return _plain(boxes[0], boxes[1])
@@ -91,6 +102,21 @@ def _extreme(space: str) -> Samples:
         return _plain(_tensor([[-30, -30], [30, 30]]), _tensor([[0, 1e6], [0, 1e6]]))
     if space == "rate":
         return _plain(_tensor([[1e-12, 1e-12], [1e9, 1e9]]), _tensor([[0, 1e6], [0, 1e6]]))
+    if space == "quantiles":
+        sizes = _tensor([1e-12, 1e-3, 50, 1e6, 1e12])
+        pred = torch.cat([sizes, -sizes])[:, None, None].expand(10, 2, 3)
+        return _plain(pred, torch.zeros(10, 2, dtype=torch.float64))
+    if space in ORDERED:
+        each = list(itertools.product([[50.0, 1, -50], [700, 1, -700], [1e-9, 0, -1e-9]], (0, 1, 3)))
+        return _plain(_tensor([row for row, _ in each]), torch.tensor([label for _, label in each]))
+    if space == "label_logits":
+        pred = _tensor([[50.0, -50, 1, 0], [700, -700, 1, 0], [-700, 0.4, 700, 2.3], [1, 2, 3, 4], [1, 2, 3, 4]])
+        return _plain(pred, _tensor([[1, 0, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]]))
+    if space == "mask_logits":
+        pred = _tensor([[[50.0, -50, 1, 0]] * 3, [[30, -30, 1, 0]] * 3, [[-2, 0.4, 3, 2.3]] * 3, [[1, 2, 3, 4]] * 3])
+        return _plain(
+            pred, _tensor([[[1, 0, 1, 0]] * 3, [[0, 1, 0, 1]] * 3, [[0, 0, 0, 0]] * 3, [[1, 1, 1, 1]] * 3]), edge=True
+        )
     return _beside(
         [
             [0.01, 0.02, 0.011, 0.0215],  # tiny and far
@@ -122,6 +148,20 @@ def _edges(space: str) -> Samples:
         return _plain(_tensor([[0, 0]]), _tensor([[0, 1]]), edge=True)
     if space == "rate":
         return _plain(_tensor([[2, 2]]), _tensor([[2, 0]]), edge=True)
+    if space == "quantiles":
+        return _plain(_tensor([[[0, 1, 2]] * 2]), _tensor([[0, 2]]), edge=True)
+    if space in ORDERED:
+        return _plain(_tensor([[0, 0, 0]]), torch.tensor([2]), edge=True)
+    if space in ("label_logits", "mask_logits"):
+        pred, target = _tensor([[0, 0, 1, 1]]), _tensor([[0, 1, 0, 1]])
+        return _plain(
+            *(
+                (pred, target)
+                if space == "label_logits"
+                else (pred[:, None].expand(1, 3, 4), target[:, None].expand(1, 3, 4))
+            ),
+            edge=True,
+        )
     return _beside(
         [
             [0.4, 0.41, 0.6, 0.63],  # the same

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mpmath import asin, atan, exp, mpf, pi, sin, sqrt
+from mpmath import asin, atan, exp, log, mpf, pi, sin, sqrt
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
@@ -132,6 +132,15 @@ def _nwd(constant: float) -> Formula:
     return _boxes("Wang et al. (2021)", loss)
 
 
+def _gwd(tau: float, shape: str, unit: float) -> Formula:
+    def loss(to: Lie) -> mpf:
+        halves = [(one - other) / 2 for one, other in zip(to.sides, to.target, strict=True)]
+        square = (_square(to.way) + _square(halves)) / mpf(unit) ** 2
+        return 1 / mpf(tau) - 1 / (mpf(tau) + (sqrt(square) if shape == "sqrt" else log(1 + square)))
+
+    return _boxes("Yang et al. (2021), GWD", loss)
+
+
 def _power(alpha: float) -> Formula:
     return _boxes("He et al. (2021), the IoU form", lambda to: 1 - (to.iou ** mpf(alpha) if to.iou else 0))
 
@@ -252,6 +261,7 @@ ROWS = [
     ),
     *_rows("bounded_iou", _bounded, *over("beta", 0.2, 1.0), note="added up over x, y, width and height"),
     *_rows("nwd", _nwd, *over("constant", 0.4, 2.0)),
+    *_rows("gwd", _gwd, *over("tau shape unit", (1.0, "log1p", 0.4), (1.0, "sqrt", 2.0), (2.0, "log1p", 1.0))),
     *_rows(
         "gaussian_kld",
         _divergence,

@@ -138,6 +138,15 @@ def _focal_share(gamma: float) -> OfLabel:
     return loss
 
 
+def _focal_share_held(gamma: float, gradient: str) -> Formula:
+    def loss(p: Any, t: Any, held: Any) -> mpf:
+        factors = [(1 - exp(one)) ** mpf(gamma) for one in log_softmax(held)]
+        each = [-factor * one for factor, one in zip(factors, log_softmax(p), strict=True)]
+        return sum(share * one for share, one in zip(shares(t, len(each)), each, strict=True)) / sum(each)
+
+    return Formula("Ma et al. (2020), NFL", loss)
+
+
 def _distance(log_p: Sequence[mpf], y: int) -> mpf:
     return sum(abs(exp(one) - (k == y)) for k, one in enumerate(log_p))
 
@@ -243,7 +252,15 @@ ROWS = [
         lambda gamma: of_label("Ma et al. (2020), NFL", _focal_share(gamma)),
         over("gamma", 0.5, 2.0),
         BOTH,
-        note="the whole gradient; the authors' code holds (1 - p)^gamma fixed",
+        note="the whole gradient",
+    ),
+    *rows(
+        "normalized_focal",
+        LOGITS[0],
+        _focal_share_held,
+        over("gamma gradient", (0.5, "held"), (2.0, "held")),
+        BOTH,
+        note="(1 - p)^gamma is held fixed, as in the authors' code",
     ),
     *rows(
         "nce_rce",

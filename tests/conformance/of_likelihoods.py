@@ -68,6 +68,43 @@ def _msle(pred: Tensor, target: Tensor) -> Tensor:
     return torch.stack([function(p, t) for p, t in zip(pred, target, strict=True)])
 
 
+def _tweedie(power: float) -> OnArrays:
+    def loss() -> Any:
+        return loaded("sklearn._loss.loss").HalfTweedieLoss(power=power)
+
+    return OnArrays("scikit-learn", lambda p, t: loss().loss(t, p), lambda p, t: loss().gradient(t, p))
+
+
+def _gamma_sklearn() -> OnArrays:
+    def loss() -> Any:
+        return loaded("sklearn._loss.loss").HalfGammaLoss()
+
+    return OnArrays("scikit-learn", lambda p, t: loss().loss(t, p), lambda p, t: loss().gradient(t, p))
+
+
+def _negative_binomial(dispersion: float) -> OnArrays:
+    r = 1 / dispersion
+
+    def loss(pred: Array, target: Array) -> Array:
+        special = loaded("scipy.special")
+        full = -loaded("scipy.stats").nbinom.logpmf(target, r, r / (r + np.exp(pred)))
+        alone = special.gammaln(r) + special.gammaln(target + 1) - special.gammaln(target + r)
+        return full - alone + target * np.log(dispersion)
+
+    return OnArrays("scipy", loss, None)
+
+
+def _nb2(dispersion: float) -> Formula:
+    def loss(z: mpf, t: mpf) -> mpf:
+        mean, alpha = exp(z), mpf(dispersion)
+        return (t + 1 / alpha) * log(1 + alpha * mean) - t * z
+
+    def function(p: Any, t: Any, held: Any) -> mpf:
+        return sum(loss(a, b) for a, b in zip(p, t, strict=True)) / len(t)
+
+    return Formula("Lawless (1987), NB2", function)
+
+
 PAIR = "values_and_scale"
 LN2, LN2PI = math.log(2), math.log(2 * math.pi)
 
@@ -104,5 +141,17 @@ ROWS = [
     ),
     *rows("poisson_nll", "log_rate", _half_poisson),
     *rows("poisson_nll", "log_rate", lambda: OnArrays("scipy", _poisson, None), note="less the log of the factorial"),
+    *rows("tweedie", "log_rate", _tweedie, over("power", 1.1, 1.5, 1.9)),
+    *rows("gamma_nll", "log_rate", _gamma_sklearn),
+    *rows("negative_binomial_nll", "log_rate", _nb2, over("dispersion", 0.01, 0.5, 5.0)),
+    *rows(
+        "negative_binomial_nll",
+        "log_rate",
+        _negative_binomial,
+        over("dispersion", 0.5, 2.0),
+        note="less what depends on the count alone; logs of the mean up to 10: beyond, theirs rounds",
+        reach=10.0,
+        tolerance=1e-10,
+    ),
     *rows("msle", "rate", lambda: OnTensors("torchmetrics", _msle)),
 ]

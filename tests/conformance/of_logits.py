@@ -66,15 +66,35 @@ def _timm_asymmetric(gamma_pos: float, gamma_neg: float, clip: float) -> OnTenso
     return OnTensors("timm", each_row(one))
 
 
-def _asymmetric(gamma_pos: float, gamma_neg: float, clip: float) -> Formula:
+def _asymmetric(gamma_pos: float, gamma_neg: float, clip: float, gradient: str = "full") -> Formula:
     def loss(p: Any, t: Any, held: Any) -> mpf:
         log_not, log_p = log_softmax(p)
-        shifted = max(exp(log_p) - mpf(clip), mpf(0))
-        yes = -(exp(log_not) ** mpf(gamma_pos)) * log_p
-        no = -(shifted ** mpf(gamma_neg)) * (log(1 - shifted) if clip else log_not)
+        fixed_not, fixed = log_softmax(held if gradient == "held" else p)
+        shifted, fixed = (max(exp(one) - mpf(clip), mpf(0)) for one in (log_p, fixed))
+        yes = -(exp(fixed_not) ** mpf(gamma_pos)) * log_p
+        no = -(fixed ** mpf(gamma_neg)) * (log(1 - shifted) if clip else log_not)
         return t[0] * yes + (1 - t[0]) * no
 
     return Formula("Ben-Baruch et al. (2020), ASL", loss)
+
+
+def _quality(beta: float) -> Formula:
+    def loss(p: Any, t: Any, held: Any) -> mpf:
+        log_not, log_p = log_softmax(p)
+        bce = -t[0] * log_p - (1 - t[0]) * log_not
+        return abs(t[0] - exp(log_p)) ** mpf(beta) * bce if beta else bce
+
+    return Formula("Li et al. (2020), quality focal loss", loss)
+
+
+def _varifocal(alpha: float, gamma: float) -> Formula:
+    def loss(p: Any, t: Any, held: Any) -> mpf:
+        log_not, log_p = log_softmax(p)
+        if t[0] > 0:
+            return -t[0] * (t[0] * log_p + (1 - t[0]) * log_not)
+        return -mpf(alpha) * exp(mpf(gamma) * log_p) * log_not
+
+    return Formula("Zhang et al. (2021), varifocal loss", loss)
 
 
 BINARY = "binary_logit"
@@ -132,6 +152,16 @@ ROWS = [
         _asymmetric,
         over(ASYMMETRIC, (1.0, 4.0, 0.05), (0.0, 2.0, 0.0), (2.0, 1.0, 0.2)),
         BOTH,
-        note="the whole gradient; the authors' code can hold the factor fixed",
+        note="the whole gradient",
     ),
+    *rows(
+        "asymmetric",
+        BINARY,
+        _asymmetric,
+        over(f"{ASYMMETRIC} gradient", (1.0, 4.0, 0.05, "held"), (0.0, 2.0, 0.0, "held")),
+        BOTH,
+        note="the factor is held fixed, as in the authors' code by default",
+    ),
+    *rows("quality_focal", BINARY, _quality, over("beta", 0.0, 1.0, 2.0, 3.5), BOTH),
+    *rows("varifocal", BINARY, _varifocal, over("alpha gamma", (0.75, 2.0), (0.25, 0.0)), BOTH),
 ]

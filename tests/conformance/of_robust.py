@@ -99,6 +99,18 @@ ROWS = [
     *rows("welsch", "values", lambda c: kornia("welsch_loss", c, ROOT2), over("c", 0.5, 2.9846), note=ONE_SCALE),
     *rows("tukey", "values", lambda c: norm("TukeyBiweight", c), over("c", 1.0, 4.685)),
     *rows("hampel", "values", lambda a, b, c: norm("Hampel", a, b, c), over("a b c", (2.0, 4.0, 8.0), (0.5, 1.0, 2.0))),
+    *rows("andrews_wave", "values", lambda c: norm("AndrewWave", c), over("c", 0.5, 1.339), note="AndrewWave"),
+    *rows("ramsay", "values", lambda a: norm("RamsayE", a), over("a", 0.3, 2.0), note="RamsayE"),
+    *rows(
+        "ramsay",
+        "values",
+        lambda a: of_errors(
+            "Ramsay (1977), Ea", lambda e: (1 - exp(-mpf(a) * abs(e)) * (1 + mpf(a) * abs(e))) / mpf(a) ** 2
+        ),
+        over("a", 0.3, 2.0),
+        floor=FINE,
+        tolerance=1e-9,
+    ),
     *rows(
         "barron",
         "values",

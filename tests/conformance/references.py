@@ -106,7 +106,7 @@ class Formula:
         with mp.workdps(DIGITS):
             for row, wanted in zip(pred.reshape(len(pred), -1).tolist(), target.tolist(), strict=True):
                 at = [mpf(number) for number in row]
-                to = wanted if isinstance(wanted, int) else [mpf(t) for t in np.atleast_1d(wanted).tolist()]
+                to = wanted if isinstance(wanted, int) else [mpf(t) for t in np.ravel(wanted).tolist()]
                 values.append(float(self.function(at, to, at)))
                 slopes.append([float(self._slope(at, to, place)) for place in range(len(at))])
         return torch.tensor(values, dtype=torch.float64), torch.tensor(slopes, dtype=torch.float64).reshape(pred.shape)

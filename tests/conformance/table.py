@@ -8,11 +8,24 @@ from conformance import (
     of_likelihoods,
     of_logits,
     of_margins,
+    of_noisy_labels,
     of_rates,
     of_robust,
+    of_structured,
     of_values,
 )
 from conformance.row import Row
 
-_FILES = (of_values, of_robust, of_likelihoods, of_classes, of_logits, of_margins, of_rates, of_boxes)
+_FILES = (
+    of_values,
+    of_robust,
+    of_likelihoods,
+    of_classes,
+    of_logits,
+    of_margins,
+    of_rates,
+    of_boxes,
+    of_noisy_labels,
+    of_structured,
+)
 ROWS: list[Row] = list(chain.from_iterable(file.ROWS for file in _FILES))

@@ -57,6 +57,10 @@ SMALL = {
     "binary": ["data.batch_size=64"],
     "regression": ["data.rows=200"],
     "counts": ["data.rows=200"],
+    "quantiles": ["data.rows=200"],
+    "ordinal": ["data.rows=200"],
+    "multilabel": ["data.rows=200"],
+    "segmentation": ["data.rows=200", "data.side=8"],
     "bbox": ["data.rows=60", "data.batch_size=16", "model=mlp"],
 }
 
@@ -72,7 +76,7 @@ def clean(task: str, rows: int = ROWS) -> tuple[Tensor, Tensor]:
     if task in ("regression", "counts"):
         y = 20 + 3 * inputs[:, :1] + torch.randn(rows, 1, generator=draw)
         return inputs, y if task == "regression" else torch.poisson(y.clamp(min=0), generator=draw)
-    if task == "multiclass":
+    if task in ("multiclass", "ordinal"):
         return inputs, torch.randint(CLASSES, (rows,), generator=draw)
     if task == "binary":
         return inputs, (torch.rand(rows, generator=draw) < 0.4).float()
@@ -131,7 +135,7 @@ def test_it_is_pure_and_says_which_rows_it_changed(name: str, task: str) -> None
         same = (found.inputs == inputs).flatten(1).all(1) & (found.targets == targets).reshape(ROWS, -1).all(1)
         assert torch.equal(found.rows, ~same)
     assert torch.isfinite(found.targets.float()).all()
-    source = Data(inputs, targets, tuple("abcde") if task == "multiclass" else ("y",))
+    source = Data(inputs, targets, tuple("abcde") if task in ("multiclass", "ordinal") else ("y",))
     tasks.build(compose(f"task={task}")["task"], source).check_targets(found.targets)
 
 

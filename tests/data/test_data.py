@@ -30,7 +30,7 @@ def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str)
     assert rows == chosen.get("rows", about.get("rows", about.get("rows_per_point", 0) * chosen.get("points", 0)))
     assert {"picture": 4, "table": 2, "simulation": 2}[about["kind"]] == source.inputs.ndim
     if about["kind"] == "picture":
-        assert source.inputs.shape[2:] == (about["side"], about["side"])
+        assert source.inputs.shape[2:] == (chosen.get("side", about.get("side")),) * 2
     assert source.inputs.dtype == torch.float32
     assert torch.isfinite(source.inputs).all()
     if about["kind"] == "picture":
@@ -39,9 +39,9 @@ def test_each_data_set_has_the_rows_and_the_kind_that_its_card_states(name: str)
     elif about["kind"] == "table":
         assert source.inputs[split["train"]].mean(0).abs().max() < 1e-4
         assert (source.inputs[split["train"]].std(0) - 1).abs().max() < 1e-4
-    assert {"multiclass": 1, "binary": 1, "regression": 2, "counts": 2, "bbox": 2}[
-        about["tasks"][0]
-    ] == source.targets.ndim
+    axes = {"multiclass": 1, "binary": 1, "regression": 2, "counts": 2, "bbox": 2}
+    axes |= {"ordinal": 1, "multilabel": 2, "segmentation": 3}
+    assert axes[about["tasks"][0]] == source.targets.ndim
 
 
 def test_the_seed_draws_the_split_and_not_the_rows() -> None:
@@ -81,6 +81,7 @@ def test_boxes_of_scenes_lie_exactly_around_the_ink() -> None:
     assert (seen - boxes).mean(0).abs().max() < 0.8
 
 
+@pytest.mark.slow
 def test_scenes_have_clutter_and_noise_as_asked() -> None:
     plain, cluttered, noisy = (scenes(50, clutter, noise).inputs for clutter, noise in ((0, 0.0), (8, 0.0), (0, 0.2)))
     assert cluttered.sum() > 1.1 * plain.sum()

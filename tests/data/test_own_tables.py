@@ -80,6 +80,7 @@ def test_training_inputs_do_not_depend_on_other_rows(tmp_path: Path, seed: int) 
     assert not torch.equal(before.inputs[split["test"]], after.inputs[split["test"]])
 
 
+@pytest.mark.slow
 def test_inputs_have_one_shape_for_all_seeds_and_stay_in_bounds(tmp_path: Path) -> None:
     frame = made()
     frame.loc[5, "city"] = "a village"  # one row alone: in some seeds no training row has it
@@ -126,6 +127,7 @@ def test_rare_values_are_taken_together(tmp_path: Path) -> None:
     assert set(narrow.sum(1).tolist()) == {1.0}
 
 
+@pytest.mark.slow
 def test_groups_times_parts_and_weights_reach_the_run(tmp_path: Path) -> None:
     frame = made()
     frame["part"] = ["train"] * 200 + ["val"] * 50 + ["test"] * 50
@@ -143,6 +145,7 @@ def test_groups_times_parts_and_weights_reach_the_run(tmp_path: Path) -> None:
     assert data.weights.tolist() == frame["w"].tolist()
 
 
+@pytest.mark.slow
 def test_rows_of_a_second_file_are_the_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first, second = made(), made(60, seed=1)

@@ -279,6 +279,7 @@ def test_more_pictures_than_there_are_and_a_failed_download_are_refused(
         fashion_mnist(rows=20, root=str(tmp_path), download=True)
 
 
+@pytest.mark.slow
 def test_files_that_are_not_there_are_refused_before_torch_is_imported(tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,11 +71,14 @@ before, cli.before_torch = cli.before_torch, before_torch
 {more}
 sys.exit(cli.train(sys.argv[1:]))
 """
-# says so after the first checkpoint, and waits there until it is let go
+# says so after the first checkpoint, which is that of its first epoch, and waits there until it is let go
 _HELD = """
 def before_torch(trainers, faster=cli.before_torch):
     faster(trainers)
+    from losslab.training import callbacks
     from losslab.training.callbacks import LastCheckpoint
+
+    callbacks._SECONDS_BETWEEN_CHECKPOINTS = -1.0
 
     def held(self, *given, save=LastCheckpoint.on_train_epoch_end):
         save(self, *given)
@@ -247,8 +251,9 @@ def left_by(folder: Path) -> dict[str, Any]:
             {key: one.get(key) for key in ("epoch", "global_step", "state_dict", "optimizer_states")} for one in kept
         ]
         left[str(path.parent.relative_to(folder))] = _as_text(json.loads(path.read_text()), parts)
+    read = cache(writing.read_together)
     for run, record in stacks.records_below(folder)[0].items():
-        kept = writing.read_together(stacks.weights_beside(stacks.file_of(run)))[run.name]
+        kept = read(stacks.weights_beside(stacks.file_of(run)))[run.name]
         left[str(run.relative_to(folder))] = _as_text(vars(record), vars(kept))
     return left
 

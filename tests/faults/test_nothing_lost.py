@@ -513,6 +513,7 @@ def test_ctrl_c_stops_a_whole_sweep_with_its_status(
     assert signal.getsignal(signal.SIGINT) is before, "who calls run can be stopped again"
 
 
+@pytest.mark.slow
 def test_a_loss_that_ends_python_is_a_run_that_failed(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_capture_that_fails_falls_back(
     assert same(found, fused(asked, double=False, engine="eager"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_graphs", [True, False])
 def test_a_compilation_that_fails_halfway_falls_back(
     has_graphs: bool, graphs: list[Tape], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

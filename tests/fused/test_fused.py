@@ -192,6 +192,7 @@ def test_a_run_does_not_depend_on_the_size_of_its_stack(size: int) -> None:
         assert torch.equal(by_itself, together[canonical.run_id(request)])
 
 
+@pytest.mark.slow
 def test_a_run_does_not_depend_on_its_companions_or_their_order() -> None:
     asked = requests("multiclass")
     whole = rows_by_request(fused(asked, double=False))
@@ -445,6 +446,7 @@ def test_a_stack_without_memory_is_halved(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(math.isfinite(r.metrics["last/test/mae"]) for r in records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "losses_of_runs"),
     [

@@ -101,6 +101,8 @@ def test_equals_torchvision_in_value_and_gradient(name: str, oracle) -> None:
         ("mpdiou", {}, shifted(0.5), 1 - 1 / 7 + (0.5 + 0.5) / 2),
         ("mpdiou", {"width": 4.0, "height": 3.0}, shifted(0.5), 1 - 1 / 7 + 1 / 25),
         ("nwd", {"constant": 0.5}, shifted(0.5), 1 - math.exp(-(0.5**0.5) / 0.5)),  # W is the way between the centres
+        ("gwd", {"shape": "sqrt", "unit": 0.5}, shifted(0.5), 1 - 1 / (1 + 2**0.5)),  # W as for nwd
+        ("gwd", {"unit": 0.5, "tau": 2.0}, shifted(0.5), 1 / 2 - 1 / (2 + math.log(3))),
         ("nwd", {"constant": 0.5}, [0.25, 0.25, 0.75, 0.75], 1 - math.exp(-(0.125**0.5) / 0.5)),  # W^2 = 2 (1/2)^2 / 4
         ("box_l1", {}, [0.5, 0.0, 1.0, 2.0], 0.25 + 0.5 + 0.5 + 1),
         ("gaussian_kld", {}, [0.0, 0.0, 0.5, 0.5], 1 - 1 / (1 + math.log(5 - 2 * math.log(2)))),  # 0.562

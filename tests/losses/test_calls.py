@@ -44,16 +44,18 @@ def gradient(loss: losses.Loss, pred: Tensor, target: Tensor, **more: Tensor) ->
 
 @yes_or_no
 def test_a_column_of_yes_or_no_is_a_row_of_it(name: str, space: str) -> None:
-    loss, (pred, target) = made(name, space), sample(space)
+    loss, (pred, target) = made(name, space).eval(), sample(space)
     same(loss(pred[:, None], target[:, None]), loss(pred, target))
     same(gradient(loss, pred[:, None], target[:, None])[:, 0], gradient(loss, pred, target))
 
 
 @yes_or_no
 def test_several_columns_give_the_mean_over_what_each_gives(name: str, space: str) -> None:
-    loss = made(name, space)
+    loss = made(name, space).eval()
     pred, target = (torch.stack(columns, 1) for columns in zip(*(sample(space, seed=k) for k in range(3)), strict=True))
     columns = torch.stack([loss.per_sample(pred[:, k], target[:, k]) for k in range(3)], 1)
+    if name in BATCHWISE:  # all columns are one batch
+        columns = loss.per_sample(pred.flatten(), target.flatten()).reshape(-1, 3)
     same(loss.per_sample(pred, target), columns.mean(1))
     same(loss(pred, target), columns.mean())
 
@@ -61,13 +63,13 @@ def test_several_columns_give_the_mean_over_what_each_gives(name: str, space: st
 @yes_or_no
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.int32, torch.uint8])
 def test_yes_or_no_may_be_bool_or_integers(name: str, space: str, dtype: torch.dtype) -> None:
-    loss, (pred, target) = made(name, space), sample(space)
+    loss, (pred, target) = made(name, space).eval(), sample(space)
     same(loss(pred, target.to(dtype)), loss(pred, target))
 
 
 @of_classes
 def test_classes_lie_on_the_second_axis(name: str, space: str) -> None:
-    loss, (pred, target) = made(name, space), sample(space, n=30)
+    loss, (pred, target) = made(name, space).eval(), sample(space, n=30)
     image = pred.reshape(5, 2, 3, 4).movedim(-1, 1)
     labels = target.reshape(5, 2, 3) if target.ndim == 1 else target.reshape(5, 2, 3, 4).movedim(-1, 1)
     same(loss(image, labels), loss(pred, target))
@@ -78,7 +80,7 @@ def test_classes_lie_on_the_second_axis(name: str, space: str) -> None:
 @pytest.mark.parametrize(("name", "space"), [pair for pair in PAIRS if pair[1] == "class_logits"])
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
 def test_class_indices_may_be_of_any_integer_type(name: str, space: str, dtype: torch.dtype) -> None:
-    loss, (pred, target) = made(name, space), sample(space)
+    loss, (pred, target) = made(name, space).eval(), sample(space)
     same(loss(pred, target.to(dtype)), loss(pred, target))
 
 
@@ -155,7 +157,8 @@ def test_weights_are_checked() -> None:
 
 
 def needed(name: str) -> dict:
-    return {"counts": [40.0, 30.0, 20.0, 10.0]} if "counts" in cards.card("loss", name).values else {}
+    given = {"counts": [40.0, 30.0, 20.0, 10.0], "shares": [0.4, 0.3, 0.2, 0.1]}
+    return {key: value for key, value in given.items() if key in cards.card("loss", name).values}
 
 
 @of_classes
@@ -199,6 +202,7 @@ def test_an_ignored_label_leaves_its_sample_out(name: str, space: str) -> None:
     target, far = target.where(kept, -100), pred.where(kept.reshape(-1, *[1] * (pred.ndim - 1)), torch.nan)
     for more in ({}, {"label_smoothing": 0.1}):
         loss, plain = made(name, space, ignore_index=-100, **more), made(name, space, **more)
+        same(loss(far, target), plain(pred[kept], target[kept]))  # one training step, so also in what they keep
         same(loss(far, target), plain(pred[kept], target[kept]))
         assert (loss.per_sample(far, target)[~kept] == 0).all()
         assert (gradient(loss, far, target)[~kept] == 0).all()

@@ -28,7 +28,19 @@ MULTI = [
     ),
     *("symmetric_ce", "generalized_ce", "normalized_ce", "normalized_focal", "nce_rce", "nce_mae", "forward_corrected"),
     *("bootstrapped_soft", "bootstrapped_hard", "class_balanced", "logit_adjusted", "ldam", "hinge", "multi_margin"),
-    *("bi_tempered", "double_softmax"),
+    *(
+        "bi_tempered",
+        "double_softmax",
+        "agce",
+        "aue",
+        "ael",
+        "jal",
+        "normalized_gce",
+        "anl",
+        "phuber_ce",
+        "truncated_gce",
+    ),
+    *("backward_corrected", "seesaw", "eqlv2", "squentropy"),
 ]
 BOTH = [name for name in MULTI if "binary_logit" in cards.card("loss", name).about["reads"]]
 BINARY = [
@@ -96,7 +108,8 @@ def test_a_soft_binary_target_mixes_yes_and_no(name: str) -> None:
 @pytest.mark.parametrize("name", MULTI)
 def test_soft_targets_have_true_finite_gradients_and_stack(name: str) -> None:
     pred, target = soft()
-    loss = made(name, "class_logits")
+    whole = {"gradient": "full"} if "gradient" in cards.card("loss", name).values else {}
+    loss = made(name, "class_logits", **whole)
     assert torch.autograd.gradcheck(lambda p: loss.per_sample(p, target), pred.clone().requires_grad_())
     far = extremes("class_logits")[0].requires_grad_()
     found = loss.per_sample(far, tensor([[0.0, 1.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.25, 0.25]]))
@@ -136,7 +149,7 @@ def test_lists_of_the_wrong_length_are_refused() -> None:
         losses.get("focal", space="binary_logit", class_weights=[1.0, 2.0, 3.0])(*sample("binary_logit"))
     with pytest.raises(ValueError, match=r"4 \* 4 numbers row by row; it holds 3"):
         losses.get("forward_corrected", transition=[0.1, 0.2, 0.3])(pred, target)
-    for name in ("class_balanced", "logit_adjusted", "ldam"):
+    for name in COUNTING:
         with pytest.raises(ValueError, match=r"each of 4 classes; it holds 3"):
             losses.get(name, counts=[1.0, 2.0, 3.0])(pred, target)
         with pytest.raises(ValueError, match="samples of each class"):
@@ -244,6 +257,24 @@ def test_tempered_softmax_adds_up_to_one_and_ignores_a_shift(t: float, spread: f
          0.8 * 0.5 * math.log(2) + 2 * 0.1 * math.log(4) / 16),
         ("class_balanced", {"counts": [1, 1, 2], "beta": 0.5}, [1, 1, 2], 2, 3 / 4 * math.log(2)),
         ("logit_adjusted", {"counts": [2, 2, 4]}, [1, 1, 2], 2, -math.log(4 / 6)),
+        ("agce", {"a": 1.0, "q": 2.0}, [2, 3, 5], 2, (4 - 2.25) / 2),
+        ("aue", {"a": 2.0, "q": 2.0}, [2, 3, 5], 2, (2.25 - 1) / 2),
+        ("ael", {"a": 0.5}, [2, 3, 5], 2, 1 / math.e),
+        ("jal", {"alpha": 2.0, "beta": 3.0, "a": 2.0}, [1, 1, 2], 2, 2 / 5 + 1 / 16 + 1 / 16 + 1.5**2),
+        ("jal", {"beta": 0.0, "gamma": 1.0}, [1, 1, 2], 2, 0.5 / (2 * 0.75 * 2 + 0.5)),
+        ("normalized_gce", {"q": 0.5}, [1, 1, 2], 0, 0.5 / (2 - math.sqrt(0.5))),
+        ("anl", {"alpha": 0.0, "beta": 1.0, "least": 2.0**-14}, [1, 1, 2], 2, 1 - 13 / (12 + 12 + 13)),
+        ("anl", {"alpha": 5.0, "beta": 1.0, "least": 2.0**-14}, [1, 1, 2], 2, 1 + 1 - 13 / (12 + 12 + 13)),
+        ("phuber_ce", {"tau": 4.0}, [2, 3, 5], 2, math.log(2)),
+        ("phuber_ce", {"tau": 4.0}, [2, 3, 5], 0, math.log(4) + 1 - 0.8),
+        ("truncated_gce", {"q": 0.5, "k": 0.25, "start": 0}, [1, 15, 0], 0, 1.0),
+        ("truncated_gce", {"q": 0.5, "k": 0.25, "start": 1}, [1, 15, 0], 0, 1.5),
+        ("backward_corrected", {"transition": [0.4]}, [2, 3, 5], 2, 2 * math.log(2) + 0.5 * math.log(0.06)),
+        ("backward_corrected", {"transition": [1, 0, 0, 0.5, 0.5, 0, 0, 0, 1.0]}, [2, 3, 5], 1,
+         math.log(0.2) - 2 * math.log(0.3)),
+        ("seesaw", {"counts": [1, 4, 16], "p": 0.5, "q": 0.0}, [2, 3, 5], 1, -math.log(3 / (2 / 2 + 3 + 5))),
+        ("seesaw", {"counts": [1, 1, 1], "q": 2.0}, [2, 3, 5], 1, -math.log(3 / (2 + 3 + 5 * 25 / 9))),
+        ("seesaw", {"counts": [1, 1, 1], "q": 1.0, "least": 0.4}, [2, 3, 5], 1, -math.log(3 / (2 + 3 + 5 * 5 / 4))),
         ("ldam", {"counts": [1, 1, 16], "max_margin": 2 * math.log(2)}, [1, 1, 2], 2, math.log(3)),
         ("ldam", {"counts": [1, 1, 16], "max_margin": 2 * math.log(2), "scale": 2.0}, [1, 1, 2], 2, math.log(3)),
     ],
@@ -263,6 +294,7 @@ def test_of_probabilities_worked_by_hand(name: str, params: dict, pred: list, la
         ("multi_margin", {}, 1, (1.5 + 0) / 3),
         ("multi_margin", {"power": 2}, 2, (16 + 12.25) / 3),
         ("square", {}, 0, (1 + 2.25 + 1) / 3),
+        ("squentropy", {}, 0, math.log(1 + math.exp(-0.5) + math.exp(-3)) + (2.25 + 1) / 2),
         ("square", {"weight": 3.0, "height": 4.0}, 0, (12 + 2.25 + 1) / 3),
     ],
 )
@@ -295,6 +327,10 @@ LOG3 = math.log(3)  # p = 3/4
         ("taylor_ce", {}, [LOG3], [0], [0.75 + 9 / 32]),
         ("asymmetric", {"gamma_pos": 1.0, "gamma_neg": 2.0, "clip": 0.25}, [LOG3, LOG3, -LOG3], [1, 0, 0],
          [math.log(4 / 3) / 4, math.log(2) / 4, 0]),
+        ("quality_focal", {}, [LOG3, LOG3, LOG3], [1, 0, 0.75], [math.log(4 / 3) / 16, math.log(4) * 9 / 16, 0]),
+        ("quality_focal", {"beta": 1.0}, [LOG3], [0.25], [0.5 * (math.log(4) - 0.25 * LOG3)]),
+        ("varifocal", {"alpha": 0.5, "gamma": 1.0}, [LOG3, LOG3, LOG3], [1, 0, 0.5],
+         [math.log(4 / 3), 0.375 * math.log(4), 0.5 * (math.log(4) - 0.5 * LOG3)]),
         ("asymmetric", {"gamma_neg": 0.0, "clip": 0.5}, [-LOG3, LOG3], [0, 0], [0, -math.log(3 / 4)]),
     ],
 )  # fmt: skip
@@ -313,6 +349,11 @@ def test_binary_worked_by_hand(name: str, params: dict, pred: list, target: list
         ("poly1", {"epsilon": 0.0}),
         ("taylor_ce", {"order": 500}),
         ("generalized_ce", {"q": 1e-9}),
+        ("truncated_gce", {"q": 1e-9, "k": 0.0, "start": 0}),
+        ("phuber_ce", {"tau": 1e9}),
+        ("backward_corrected", {"transition": [0.0]}),
+        ("backward_corrected", {"transition": torch.eye(4).flatten().tolist()}),
+        ("seesaw", {"p": 0.0, "q": 0.0}),
         ("symmetric_ce", {"alpha": 1.0, "beta": 0.0}),
         ("bi_tempered", {"t1": 1.0, "t2": 1.0}),
         ("bi_tempered", {"t1": 1 - 1e-9, "t2": 1 + 1e-9}),
@@ -369,6 +410,16 @@ def test_relatives_of_mae(space: str) -> None:
     same(each("reverse_ce", pred, target, space, log_zero=-4.0), 2 * mae)
     same(each("generalized_ce", pred, target, space, q=1.0), mae / 2)
     same(each("taylor_ce", pred, target, space, order=1), mae / 2)
+    for name, params in (("agce", {"q": 1.0}), ("aue", {"q": 1.0}), ("phuber_ce", {"tau": 1.0})):
+        same(each(name, pred, target, space, **params), mae / 2)
+    same(
+        each("agce", pred, target, space, a=0.001, q=0.7),
+        each("generalized_ce", pred, target, space),
+        atol=0.05,
+        rtol=0,
+    )
+    far = each("ael", pred, target, space, a=1e5)
+    same(1e5 * (far - math.exp(-1e-5)), mae / 2, rtol=1e-4, atol=0)
     same(each("symmetric_ce", pred, target, space, alpha=0.0, beta=1.0, log_zero=-2.0), mae)
     if space == "class_logits":
         onehot = F.one_hot(target, 4).double()
@@ -387,9 +438,16 @@ def test_relatives_of_the_sums() -> None:
     same(each("nce_mae", pred, target, alpha=2.0, beta=3.0), 2 * nce + 3 * mae)
     same(each("symmetric_ce", pred, target, alpha=2.0, beta=3.0), 2 * ce + 3 * rce)
     same(each("normalized_focal", pred, target, gamma=0.0), nce)
+    same(each("normalized_gce", pred, target, q=1e-9), nce)
+    same(each("normalized_gce", pred, target, q=1.0), mae / 6)
+    same(each("jal", pred, target, alpha=2.0, beta=4.0, a=1.0), 2 * nce + each("brier", pred, target))
+    for gamma in (0.0, 0.5):
+        active = each("normalized_focal", pred, target, gamma=gamma)
+        same(each("anl", pred, target, alpha=3.0, beta=0.0, gamma=gamma), 3 * active)
+        same(each("jal", pred, target, alpha=3.0, beta=0.0, gamma=gamma), 3 * active)
 
 
-@pytest.mark.parametrize("name", ["normalized_ce", "normalized_focal"])
+@pytest.mark.parametrize("name", ["normalized_ce", "normalized_focal", "normalized_gce"])
 def test_normalized_losses_add_up_to_one_over_the_labels(name: str) -> None:
     pred = 3 * sample("class_logits", n=20)[0]
     labels = torch.stack([each(name, pred, torch.full((20,), k)) for k in range(4)])
@@ -417,6 +475,41 @@ def test_asymmetric_with_equal_focusing_and_no_clip_is_focal() -> None:
     assert far.grad.tolist() == [1, -1]
 
 
+@pytest.mark.parametrize(
+    ("name", "space", "params"),
+    [
+        ("asymmetric", "binary_logit", {"gamma_pos": 1.0, "gamma_neg": 2.0, "clip": 0.1}),
+        ("normalized_focal", "class_logits", {"gamma": 2.0}),
+        ("anl", "class_logits", {"gamma": 2.0, "least": 1e-4}),
+        ("jal", "class_logits", {"gamma": 2.0, "a": 2.0}),
+    ],
+)
+def test_the_factor_of_focal_losses_can_be_held_fixed(name: str, space: str, params: dict) -> None:
+    """The value is the same; the gradient is that of the logarithms, with the factors as numbers."""
+    pred, target = sample(space, n=20)
+    pred.requires_grad_()
+    full, held = (made(name, space, gradient=word, **params).per_sample(pred, target) for word in ("full", "held"))
+    same(held, full)
+    slopes = [torch.autograd.grad(value.sum(), pred)[0] for value in (full, held)]
+    assert (slopes[0] - slopes[1]).abs().max() > 1e-3
+    if name == "asymmetric":
+        p = pred.detach().sigmoid()
+        q = (p - 0.1).clamp(min=0)
+        by_hand = -target * (1 - p) * (1 - p) + (1 - target) * q**2 / (1 - q) * p * (1 - p)
+    else:
+        log_p = pred.log_softmax(-1)
+        factor, floor = (1 - log_p.detach().exp()).square(), torch.full_like(log_p[:, :1], 1e-4).log()
+        each_class = -factor * log_p
+        value = each_class.gather(1, target[:, None])[:, 0] / each_class.sum(1)
+        if name == "anl":
+            room = -((1 - floor.exp()) ** 2) * floor - each_class
+            value = 5 * value + 5 * (1 - room.gather(1, target[:, None])[:, 0] / room.sum(1))
+        if name == "jal":
+            value = value + (2 * F.one_hot(target, 4) - log_p.exp()).square().mean(1)
+        by_hand = torch.autograd.grad(value.sum(), pred)[0]
+    same(slopes[1], by_hand)
+
+
 def test_ldam_asks_more_of_the_rare_class() -> None:
     pred = torch.zeros(4, 4, dtype=torch.float64)
     found = each("ldam", pred, torch.arange(4))
@@ -427,7 +520,7 @@ def test_ldam_asks_more_of_the_rare_class() -> None:
 def test_counts_come_from_the_training_targets() -> None:
     target = tensor([0, 0, 0, 1, 1, 3])
     pred = sample("class_logits")[0]
-    for name in ("class_balanced", "logit_adjusted", "ldam"):
+    for name in COUNTING:
         loss = losses.get(name)
         loss.calibrate(target, 4)
         assert loss.params["counts"] == [3, 2, 0, 1]
@@ -533,6 +626,7 @@ def test_corrections_aim_at_what_they_correct() -> None:
     clean = tensor([0.6, 0.3, 0.1]).double()
     seen = clean * 0.8 + (1 - clean) * 0.1
     same(aimed("forward_corrected", seen.tolist(), transition=[0.2]), clean, atol=1e-4, rtol=0)
+    same(aimed("backward_corrected", seen.tolist(), transition=[0.2]), clean, atol=1e-4, rtol=0)
     adjusted = aimed("logit_adjusted", clean.tolist(), counts=[60.0, 30.0, 10.0])
     same(adjusted, torch.full((3,), 1 / 3).double(), atol=1e-4, rtol=0)
 
@@ -587,6 +681,8 @@ def test_exponential_is_continued_by_its_tangent() -> None:
         ("class_balanced", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
         ("logit_adjusted", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
         ("ldam", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+        ("seesaw", "class_logits", {"counts": [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]}),
+        ("backward_corrected", "class_logits", {"transition": [[0.1], [0.3]]}),
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -597,11 +693,12 @@ def test_lists_and_targets_may_differ_between_the_runs_of_a_stack(
     preds, targets = (torch.stack(part) for part in zip(*both, strict=True))
     loss = made(name, space)
     floats = {key: value for key, value in loss.keywords(preds).items() if isinstance(value, float)}
+    words = {key: value for key, value in loss.plain.items() if isinstance(value, str)}
     mapped = {key: tensor(value).to(dtype) for key, value in lists.items()}
     mapped |= {key: torch.full((2,), value, dtype=dtype) for key, value in floats.items()}
 
     def one(pred: Tensor, target: Tensor, mapped: dict) -> Tensor:
-        return loss._function(pred, target, **mapped)
+        return loss._function(pred, target, **mapped, **words)
 
     found = torch.vmap(one)(preds, targets, mapped)
     assert found.dtype == dtype

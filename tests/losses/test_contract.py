@@ -13,11 +13,13 @@ from losslab.losses.base import STATES, Loss
 from losslab.losses.weighting import OPTIONS
 from losslab.schema import cards, compatibility
 from losslab.schema.loss_facts import FACTS
+from losslab.schema.space_words import of_kind
 from support.examples import extremes, made, sample
 
 PLAIN = [name for name in losses.names() if "terms" not in cards.card("loss", name).values]
 PAIRS = [(name, space) for name in PLAIN for space in cards.card("loss", name).about["reads"]]
 each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)
+ORDERED = of_kind("ordered classes")
 
 
 def declares(name: str, fact: str) -> bool:
@@ -72,10 +74,10 @@ def test_order_of_the_samples_does_not_matter(name: str, space: str) -> None:
 def test_a_sample_depends_on_its_batch_only_if_it_says_so(name: str, space: str) -> None:
     loss = made(name, space)
     pred, target = sample(space)
-    changed = pred.clone()
-    changed[0] = sample(space, seed=9)[0][0]
-    changed[1] = sample(space, seed=10)[0][1]
-    same = torch.allclose(loss.per_sample(changed, target)[2:], loss.per_sample(pred, target)[2:])
+    changed, moved = pred.clone(), target.clone()
+    for row, seed in enumerate((9, 15)):
+        changed[row], moved[row] = (part[row] for part in sample(space, seed=seed))
+    same = torch.allclose(loss.per_sample(changed, moved)[2:], loss.per_sample(pred, target)[2:])
     assert same != declares(name, "batchwise")
 
 
@@ -110,8 +112,12 @@ def test_is_zero_for_a_perfect_prediction_if_it_says_so(name: str, space: str) -
     target = sample(space, n=50)[1]
     if space == "class_logits":
         perfect, target = 1e3 * torch.eye(4, dtype=torch.float64), torch.arange(4)
-    elif space == "binary_logit":
+    elif space == "binary_logit" or space in ("label_logits", "mask_logits"):
         perfect = 1e3 * (2 * target - 1)
+    elif space in ORDERED:
+        perfect = 1e3 * (2.0 * (target[:, None] > torch.arange(3)) - 1)
+    elif space == "quantiles":
+        perfect = target[..., None].expand(*target.shape, 5)
     elif space == "class_probs":
         perfect = target = torch.eye(4, dtype=torch.float64)
     else:
@@ -332,7 +338,7 @@ def test_a_card_without_a_function_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         losses.get("huber")
 
 
-@each_pair
+@pytest.mark.parametrize(("name", "space"), [pair for pair in PAIRS if pair[1] not in ORDERED])
 def test_a_target_of_fewer_digits_costs_no_digits(name: str, space: str) -> None:
     """A target in float32 beside a prediction in float64, as data often come: its numbers count as they are."""
     pred, target = sample(space, n=8)

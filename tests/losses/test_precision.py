@@ -8,11 +8,14 @@ from torch import Tensor, tensor
 
 from losslab import losses
 from losslab.schema import cards
+from losslab.schema.space_words import of_kind
 from support.examples import made, sample
 
 HALVES = [torch.float16, torch.bfloat16]
 PLAIN = [name for name in losses.names() if "terms" not in cards.card("loss", name).values]
 PAIRS = [(name, space) for name in PLAIN for space in cards.card("loss", name).about["reads"]]
+# jumps in the weight at the edge of a bin, and in the gradient where two errors change places; one far sample in the loss of all
+LEFT_OUT = {"ghm", "lovasz", "two_way"}
 each_pair = pytest.mark.parametrize(("name", "space"), PAIRS)
 each_half = pytest.mark.parametrize("dtype", HALVES)
 
@@ -115,6 +118,16 @@ def far_and_wide(space: str) -> tuple[Tensor, Tensor]:
             tensor(logs, dtype=torch.float64) if space == "log_rate" else both[both >= 0], counts
         )
         return pairs[:, :1], pairs[:, 1:]
+    if space == "quantiles":
+        return both[:, None, None].expand(-1, 1, 5), torch.zeros(len(both), 1, dtype=torch.float64)
+    if space in of_kind("ordered classes"):
+        rows = torch.stack([both, torch.zeros_like(both), -both / 2], 1)
+        return rows.repeat(4, 1), torch.arange(4).repeat_interleave(len(rows))
+    if space in ("label_logits", "mask_logits"):
+        rows = torch.stack([both, torch.zeros_like(both), -both / 2, both / 3], 1)
+        target = tensor([[1, 0, 0, 1], [0, 0, 1, 0]], dtype=torch.float64).repeat_interleave(len(rows), 0)
+        rows = rows.repeat(2, 1)
+        return (rows, target) if space == "label_logits" else (rows.reshape(-1, 2, 2), target.reshape(-1, 2, 2))
     assert space == "boxes"
     targets = tensor([[0.4, 0.4, 0.6, 0.6], [12.0, 22.0, 310.0, 390.0]], dtype=torch.float64)
     return tensor(BOXES, dtype=torch.float64).repeat(2, 1), targets.repeat_interleave(len(BOXES), 0)
@@ -130,7 +143,7 @@ def of_each(name: str, space: str, pred: Tensor, target: Tensor, **params: objec
 
 @pytest.mark.filterwarnings("ignore:.*outside")  # boxes in pixels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-@each_pair
+@pytest.mark.parametrize(("name", "space"), [pair for pair in PAIRS if pair[0] not in LEFT_OUT])
 def test_what_fits_is_given_to_the_precision_of_its_type(name: str, space: str, dtype: torch.dtype) -> None:
     """Held to the same loss of the same rounded numbers in float64; a factor of 16 to the largest number is left for the way."""
     pred, target = far_and_wide(space)

@@ -290,6 +290,7 @@ def plain_number(pred, target, c=1.0):
 """
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stacked_trains_alone_and_holds_up_no_other(
     there: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

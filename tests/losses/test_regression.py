@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy import integrate, special, stats
+from sklearn.metrics import mean_tweedie_deviance
 from torch import Tensor, tensor
 
 from losslab import losses
@@ -65,6 +66,8 @@ FORMULAS: list[tuple[str, dict[str, float], Callable[[float], float]]] = [
     ("welsch", {"c": 2.3}, lambda e: 2.3**2 / 2 * (1 - math.exp(-((e / 2.3) ** 2)))),
     ("tukey", {"c": 4.685}, lambda e: 4.685**2 / 6 * (1 - max(0.0, 1 - (e / 4.685) ** 2) ** 3)),
     ("hampel", {"a": 2.0, "b": 4.0, "c": 8.0}, lambda e: hampel_norm(e, 2, 4, 8)),
+    ("andrews_wave", {"c": 1.4}, lambda e: 1.96 * (1 - math.cos(min(abs(e) / 1.4, math.pi)))),
+    ("ramsay", {"a": 0.3}, lambda e: (1 - (1 + 0.3 * abs(e)) * math.exp(-0.3 * abs(e))) / 0.09),
     ("barron", {"alpha": 1.5, "c": 2.0}, lambda e: 4 * (0.5 / 1.5) * (((e / 2) ** 2 / 0.5 + 1) ** 0.75 - 1)),
     ("barron", {"alpha": -3.0, "c": 0.5}, lambda e: 0.25 * (5 / -3) * (((e / 0.5) ** 2 / 5 + 1) ** -1.5 - 1)),
 ]
@@ -84,6 +87,9 @@ def test_equals_its_published_formula(name: str, params: dict, formula: Callable
         ("welsch", {"c": 3.0}, 3 / math.e),
         ("tukey", {"c": 5.0}, 3 * 0.64**2),
         ("hampel", {"a": 1.0, "b": 2.0, "c": 4.0}, 0.5),  # halfway down
+        ("andrews_wave", {"c": 6 / math.pi}, 6 / math.pi),  # at the top of the arch
+        ("andrews_wave", {"c": 3 / (2 * math.pi)}, 0.0),
+        ("ramsay", {"a": 1 / 3}, 3 / math.e),
         ("charbonnier", {"c": 4.0}, 2.4),  # 3 / sqrt(1 + 9 / 16)
         ("log_cosh", {"scale": 2.0}, 2 * math.tanh(1.5)),
         ("barron", {"alpha": 1.5, "c": 1.0}, 3 * 19**-0.25),  # 3 (9 / 0.5 + 1)^(1.5 / 2 - 1)
@@ -106,14 +112,21 @@ def efficiency(psi: Tensor) -> float:
     return float((psi * NORMAL * WEIGHT).sum().square() / (psi.square() * WEIGHT).sum())
 
 
-ROBUST = ["huber", "smoothl1", "log_cosh", "charbonnier", "cauchy", "geman_mcclure", "welsch", "tukey", "hampel"]
+ROBUST = [
+    *("huber", "smoothl1", "log_cosh", "charbonnier", "cauchy", "geman_mcclure", "welsch", "tukey", "hampel"),
+    *("andrews_wave", "ramsay"),
+]
 
 
 @pytest.mark.parametrize("name", ROBUST)
 def test_efficient95_is_95_per_cent_efficient_under_normal_errors(name: str) -> None:
     words = dict.fromkeys(cards.card("loss", name).about["presets"], "efficient95")
     assert efficiency(pull(name, NORMAL, **words)) == pytest.approx(0.95, abs=1e-3)
-    assert efficiency(pull(name, NORMAL, **{key: 0.7 * losses.get(name, **words).params[key] for key in words})) < 0.945
+    narrower = 1 / 0.7 if name == "ramsay" else 0.7  # its a is one over a scale
+    assert (
+        efficiency(pull(name, NORMAL, **{key: narrower * losses.get(name, **words).params[key] for key in words}))
+        < 0.945
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,6 +141,8 @@ def test_efficient95_is_95_per_cent_efficient_under_normal_errors(name: str) -> 
         ("geman_mcclure", {"c": 1.0}, 0.4436),
         ("geman_mcclure", {"c": 2.0}, 0.7822),
         ("welsch", {"c": 1.0}, 0.4141),
+        ("andrews_wave", {"c": 1.339}, 0.9500),
+        ("ramsay", {"a": 0.3}, 0.9638),
         ("barron", {"alpha": 0.5, "c": 1.0}, 0.8882),
         ("barron", {"alpha": 1.5, "c": 1.0}, 0.9706),
     ],
@@ -157,7 +172,7 @@ def test_student_t_is_95_per_cent_efficient_once_it_has_learned_the_scale() -> N
 # --- Near zero, far away, and in between
 
 
-@pytest.mark.parametrize("name", [*ROBUST, "barron"])
+@pytest.mark.parametrize("name", [*(name for name in ROBUST if name != "ramsay"), "barron"])
 @pytest.mark.parametrize("size", [1e-6, 1e-4, 1e-3])
 def test_a_small_error_keeps_its_digits_in_float32(name: str, size: float) -> None:
     error = tensor([size, -size], requires_grad=True)
@@ -185,7 +200,7 @@ def test_barron_keeps_the_digits_of_a_small_error_at_every_alpha(alpha: float) -
 
 
 @pytest.mark.parametrize("c", [1e-3, 1.0, 1e3])
-@pytest.mark.parametrize("name", ["charbonnier", "cauchy", "geman_mcclure", "welsch", "tukey"])
+@pytest.mark.parametrize("name", ["charbonnier", "cauchy", "geman_mcclure", "welsch", "tukey", "andrews_wave"])
 def test_a_wide_scale_gives_half_the_squared_error(name: str, c: float) -> None:
     error = c * torch.linspace(-1, 1, 101, dtype=torch.float64)
     torch.testing.assert_close(loss_of(name, error, c=1e5 * c), error.square() / 2, rtol=1e-8, atol=0)
@@ -198,6 +213,8 @@ def test_a_wide_scale_gives_half_the_squared_error(name: str, c: float) -> None:
         ("geman_mcclure", {"c": 2.0}, 2.0),
         ("welsch", {"c": 2.0}, 2.0),
         ("tukey", {"c": 3.0}, 1.5),
+        ("andrews_wave", {"c": 3.0}, 18.0),
+        ("ramsay", {"a": 0.5}, 4.0),
         ("hampel", {"a": 1.0, "b": 2.0, "c": 4.0}, 2.5),
         ("charbonnier", {"c": 2.0}, 2e30),
         ("log_cosh", {"scale": 2.0}, 2e30),
@@ -211,6 +228,13 @@ def test_an_error_of_1e30_costs_what_it_should_in_float32(name: str, params: dic
     far = tensor([1e30, -1e30])
     torch.testing.assert_close(loss_of(name, far, **params), tensor([expected, expected]), rtol=2e-5, atol=0)
     assert torch.isfinite(pull(name, far, **params)).all()
+
+
+def test_ramsay_keeps_the_digits_of_a_small_error_in_float32() -> None:
+    for size in (1e-6, 1e-3, 0.1):
+        found = loss_of("ramsay", tensor([size]))
+        series = size**2 * (1 / 2 - 0.3 * size / 3 + (0.3 * size) ** 2 / 8 - (0.3 * size) ** 3 / 30)
+        torch.testing.assert_close(found, tensor([series]), rtol=2e-6, atol=0)
 
 
 @pytest.mark.parametrize("name", ["geman_mcclure", "welsch", "cauchy"])
@@ -232,6 +256,8 @@ def test_the_pull_at_a_seam_is_that_on_both_sides() -> None:
 def test_no_pull_at_all_beyond_c_and_within_epsilon() -> None:
     beyond = tensor([4.69, 8.01, 1e3, 1e30, -4.69, -9.0])
     assert (pull("tukey", beyond) == 0).all()
+    assert (pull("andrews_wave", beyond, c=4.6 / math.pi) == 0).all()
+    assert (pull("andrews_wave", tensor([4.5, -4.5]), c=4.6 / math.pi) != 0).all()
     assert (pull("hampel", beyond[1:4]) == 0).all()
     assert (pull("tukey", tensor([4.6, -4.6])) != 0).all()
     assert (pull("hampel", tensor([7.9, -7.9])) != 0).all()
@@ -543,7 +569,7 @@ def test_what_the_others_aim_at() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cauchy", "geman_mcclure", "welsch", "tukey", "hampel", "trimmed"])
+@pytest.mark.parametrize("name", ["cauchy", "geman_mcclure", "welsch", "tukey", "hampel", "trimmed", "andrews_wave"])
 def test_one_outlier_in_ten_hardly_moves_what_a_robust_loss_aims_at(name: str) -> None:
     data = torch.cat([torch.linspace(-1, 1, 9, dtype=torch.float64), tensor([30.0], dtype=torch.float64)])
     assert abs(aim(name, data)) < 0.12
@@ -712,3 +738,67 @@ def test_poisson_nll_equals_torch_and_scipy() -> None:
     torch.testing.assert_close(found, F.poisson_nll_loss(pred, target, reduction="none").mean(-1))
     full = -stats.poisson.logpmf(target.numpy(), pred.exp().numpy()) - special.gammaln(target.numpy() + 1)
     torch.testing.assert_close(found, torch.from_numpy(full).mean(-1))
+
+
+COUNTS = tensor([0.0, 0.0, 0.0, 1.0, 2.0, 2.0, 5.0, 9.0, 30.0]).double()
+
+
+def of_rates(name: str, **params: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Logs of the mean, counts, and the losses of one output each."""
+    pred, target = (part.flatten() for part in sample("log_rate", n=40))
+    return pred, target, losses.get(name, **params).per_sample(pred, target)
+
+
+def test_negative_binomial_nll_equals_scipy_up_to_what_depends_on_the_count() -> None:
+    for dispersion in (0.05, 0.5, 4.0):
+        pred, target, found = of_rates("negative_binomial_nll", dispersion=dispersion)
+        r, mean, t = 1 / dispersion, pred.exp().numpy(), target.numpy()
+        full = -stats.nbinom.logpmf(t, r, r / (r + mean))
+        alone = special.gammaln(r) + special.gammaln(t + 1) - special.gammaln(t + r) - t * math.log(dispersion)
+        torch.testing.assert_close(found, torch.from_numpy(full - alone))
+
+
+def test_gamma_nll_equals_scipy_up_to_what_depends_on_the_cost() -> None:
+    pred, target, _ = of_rates("gamma_nll")
+    cost = target + 0.5
+    found = losses.get("gamma_nll").per_sample(pred, cost)
+    full = -stats.gamma.logpdf(cost.numpy(), 1.0, scale=pred.exp().numpy())  # of shape 1
+    torch.testing.assert_close(found, torch.from_numpy(full))
+
+
+def test_tweedie_is_half_the_deviance_up_to_what_depends_on_the_cost() -> None:
+    for power in (1.1, 1.5, 1.9):
+        pred, target, found = of_rates("tweedie", power=power)
+        deviance = [
+            mean_tweedie_deviance([t], [m], power=power) / 2
+            for t, m in zip(target.tolist(), pred.exp().tolist(), strict=True)
+        ]
+        alone = target ** (2 - power) / ((1 - power) * (2 - power))
+        torch.testing.assert_close(found - tensor(deviance, dtype=torch.float64), -alone)
+
+
+def test_the_ends_of_the_tweedie_family_and_of_the_negative_binomial() -> None:
+    _, target, poisson = of_rates("poisson_nll")
+    torch.testing.assert_close(of_rates("negative_binomial_nll", dispersion=1e-9)[2], poisson, rtol=1e-6, atol=1e-6)
+    low, high = 1 + 1e-7, 2 - 1e-7
+    near = of_rates("tweedie", power=low)[2] - target / (low - 1)
+    torch.testing.assert_close(near, poisson, rtol=1e-5, atol=1e-5)
+    near = of_rates("tweedie", power=high)[2] - 1 / (2 - high)
+    torch.testing.assert_close(near, of_rates("gamma_nll")[2], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["poisson_nll", "tweedie", "gamma_nll", "negative_binomial_nll"])
+def test_losses_of_counts_and_costs_aim_at_the_mean(name: str) -> None:
+    at = COUNTS.mean().log().expand_as(COUNTS).clone().requires_grad_()
+    losses.get(name)(at, COUNTS).backward()
+    assert at.grad.sum().item() == pytest.approx(0, abs=1e-12)
+    assert at.grad.abs().max() > 0.05
+
+
+def test_gamma_nll_continues_as_its_tangent_where_it_would_overflow() -> None:
+    pred = tensor([-80.0, -60.0, -100.0], requires_grad=True)
+    found = losses.get("gamma_nll").per_sample(pred, tensor([1e6, 1.0, 0.0]))
+    found.sum().backward()
+    far = math.exp(60) * (1 + 80 + math.log(1e6) - 60)
+    torch.testing.assert_close(found, tensor([far, math.exp(60), -100.0]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(pred.grad, tensor([-math.exp(60), -math.exp(60), 1.0]), rtol=1e-5, atol=0)

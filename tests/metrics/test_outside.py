@@ -131,6 +131,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence_before_training(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_study_compares_by_it(here: Path) -> None:
     from losslab.report.collect import results
     from losslab.study.runner import conduct

@@ -250,6 +250,7 @@ def test_what_is_no_model_is_refused_in_one_sentence(
     assert not (there / "one").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_study_with_a_wrong_model_are_refused_before_they_train(
     there: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +269,7 @@ def test_a_sweep_and_a_study_with_a_wrong_model_are_refused_before_they_train(
         assert not (there / "all").exists()
 
 
+@pytest.mark.slow
 def test_old_records_are_read_without_the_file(there: Path) -> None:
     assert typed(f"-m model=my_models.py:Net seed=0,1 {QUICK} hydra.sweep.dir=all") == 0
     (there / "my_models.py").unlink()

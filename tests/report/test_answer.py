@@ -92,6 +92,7 @@ def test_only_what_was_shown_is_called_equally_good() -> None:
     )
 
 
+@pytest.mark.slow
 def test_settings_with_one_answer_are_taken_together() -> None:
     blocks = [runs_of(ONE, setting=setting) for setting in ("noise=0.1", "noise=0.2", "noise=0.4")]
     assert answered(results(*blocks)) == (
@@ -105,6 +106,7 @@ def test_settings_with_one_answer_are_taken_together() -> None:
     assert answered(results(*many)).endswith("The tables have the other 2 settings.")
 
 
+@pytest.mark.slow
 def test_one_loss_for_all_settings_is_the_one_that_is_never_far_from_the_best() -> None:
     others = [runs_of(ONE, setting=setting) for setting in ("noise=0.1", "noise=0.2")]
     clean = {"mse": near(0.4, 0), "l1": near(0.6, 1), "huber": near(0.45, 2)}
@@ -197,6 +199,7 @@ def test_too_few_seeds_give_a_refusal_and_the_numbers() -> None:
     assert "Test MAE with two, the means alone: `l1` 1.30" in said
 
 
+@pytest.mark.slow
 def test_what_learnt_nothing_is_said() -> None:
     """The best loss of claims that are mostly 0 predicts 0, as the best constant does."""
     said = answered(results(runs_of(ONE, constant=1.3)))

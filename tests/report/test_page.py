@@ -86,6 +86,7 @@ def test_markdown_has_its_pictures_and_the_page_none(made: tuple[Results, str, s
     assert "<img" not in text
 
 
+@pytest.mark.slow
 def test_page_and_markdown_have_the_same_tables(made: tuple[Results, str, str, Path]) -> None:
     _, text, markdown, _ = made
     lines = [line for line in markdown.splitlines() if line.startswith("| ")]
@@ -158,6 +159,7 @@ def test_a_plain_sweep_has_only_what_it_has_data_for(tmp_path: Path) -> None:
     assert markdown.count("![") == 2
 
 
+@pytest.mark.slow
 def test_without_a_run_that_is_done_only_crosses_are_left(tmp_path: Path) -> None:
     results = study(losses=2, levels=2, seeds=2, epochs=0, trials=0)
     results = replace(results, runs=results.runs.assign(status="diverged", value=float("nan")))
@@ -254,6 +256,7 @@ def strings(value: object) -> Iterator[str]:
         yield from strings(item)
 
 
+@pytest.mark.slow
 def test_markdown_has_no_markup_of_others(hostile: tuple[Results, Path]) -> None:
     text = (hostile[1] / "report.md").read_text(encoding="utf-8")
     outside = re.sub(r"`[^`]*`", "", text.replace("\\`", ""))
@@ -310,6 +313,7 @@ def test_one_loss_has_one_look_and_no_two_that_stand_out_share_a_colour(losses: 
     assert len({look(place) for place in range(42)}) == 42
 
 
+@pytest.mark.slow
 def test_lines_bear_their_names_and_the_faint_ones_are_named_in_words() -> None:
     results = study(losses=9, levels=3, diverged=0)
     found = find(results)
@@ -418,6 +422,7 @@ def test_a_screen_reader_is_told_what_each_figure_shows(made: tuple[Results, str
         assert f'id="{tab}"' in text
 
 
+@pytest.mark.slow
 def test_plotly_knows_every_property_of_the_figures() -> None:
     from plotly.graph_objects import Figure
 

@@ -112,6 +112,7 @@ def test_what_the_records_do_not_have_is_refused(
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_run_is_refused_unless_mixing_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

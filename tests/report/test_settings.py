@@ -49,6 +49,7 @@ def corrupted_at_zero_alike(records: list[Record]) -> list[Record]:
     ]
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_there_twice_counts_once() -> None:
     study = asked(*SIDES)
     apart = conducted(study)

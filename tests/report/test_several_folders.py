@@ -46,6 +46,7 @@ def test_the_report_of_several_folders_may_go_elsewhere(tmp_path: Path, capsys: 
     assert not list(first.glob("report*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_of_a_run_that_is_in_both_the_one_that_ended_counts(
     order: tuple[int, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -73,6 +74,7 @@ def test_what_cannot_be_put_together_is_refused_in_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_report_names_the_best_run_and_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = written(RUNS[:2], tmp_path / "a"), written(RUNS[2:], tmp_path / "b")
     best = min(RUNS, key=lambda record: record.metrics["best/val/mae"])

@@ -37,6 +37,10 @@ def batch(task: str) -> tuple[torch.Tensor, torch.Tensor]:
         "binary": (number > 2).float()[:, None],
         "multiclass": number.long().clamp(max=2),
         "bbox": torch.cat([corners, corners + 0.3], 1),
+        "quantiles": number[:, None],
+        "ordinal": number.long().clamp(max=2),
+        "multilabel": (torch.rand(60, 3, generator=generator) < 0.4).float(),
+        "segmentation": (torch.rand(60, 3, 3, generator=generator) < 0.4).float(),
     }
     return rows, targets[task]
 
@@ -45,12 +49,15 @@ def batch(task: str) -> tuple[torch.Tensor, torch.Tensor]:
 def test_it_trains(task: str, loss: str) -> None:
     study = study_on(task)
     params = {key: value for key, value in loss_setting(loss).items() if key != "name"}
-    names = {"multiclass": CLASSES, "binary": CLASSES[:2]}.get(task, ())
+    names = {"multiclass": CLASSES, "binary": CLASSES[:2], "ordinal": CLASSES}.get(task, ())
     code = snippet(study, loss, params, 0.01, names, "; validation was best after 7")
     rows, targets = batch(task)
-    outputs = {"multiclass": 3, "bbox": 4}.get(task, 1)
+    outputs = {"multiclass": 3, "bbox": 4, "quantiles": 5, "ordinal": 2, "multilabel": 3, "segmentation": 9}.get(
+        task, 1
+    )
+    last = [torch.nn.Unflatten(1, (3, 3))] if task == "segmentation" else []
     given: dict[str, Any] = {
-        "model": torch.nn.Linear(4, outputs),
+        "model": torch.nn.Sequential(torch.nn.Linear(4, outputs), *last),
         "batches": [(rows, targets)] * 2,
         "train_targets": targets,
     }

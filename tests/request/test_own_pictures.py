@@ -136,6 +136,7 @@ def test_what_cannot_be_asked_is_refused(there: Path, path: str, options: dict[s
         ask(Path(path), Options(**options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["flowers", "boxes.json"])
 def test_words_and_card_ask_for_the_same_study(there: Path, path: str) -> None:
     options = Options(images="photos" if path == "boxes.json" else "", words=("data.side=16", "trainer.max_epochs=3"))

@@ -73,6 +73,7 @@ def test_many_random_command_lines_and_hostile_files_do_no_harm(tmp_path: Path) 
         assert (tally.lost, tally.tracebacks, tally.stray) == (0, 0, 0), tally
 
 
+@pytest.mark.slow
 def test_mistyped_keys_are_refused_with_the_right_one(tmp_path: Path) -> None:
     for typo in drawn(typos(), 3, seed=0):
         given = answer([typo[1]], tmp_path)

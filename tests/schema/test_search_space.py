@@ -366,6 +366,7 @@ def test_a_card_says_what_is_tuned(tmp_path: object) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_tuned() -> None:
     text = gallery.render([listing.entry("barron"), listing.entry("mse")], [])
     assert text.count("Tuned over") == 1

@@ -147,6 +147,7 @@ def test_a_record_that_names_no_source_is_trained_again(typed: Typed) -> None:
     assert "(model)" in typed(line)[2]
 
 
+@pytest.mark.slow
 def test_row_weights_and_data_files_belong_to_a_run(typed: Typed) -> None:
     np.save("w.npy", np.ones(100))
     line = "data.weight=w.npy hydra.run.dir=mine"

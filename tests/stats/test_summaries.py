@@ -322,6 +322,7 @@ def test_bad_requests_are_refused_in_a_sentence() -> None:
         matrix(runs, "tuned", "else", "min")
 
 
+@pytest.mark.slow
 def test_a_study_of_960_runs_takes_under_a_second() -> None:
     runs = drawn(losses=8, settings=6, conditions=("tuned", "shared"))
 

@@ -77,6 +77,7 @@ def test_a_study_is_not_a_sweep_and_not_a_run() -> None:
         check_command(["experiment=outliers_first_look", "study.seeds=3"], multirun=False)
 
 
+@pytest.mark.slow
 def test_what_fits_a_recipe_is_not_blamed_for_what_does_not() -> None:
     with pytest.raises(BadRequest, match=r"plus sign: '\+study.axes.corruption.fraction"):
         check_command(
@@ -402,6 +403,7 @@ def test_finalists_are_trained_again_and_the_best_of_them_is_chosen() -> None:
     assert (choices["value"] > 0.1).all()
 
 
+@pytest.mark.slow
 def test_seeds_of_a_repeat_count_as_one() -> None:
     """Two losses that differ in what was chosen alone: twenty seeds of two repeats are two pairs, which support no claim."""
     study = asked("study.seeds=20", "study.tuning.repeats=2")

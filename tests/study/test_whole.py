@@ -93,6 +93,7 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_end(tmp_path: Path, monkey
     assert one.runs.equals(other.runs)
 
 
+@pytest.mark.slow
 def test_the_folder_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "study"
     assert cli_train.train(["-m", "loss=mse,l1", *SMALL, f"hydra.sweep.dir={folder}"]) == 0

@@ -8,11 +8,13 @@ from losslab.catalogue.contract_inputs import sample as sample
 from losslab.schema import cards, requirements
 
 COUNTS = [40.0, 30.0, 20.0, 10.0]  # samples of each of four classes
+SHARES = [0.4, 0.3, 0.2, 0.1]  # of the samples, with each of four labels
 
 
 def made(name: str, space: str, **params: Any) -> Any:
     """A loss that is ready for `sample`: one that needs the class counts gets some."""
-    needs = {"counts": COUNTS} if "counts" in cards.card("loss", name).values else {}
+    values = cards.card("loss", name).values
+    needs = {key: given for key, given in (("counts", COUNTS), ("shares", SHARES)) if key in values}
     return losses.get(name, space=space, **(needs | params))
 
 

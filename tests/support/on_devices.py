@@ -30,6 +30,10 @@ _SMALL = {
     "binary": ["data=breast_cancer", "data.batch_size=128", "model.hidden=[8]"],
     "regression": ["data.rows=300", "data.batch_size=64"],
     "counts": ["data.rows=300", "data.batch_size=64"],
+    "quantiles": ["data.rows=300"],
+    "ordinal": ["data.rows=300"],
+    "multilabel": ["data.rows=300"],
+    "segmentation": ["data.rows=300", "data.side=8"],
     "bbox": ["data.rows=120", "data.batch_size=32", "model.channels=[4,8,8]", "model.hidden=16"],
 }
 

@@ -22,13 +22,28 @@ from losslab.training import trainer
 from losslab.training.module import RunModule
 from losslab.training.prepare import Prepared, prepare, prepare_all
 
-SIMPLE = ("mse", "l1", "smoothl1", "huber", "cross_entropy", "bce_with_logits", "giou", "poisson_nll", "sum")
+SIMPLE = (
+    "mse",
+    "l1",
+    "smoothl1",
+    "huber",
+    "cross_entropy",
+    "bce_with_logits",
+    "giou",
+    "poisson_nll",
+    "sum",
+    "quantiles",
+)
 SMALL = {
     "multiclass": ["data.batch_size=256"],
     "binary": ["data.batch_size=64"],
     "regression": ["data.rows=300"],
     "counts": ["data.rows=300"],
     "bbox": ["data.rows=60", "data.batch_size=16"],
+    "quantiles": ["data.rows=300"],
+    "ordinal": ["data.rows=300"],
+    "multilabel": ["data.rows=300"],
+    "segmentation": ["data.rows=200", "data.side=8"],
 }
 MODELS = {
     "linear": [],

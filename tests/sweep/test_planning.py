@@ -66,3 +66,15 @@ def test_a_stack_of_folds_gives_what_lone_runs_give(table: Path) -> None:
         assert stacked.fused > 1
         assert stacked.metrics["best/test/mae"] == pytest.approx(alone.metrics["best/test/mae"], rel=1e-4)
         assert stacked.pairing == alone.pairing
+
+
+def test_runs_that_share_rows_and_weights_lie_in_one_stack(tmp_path: Path) -> None:
+    requests = [
+        compose("trainer=cpu", "fused.size=4", f"loss={loss}", f"seed={seed}")
+        for loss in ("mse", "l1", "huber", "tukey")
+        for seed in range(3)
+    ]
+    stacks = plan([Job(request, tmp_path / str(number), number) for number, request in enumerate(requests)])
+    found = [{(job.request["seed"], job.request["loss"]["name"]) for job in stack.jobs} for stack in stacks]
+    assert sorted(len({seed for seed, _ in runs}) for runs in found) == [1, 1, 1]
+    assert [len(runs) for runs in found] == [4, 4, 4]

@@ -21,10 +21,12 @@ from losslab.training import optimizers
 from losslab.training.run import run
 from losslab.training.tensorboard import Drawn
 
+OF_NUMBERS = ("regression", "counts", "quantiles")
+SETTINGS: dict[str, Any] = {"bbox": {"coordinates": "standardised"}, "quantiles": {"levels": [0.1, 0.5, 0.9]}}
 ONE_NUMBER = Data(torch.zeros(5, 1), torch.ones(5, 1), ("y",))
 
 
-def task(name: str, targets: Tensor, names: tuple[str, ...], **settings: str) -> tasks.Task:
+def task(name: str, targets: Tensor, names: tuple[str, ...], **settings: Any) -> tasks.Task:
     return tasks.build({"name": name, **settings}, Data(torch.zeros(len(targets), 1), targets, names))
 
 
@@ -161,10 +163,11 @@ def test_box_coordinates_are_standardised_or_plain_corners() -> None:
 @pytest.mark.parametrize("name", cards.names("task"))
 def test_metrics_of_outputs_that_are_not_finite_are_not_finite(name: str) -> None:
     targets = {"multiclass": tensor([0, 1]), "binary": tensor([0.0, 1.0]), "regression": torch.ones(2, 1)}
-    targets["counts"] = targets["regression"]
+    targets |= dict.fromkeys(("counts", "quantiles"), targets["regression"])
+    targets |= {"ordinal": tensor([0, 1]), "multilabel": torch.eye(2), "segmentation": torch.eye(2).expand(2, 2, 2)}
     made = tensor([[0.1, 0.1, 0.5, 0.5]] * 2) if name == "bbox" else targets[name]
-    names = ("a", "b", "c", "d") if name == "bbox" else ("a",) if name in ("regression", "counts") else ("a", "b")
-    built = task(name, made, names, **({"coordinates": "corners"} if name == "bbox" else {}))
+    names = ("a", "b", "c", "d") if name == "bbox" else ("a",) if name in OF_NUMBERS else ("a", "b")
+    built = task(name, made, names, **(SETTINGS.get(name, {}) | ({"coordinates": "corners"} if name == "bbox" else {})))
     found = built.evaluate(torch.full((2, built.outputs), float("nan")), made)
     assert set(found) == set(built.metrics)
     assert all(map(math.isnan, found.values()))
@@ -261,9 +264,13 @@ def draw(name: str, writer: Any, output: float = 0.0) -> None:
         "regression": torch.arange(6.0)[:, None],
         "counts": torch.arange(6.0)[:, None],
         "bbox": tensor([[0.1, 0.1, 0.5, 0.6]] * 6) + torch.arange(6)[:, None] / 100,
+        "quantiles": torch.arange(6.0)[:, None],
+        "ordinal": torch.arange(6) % 2,
+        "multilabel": torch.eye(2).repeat(3, 1),
+        "segmentation": torch.eye(8).expand(6, 8, 8),
     }[name]
-    names = ("x1", "y1", "x2", "y2") if name == "bbox" else ("y",) if name in ("regression", "counts") else ("a", "b")
-    built = task(name, targets, names, **({"coordinates": "standardised"} if name == "bbox" else {}))
+    names = ("x1", "y1", "x2", "y2") if name == "bbox" else ("y",) if name in OF_NUMBERS else ("a", "b")
+    built = task(name, targets, names, **SETTINGS.get(name, {}))
     built.calibrate(targets) if name in ("bbox", "regression") else None
 
     rows = torch.arange(6)

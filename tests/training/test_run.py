@@ -18,6 +18,8 @@ from losslab import BadRequest, Record, compose, read_records
 from losslab.losses.base import LOSSES
 from losslab.records.store import read_record
 from losslab.schema import cards, check, compatibility
+from losslab.sweep.jobs import Job
+from losslab.sweep.runner import train_all
 from losslab.training.run import run
 from support.event_files import curves
 
@@ -314,7 +316,7 @@ def test_a_diverged_run_that_lost_its_record_diverges_again(quick: Quick, tmp_pa
 
 @pytest.mark.slow
 def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path) -> None:
-    asked = ["trainer=cpu", "trainer.max_epochs=400", "logger=none", "data.rows=1000"]
+    asked = ["trainer=cpu", "trainer.max_epochs=20", "logger=none", "data.rows=1000"]
     for how, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         folder = tmp_path / how.name
         stopped = kills.start_held([*asked, f"hydra.run.dir={folder}"])
@@ -331,16 +333,12 @@ def test_a_run_stopped_from_outside_resumes_to_the_same_end(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_outliers_hurt_mse_and_not_l1_or_smoothl1(tmp_path: Path) -> None:
     """The project's thesis: over five paired seeds with 20 % one-sided outliers, judged on clean data."""
-    for loss, seed in itertools.product(("mse", "l1", "smoothl1"), range(5)):
-        asked = compose(
-            "trainer=cpu",
-            f"loss={loss}",
-            f"seed={seed}",
-            "corruption.fraction=0.2",
-            "corruption.side=one_sided",
-            "logger=none",
-        )
-        run(asked, tmp_path / f"{loss}-{seed}")
+    words = ("trainer=cpu", "corruption.fraction=0.2", "corruption.side=one_sided", "logger=none")
+    asked = [
+        compose(*words, f"loss={loss}", f"seed={seed}")
+        for loss, seed in itertools.product(("mse", "l1", "smoothl1"), range(5))
+    ]
+    train_all([Job(request, tmp_path / str(number), number) for number, request in enumerate(asked)])
     found = {(r.loss, r.seed): r for r in read_records(tmp_path)}
     for robust in ("l1", "smoothl1"):
         for which in ("best", "last"):

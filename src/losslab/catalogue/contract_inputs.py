@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from losslab.structured_spaces import LEVELS
+
 
 def sample(space: str, n: int = 6, seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """A prediction and a target that are valid in `space`, drawn at random."""
@@ -29,6 +31,14 @@ def sample(space: str, n: int = 6, seed: int = 0, dtype: torch.dtype = torch.flo
         return 4 * uniform(n, 3) - 2, (6 * uniform(n, 3)).floor()
     if space == "rate":
         return 6 * uniform(n, 3) + 0.1, (6 * uniform(n, 3)).floor()
+    if space == "quantiles":
+        return (4 * uniform(n, 3, LEVELS) - 2), 4 * uniform(n, 3) - 2
+    if space in ("cumulative_logits", "conditional_logits"):
+        return 4 * uniform(n, 3) - 2, torch.randint(4, (n,), generator=draw)
+    if space == "label_logits":
+        return 4 * uniform(n, 4) - 2, (uniform(n, 4) > 0.5).to(dtype)
+    if space == "mask_logits":
+        return 4 * uniform(n, 4, 5) - 2, (uniform(n, 4, 5) > 0.5).to(dtype)
     if space == "boxes":
         corners = uniform(2, n, 2)  # in shares of the picture
         boxes = torch.cat([corners, corners + 0.1 + uniform(2, n, 2)], -1) / 2.1
@@ -58,6 +68,15 @@ def extremes(space: str, far: float = 1e18) -> tuple[Tensor, Tensor]:
         return torch.tensor([[-80.0], [80.0], [0.0], [-80.0]]), torch.tensor([[0.0], [1e6], [0.0], [1e6]])
     if space == "rate":
         return torch.tensor([[0.0], [1e30], [1e-30], [0.0]]), torch.tensor([[0.0], [0.0], [1e6], [1e30]])
+    if space == "quantiles":
+        error = torch.tensor([0.0, 1e-30, 1e-10, 1.0, 1e10, far])
+        return torch.cat([error, -error])[:, None, None].expand(12, 1, LEVELS), torch.zeros(12, 1)
+    if space in ("cumulative_logits", "conditional_logits"):
+        return torch.tensor([[1e4, 1e4, -1e4], [-1e4, -1e4, -1e4], [0.0, 0.0, 0.0]]), torch.tensor([0, 3, 1])
+    if space in ("label_logits", "mask_logits"):
+        pred = 1e4 * torch.tensor([[1.0, -1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0], [1.0] * 4, [-1.0] * 4])
+        target = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0] * 4, [1.0] * 4])
+        return (pred, target) if space == "label_logits" else (pred[:, None], target[:, None])
     if space == "boxes":
         target = torch.tensor([[0.4, 0.4, 0.6, 0.6]])
         others = [
@@ -85,4 +104,6 @@ def perfect(space: str, target: Tensor) -> list[Tensor]:
         return [one, 10 * one]
     if space == "binary_logit":
         return [2 * target - 1, 10 * (2 * target - 1)]
+    if space in ("label_logits", "mask_logits"):
+        return [20 * (2 * target - 1)]
     return [target.clone()] if space in ("values", "boxes", "class_probs", "binary_prob") else []

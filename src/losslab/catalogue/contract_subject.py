@@ -66,7 +66,7 @@ class Subject:
 
     def _made(self, params: Mapping[str, Any]) -> Loss:
         counted = self.card.about.get("counted")
-        needed = {counted: COUNTS} if counted else {}
+        needed = {counted: COUNTS if self.space != "label_logits" else [one / 100 for one in COUNTS]} if counted else {}
         values = canonical.check_hyperparameters(self.name, needed | self.hyperparameters | dict(params))
         return Loss(self.name, self.space, values, "none")
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from losslab.structured_spaces import LEVELS
+
 POINTS = 300  # even, so that no path runs through a residual of exactly 0
 CLASSES = 10
 COUNTS = torch.logspace(3, 1, CLASSES).round().long()  # samples of each class, for a loss that counts them
@@ -173,6 +175,45 @@ def _counts(ylabel: str, pred: Callable[[Tensor], Tensor]) -> Plan:
     return Plan(paths, {"loss": _value, ylabel: _slope})
 
 
+def _quantiles(reach: float) -> Plan:
+    x = _line(-reach, reach)[:, None]
+    axis = "residual of all quantiles r = pred - target (target units)"
+    pred = x[..., None].expand(POINTS, 1, LEVELS)
+    return Plan(
+        [Path("", axis, x[:, 0], pred, torch.zeros_like(x), torch.ones(LEVELS, dtype=x.dtype))],
+        {"loss": _value, "gradient dl/dr": _slope},
+    )
+
+
+def _ordered(reach: float) -> Plan:
+    x, steps = _line(-10, 10), torch.arange(4, dtype=torch.float64)
+    axis = "logit of the middle threshold (the others 2 apart)"
+    pred = x[:, None] + 3 - 2 * steps
+    paths = [Path(f"class {k} of 5", axis, x, pred, torch.full((POINTS,), k), torch.ones_like(pred)) for k in (2, 4)]
+    return Plan(paths, {"loss": _value, "gradient": _slope})
+
+
+def _label_logits(reach: float) -> Plan:
+    x, along = _line(-8, 8), torch.eye(CLASSES, dtype=torch.float64)[CLASSES - 1]
+    rest = -2 * (1 - along)
+    axis = f"logit z of one label (the other {CLASSES - 1} at -2, and do not hold)"
+    paths = [
+        Path(word, axis, x, x[:, None] * along + rest, (holds * along).expand(POINTS, CLASSES), along)
+        for word, holds in (("it holds", 1.0), ("it does not", 0.0))
+    ]
+    return Plan(paths, {"loss": _value, "gradient dl/dz": _slope})
+
+
+def _mask_logits(reach: float) -> Plan:
+    x, inside = _line(-8, 8), torch.zeros(8, 8, dtype=torch.float64)
+    inside[2:6, 2:6] = 1
+    axis = "logit z of each pixel of a 4 x 4 object (the rest of 8 x 8 at -2)"
+    pred = x[:, None, None] * inside - 2 * (1 - inside)
+    return Plan(
+        [Path("", axis, x, pred, inside.expand(POINTS, 8, 8), inside)], {"loss": _value, "gradient dl/dz": _slope}
+    )
+
+
 def _boxes(reach: float) -> Plan:
     away, factor, inside = _line(0, 2.5)[:, None], _line(0.1, 3)[:, None], _line(-0.5, 0.5)[:, None]
     unit, right = _pair(0, 0, 1, 1), _pair(1, 0, 1, 0)
@@ -202,5 +243,10 @@ PLANS: dict[str, Callable[[float], Plan]] = {
     "values_and_scale": _values_and_scale,
     "log_rate": _log_rate,
     "rate": _rate,
+    "quantiles": _quantiles,
+    "cumulative_logits": _ordered,
+    "conditional_logits": _ordered,
+    "label_logits": _label_logits,
+    "mask_logits": _mask_logits,
     "boxes": _boxes,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from losslab import errors, losses
@@ -152,7 +153,8 @@ def _groups(plan: Plan, loss: Loss | Sum) -> list[tuple[Path, list[Path]]]:
 
 def _look(loss: Loss | Sum, path: Path) -> Seen:
     for one in loss.each() if isinstance(loss, Sum) else [loss]:
-        one.double().calibrate(torch.repeat_interleave(torch.arange(CLASSES), COUNTS), CLASSES)
+        labels = torch.repeat_interleave(torch.arange(CLASSES), COUNTS)
+        one.double().calibrate(F.one_hot(labels).double() if one.space == "label_logits" else labels, CLASSES)
     pred = path.pred.detach().clone().requires_grad_()
     value = loss.per_sample(pred, path.target)
     (gradient,) = torch.autograd.grad(value.sum(), pred)

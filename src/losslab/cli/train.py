@@ -225,12 +225,11 @@ def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _import_torch() -> None:
-    """Imports what trains. No garbage is looked for meanwhile, nor later among what is imported: a million objects, which all stay."""
+    """Imports what trains. No garbage is looked for meanwhile: of the million objects that are made all stay."""
     gc.disable()
     try:
         import losslab.training.run  # noqa: F401
     finally:
-        gc.freeze()
         gc.enable()
 
 

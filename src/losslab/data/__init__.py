@@ -2,6 +2,7 @@
 
 from losslab.data import anchors as anchors
 from losslab.data import images as images
+from losslab.data import made_up as made_up
 from losslab.data import own_arrays as own_arrays
 from losslab.data import own_boxes as own_boxes
 from losslab.data import own_pictures as own_pictures

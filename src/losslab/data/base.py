@@ -161,7 +161,7 @@ def _from_pair(name: str, found: Any) -> Data:
             f"{list(targets.shape)}."
         )
     tasks = cards.card("data", name).about["tasks"]
-    if "multiclass" in tasks:
+    if {"multiclass", "ordinal"} & set(tasks):
         whole = targets.long()
         if targets.ndim != 1 or not torch.equal(whole.to(targets), targets) or whole.min() < 0:
             raise BadRequest(

@@ -32,7 +32,7 @@ def friedman(rows: int, noise: float) -> Data:
     """Friedman's first function (1991): five of ten inputs matter, two in a product, one in a square, two in linear terms."""
     generator = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=generator)
-    y = _friedman(x) + noise * torch.randn(rows, generator=generator)
+    y = friedman_first(x) + noise * torch.randn(rows, generator=generator)
     return Data(x, y[:, None], ("y",))
 
 
@@ -41,7 +41,7 @@ def friedman_counts(rows: int) -> Data:
     """Counts whose rate is Friedman's first function."""
     generator = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=generator)
-    return Data(x, torch.poisson(_friedman(x), generator=generator)[:, None], ("count",))
+    return Data(x, torch.poisson(friedman_first(x), generator=generator)[:, None], ("count",))
 
 
 @register
@@ -49,12 +49,12 @@ def friedman_binary(rows: int, softness: float) -> Data:
     """Yes or no, with a probability from Friedman's first function, so that the accuracy of the best rule is known."""
     generator = torch.Generator().manual_seed(1991)
     x = torch.rand(rows, 10, generator=generator)
-    chance = ((_friedman(x) - _MIDDLE) / softness).sigmoid()
+    chance = ((friedman_first(x) - _MIDDLE) / softness).sigmoid()
     return Data(x, torch.bernoulli(chance, generator=generator), ("no", "yes"))
 
 
-def _friedman(x: torch.Tensor) -> torch.Tensor:
-    """[n, 10] in [0, 1] -> [n], in [0, 30]."""
+def friedman_first(x: torch.Tensor) -> torch.Tensor:
+    """Friedman's first function (1991): [n, 10] in [0, 1] -> [n], in [0, 30]."""
     return 10 * torch.sin(torch.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
 
 

@@ -54,11 +54,16 @@ class State:
 
     learned: trained with the model, without weight decay; name -> first value.
     running: not trained; name -> first value. `update(pred, target, **keywords)` gives their next values, once a training step.
+    late: the loss of a training step is computed with the numbers from before that step; otherwise with the updated ones.
+    each: what there is one running number for: "classes", or a hyperparameter that is a whole number. They then come as [K], and
+        before the number of classes is known without an axis.
     """
 
     learned: Mapping[str, float] = field(default_factory=dict)
     running: Mapping[str, float] = field(default_factory=dict)
     update: Callable[..., dict[str, Tensor]] | None = None
+    late: bool = False
+    each: str = ""
 
 
 STATES: dict[str, State] = {}
@@ -110,6 +115,7 @@ class Loss(nn.Module):
         # a function of the user's may have the name of one of losslab's
         own = "" if card.function else self._function.__name__
         self._state, self._mean = STATES.get(own, State()), MEANS.get(own)
+        self._batchwise = "batchwise" in card.about.get("facts", [])
         self._shares = Shares(name, params)
         self.options = [key for key in OPTIONS if params.get(key) not in (None, _NOTHING[key])]
         self.plain = {key: value for key, value in params.items() if key not in OPTIONS}
@@ -121,6 +127,8 @@ class Loss(nn.Module):
             self.register_parameter(key, nn.Parameter(torch.tensor(first)))
         for key, first in self._state.running.items():
             self.register_buffer(key, torch.tensor(first))
+        if self._state.each in self.plain:
+            self._lengthen(self.plain[self._state.each])
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of a batch, reduced. In training, each call also updates the numbers that the loss keeps.
@@ -153,22 +161,36 @@ class Loss(nn.Module):
         except ValueError as error:
             raise ValueError(f"{error}{self._other_space(pred)}") from None
         if self.counted and not any(self.params[self.counted]):
+            what = "shares" if self.space == "label_logits" else "samples"
             raise ValueError(
-                f"The loss '{self.name}' needs the samples of each class: give {self.counted}=[...] or call `calibrate` first."
+                f"The loss '{self.name}' needs the {what} of each class: give {self.counted}=[...] or call `calibrate` first."
             )
         if self.checks_values and pred.numel():
             self._check_values(met, weight)
         dtype, pred = pred.dtype, wide(pred)  # a mean may fit where one sample's loss does not
         met = met._replace(pred=wide(met.pred), target=wide(met.target))
         options = {key: self._as(key, pred) if key in self._lists else self.params[key] for key in self.options}
+        if self._state.each == "classes":
+            self._lengthen(met.pred.shape[-1])
+        keywords = self.keywords(pred)
         if moves and self._state.update and pred.numel():
             with torch.no_grad():
-                for key, value in self._state.update(met.pred.detach(), met.target, **self.keywords(pred)).items():
+                if self._state.late:
+                    keywords |= {key: keywords[key].clone() for key in self._state.running}
+                for key, value in self._state.update(*self._counting(met), **keywords).items():
                     self.get_buffer(key).copy_(value)
         if reduction == "mean" and self._mean and not options and weight is None and pred.numel():
-            return self._mean(met.pred, met.target, **self.keywords(pred)).to(dtype)
-        found = weighed(self._function, self.space, met, self.keywords(pred), options)
+            return self._mean(met.pred, met.target, **keywords).to(dtype)
+        found = weighed(self._function, self.space, met, keywords, options, self._batchwise)
         return reduced(reduction, found, met.shape, self.space, weight).to(dtype)
+
+    def _counting(self, met: spaces.Meeting) -> tuple[Tensor, Tensor]:
+        """The predictions and targets from which the running numbers are updated: all but the ignored ones."""
+        pred, target = met.pred.detach(), met.target
+        if (ignored := self.params.get("ignore_index")) is None:
+            return pred, target
+        kept = target != ignored
+        return pred[kept], target[kept]
 
     def _other_space(self, pred: Tensor) -> str:
         """What to write instead, where there is one logit per sample and the loss reads a logit for each class."""
@@ -193,6 +215,19 @@ class Loss(nn.Module):
             key: self._as(key, like) if key in self._lists else getattr(self, key) for key in self._others
         }
 
+    def _lengthen(self, count: int) -> None:
+        """Gives the running numbers their axis, if they have none yet."""
+        for key in self._state.running:
+            if (kept := self.get_buffer(key)).ndim == 0:
+                setattr(self, key, kept.repeat(count))
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """Running numbers that were saved with their axis are loaded with it."""
+        for key in self._state.running:
+            if (saved := state_dict.get(prefix + key)) is not None and saved.ndim:
+                self._lengthen(len(saved))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def _as(self, key: str, like: Tensor) -> Tensor:
         """A list in the precision of the loss and on the device of the prediction; made anew where the buffer differs."""
         kept, dtype = self.get_buffer(key), torch.promote_types(like.dtype, torch.float32)
@@ -205,12 +240,16 @@ class Loss(nn.Module):
         spaces.check_target(self.space, target, classes)
 
     def calibrate(self, target: Tensor, classes: int) -> None:
-        """Counts the samples of each class in the training targets, indices [N] or distributions [N, K], for a loss that needs it."""
+        """Counts the samples of each class in the training targets, for a loss that needs it.
+
+        Targets are indices [N] or distributions [N, K]; of several labels at once [N, C], of which the shares are taken.
+        """
         if self.counted and self.params[self.counted] == UNCOUNTED:
             labels = target[target != self.params.get("ignore_index")] if not target.is_floating_point() else target
-            counts = (
-                labels.sum(0) if labels.is_floating_point() else torch.bincount(labels.flatten(), minlength=classes)
-            )
+            if not labels.is_floating_point():
+                counts = torch.bincount(labels.flatten(), minlength=classes)
+            else:  # of several labels at once the shares of the samples
+                counts = labels.mean(0) if self.space == "label_logits" else labels.sum(0)
             self.params[self.counted] = counts.tolist()
             setattr(self, self.counted, torch.tensor(self.params[self.counted], device=counts.device))
 

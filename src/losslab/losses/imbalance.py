@@ -5,6 +5,7 @@ With [0.0] they are counted in the training targets. A class without samples tak
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from losslab.losses.base import register
@@ -72,6 +73,48 @@ def logit_adjusted(pred: Tensor, target: Tensor, *, counts: Tensor, tau: float |
     """
     counts = _counts(counts, pred).clamp(min=1)
     return -select((_from_largest(pred) + tau * (counts / counts.sum()).log()).log_softmax(-1), target)
+
+
+@register
+@each_label
+def seesaw(
+    pred: Tensor,
+    target: Tensor,
+    *,
+    counts: Tensor,
+    p: float | Tensor,
+    q: float | Tensor,
+    least: float | Tensor,
+    gradient: str,
+) -> Tensor:
+    """Seesaw loss: cross-entropy in which a class pushes a rarer one down less, unless that one is predicted wrongly.
+
+    l = -log(exp(z_y) / sum_k s_k exp(z_k)), with s_y = 1, and for the others s_k = min(1, (n_k / n_y)^p) max(1, (p_k / p_y)^q).
+    The first factor (mitigation) weakens the push on rare classes, the second (compensation) strengthens it for mistakes. p_k is
+    the softmax of the logits, y the true class.
+
+    Args:
+        pred: logits z [N, K].
+        target: indices [N] or distributions [N, K].
+        counts: n, K numbers; one below 1 counts as 1.
+        p: at least 0, power of the mitigation factor.
+        q: at least 0, power of the compensation factor.
+        least: in (0, 1], the smallest p_y that the compensation factor divides by.
+        gradient: held: p_k / p_y is held fixed in the gradient, as in the authors' code; full: it is not.
+
+    Returns:
+        [N], at least 0.
+
+    p = 0 and q = 0 give `cross_entropy`. The authors count the samples as training goes on. Here `counts` are those of the whole
+    training set.
+    """
+    log_n = _counts(counts, pred).clamp(min=1).log()
+    log_p = (pred.detach() if gradient == "held" else pred).log_softmax(-1)
+    floor = torch.as_tensor(least, dtype=pred.dtype, device=pred.device).log()
+    mitigation = p * (log_n - select(log_n.expand_as(pred), target)[:, None]).clamp(max=0)
+    compensation = q * (log_p - select(log_p, target)[:, None].maximum(floor)).clamp(min=0)
+    added = (mitigation + compensation).where(~is_label(pred, target), 0.0)
+    return -select((_from_largest(pred) + added).log_softmax(-1), target)
 
 
 @register

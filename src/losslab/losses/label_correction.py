@@ -5,11 +5,15 @@ N samples, K classes, p the softmax of the logits.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 from torch import Tensor
 
 from losslab.losses.base import register
 from losslab.losses.class_targets import each_label, select
+
+_SINGULAR = 1e6  # condition number of a matrix that float32 cannot invert
 
 
 @register
@@ -36,6 +40,47 @@ def forward_corrected(pred: Tensor, target: Tensor, *, transition: Tensor) -> Te
     """
     log_t = _matrix(transition, pred.shape[-1]).log()
     return -(pred.log_softmax(-1) + log_t.T.index_select(0, target)).logsumexp(-1)
+
+
+@register
+def backward_corrected(pred: Tensor, target: Tensor, *, transition: Tensor) -> Tensor:
+    """Backward correction: cross-entropies of all labels, mixed so that its mean over wrong labels is that of the clean one.
+
+    It is unbiased for every model, but varies more than `forward_corrected`: labels other than the given one get negative weights.
+
+    l = -sum_j M[y, j] log p_j, with M the inverse of T, and T[i, y] the probability that class i is labelled y. p is the softmax of
+    the logits, y the true class.
+
+    Args:
+        pred: logits [N, K].
+        target: indices [N] or distributions [N, K]; a distribution is over the observed labels.
+        transition: one number, the rate at which a label changes to one of the other classes, each equally likely; or the K * K
+            numbers of T, row by row, each row adding up to 1.
+
+    Returns:
+        [N]; negative, without bound, for confident mistakes.
+
+    Raises:
+        ValueError: a T without inverse, as of a rate of (K - 1) / K. On a GPU the losses are then not finite.
+
+    A rate of 0 gives `cross_entropy`. The rate must be known or estimated.
+    """
+    matrix = _matrix(transition, pred.shape[-1])
+    # in float32 the inverse would lose digits; inv_ex does not wait for the device, as inv does
+    inverse = torch.linalg.inv_ex(matrix.double()).inverse.to(pred)
+    _refuse_singular(matrix)
+    return select(-pred.log_softmax(-1) @ inverse.T, target)
+
+
+def _refuse_singular(matrix: Tensor) -> None:
+    """Raises ValueError for T without inverse, where its values can be read without a wait."""
+    if matrix.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    with suppress(RuntimeError):  # inside torch.vmap no value can be read
+        if torch.linalg.cond(matrix.double()) > _SINGULAR:
+            raise ValueError(
+                "transition has no inverse: two classes, or mixtures of classes, get the same labels; take forward_corrected."
+            )
 
 
 def _matrix(transition: Tensor, classes: int) -> Tensor:

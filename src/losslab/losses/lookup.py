@@ -97,11 +97,28 @@ def _positive(value: Any) -> float | list[float] | None:
     return cast(float | list[float] | None, value)
 
 
-def for_task(task: str, loss: Mapping[str, Any]) -> Sum:
-    """The loss of a checked config, each term in the space in which it serves a task."""
-    pairs = compatibility.terms(loss)
+def for_task(task: str, loss: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Sum:
+    """The loss of a checked config, each term in the space in which it serves a task.
+
+    settings: of the task. A hyperparameter that the card of a loss states under `of_task` follows that of the task.
+
+    Raises BadRequest where such a hyperparameter was given another value.
+    """
+    pairs = [(weight, _following(term, settings or {})) for weight, term in compatibility.terms(loss)]
     each = [_plain(str(compatibility.space(task, term["name"])), term) for _, term in pairs]
     return Sum([weight for weight, _ in pairs], each)
+
+
+def _following(term: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    card = cards.card("loss", term["name"])
+    key = card.about.get("of_task", "")
+    if key not in settings:
+        return term
+    if term[key] not in (card.values[key], settings[key]):
+        raise errors.BadRequest(
+            f"loss.{key}={term[key]} differs from task.{key}={settings[key]}; set task.{key} alone, which the loss follows."
+        )
+    return term | {key: settings[key]}
 
 
 def names(task: str | None = None) -> list[str]:

@@ -7,6 +7,7 @@ All take an index or a distribution; under a distribution the loss is the mean o
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from losslab.losses.base import register
@@ -14,7 +15,7 @@ from losslab.losses.class_targets import of_true_class, select
 from losslab.losses.focal import focal_cost
 
 
-def _shares(per_class: Tensor) -> Tensor:
+def shares(per_class: Tensor) -> Tensor:
     """Each class's share of the sum over the classes, [N, K]."""
     return per_class / per_class.sum(-1, keepdim=True)
 
@@ -124,11 +125,11 @@ def normalized_ce(pred: Tensor, target: Tensor) -> Tensor:
 
     It also falls when the losses of the other labels rise, so alone it learns too little; see `nce_rce` and `nce_mae`.
     """
-    return select(_shares(pred.log_softmax(-1)), target)
+    return select(shares(pred.log_softmax(-1)), target)
 
 
 @register
-def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> Tensor:
+def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor, gradient: str) -> Tensor:
     """NFL (normalized focal loss): focal loss divided by its sum over all labels; bounded and symmetric.
 
     As it is symmetric, it tolerates labels that are wrong evenly at random.
@@ -139,13 +140,14 @@ def normalized_focal(pred: Tensor, target: Tensor, *, gamma: float | Tensor) -> 
         pred: logits [N, K].
         target: indices [N] or distributions [N, K].
         gamma: at least 0.
+        gradient: full; or held: (1 - p)^gamma is held fixed, as in the authors' code.
 
     Returns:
         [N], in [0, 1]; over all labels they add up to 1.
 
-    gamma = 0 gives `normalized_ce`. The authors' code holds (1 - p)^gamma fixed in the gradient; here the gradient is complete.
+    gamma = 0 gives `normalized_ce`.
     """
-    return select(_shares(focal_cost(pred.log_softmax(-1), gamma)), target)
+    return select(shares(focal_cost(pred.log_softmax(-1), gamma, gradient)), target)
 
 
 @register
@@ -171,7 +173,7 @@ def nce_rce(
     `nce_mae` with beta' = -beta log_zero / 2 is the same.
     """
     log_p = pred.log_softmax(-1)
-    return select(alpha * _shares(log_p) + beta * log_zero * log_p.expm1(), target)
+    return select(alpha * shares(log_p) + beta * log_zero * log_p.expm1(), target)
 
 
 @register
@@ -192,4 +194,63 @@ def nce_mae(pred: Tensor, target: Tensor, *, alpha: float | Tensor, beta: float 
         [N], in [0, alpha + 2 beta].
     """
     log_p = pred.log_softmax(-1)
-    return select(alpha * _shares(log_p) - 2 * beta * log_p.expm1(), target)
+    return select(alpha * shares(log_p) - 2 * beta * log_p.expm1(), target)
+
+
+@register
+def normalized_gce(pred: Tensor, target: Tensor, *, q: float | Tensor) -> Tensor:
+    """NGCE (normalized generalized cross-entropy): GCE divided by its sum over all labels; bounded and symmetric.
+
+    As it is symmetric, it tolerates labels that are wrong evenly at random.
+
+    l = (1 - p_y^q) / sum_k (1 - p_k^q). p is the softmax of the logits, y the true class.
+
+    Args:
+        pred: logits [N, K].
+        target: indices [N] or distributions [N, K].
+        q: in (0, 1].
+
+    Returns:
+        [N], in [0, 1 / (K - 1)]; over all labels they add up to 1.
+
+    q -> 0 gives `normalized_ce`, q = 1 gives `mae` / (2 (K - 1)).
+    """
+    return select(shares(-(q * pred.log_softmax(-1)).expm1()), target)
+
+
+@register
+def anl(
+    pred: Tensor,
+    target: Tensor,
+    *,
+    alpha: float | Tensor,
+    beta: float | Tensor,
+    gamma: float | Tensor,
+    least: float | Tensor,
+    gradient: str,
+) -> Tensor:
+    """ANL (active negative loss): weighted sum of NCE or NFL, and of a normalized loss of the labels that were not given; symmetric.
+
+    The second part lowers the probabilities of the other labels instead of only raising that of the given one.
+
+    l = alpha f_y / sum_k f_k + beta (1 - (A - g_y) / sum_k (A - g_k)), with f_k = -(1 - p_k)^gamma log p_k, g_k the same with p_k
+    held at `least` or more, and A the largest g. p is the softmax of the logits, y the true class.
+
+    Args:
+        pred: logits [N, K].
+        target: indices [N] or distributions [N, K].
+        alpha: at least 0, weight of the active part.
+        beta: at least 0, weight of the negative part.
+        gamma: at least 0; 0: both parts are made of cross-entropy (ANL-CE), above 0: of focal loss (ANL-FL).
+        least: in (0, 1e-4], below 1 / K.
+        gradient: full; or held: (1 - p)^gamma is held fixed, as in the authors' code.
+
+    Returns:
+        [N], in [0, alpha + beta]; over all labels they add up to alpha + beta (K - 1).
+
+    The authors add an L1 penalty on the weights of the model: `penalty.l1`.
+    """
+    log_p = pred.log_softmax(-1)
+    floor = torch.as_tensor(least, dtype=pred.dtype, device=pred.device).log()
+    below = focal_cost(floor, gamma) - focal_cost(log_p.maximum(floor), gamma, gradient)
+    return select(alpha * shares(focal_cost(log_p, gamma, gradient)) + beta * (1 - shares(below)), target)

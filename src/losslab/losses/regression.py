@@ -58,7 +58,7 @@ def smoothl1(pred: Tensor, target: Tensor, *, beta: float | Tensor) -> Tensor:
     """
     if not isinstance(beta, Tensor):
         return mean_over_outputs(F.smooth_l1_loss(pred, target, reduction="none", beta=beta))
-    return mean_over_outputs(_huber((pred - target).abs(), beta) / beta)
+    return mean_over_outputs(huber_of((pred - target).abs(), beta) / beta)
 
 
 @register
@@ -77,10 +77,10 @@ def huber(pred: Tensor, target: Tensor, *, delta: float | Tensor) -> Tensor:
     """
     if not isinstance(delta, Tensor):
         return mean_over_outputs(F.huber_loss(pred, target, reduction="none", delta=delta))
-    return mean_over_outputs(_huber((pred - target).abs(), delta))
+    return mean_over_outputs(huber_of((pred - target).abs(), delta))
 
 
-def _huber(size: Tensor, delta: float | Tensor) -> Tensor:
+def huber_of(size: Tensor, delta: float | Tensor) -> Tensor:
     """Huber's loss of |e|, written out for a delta that is a tensor, as in a stack of runs. torch's own is faster, but takes none."""
     inner = size.clamp(max=delta)
     return inner * (size - 0.5 * inner)  # one branch, with a finite slope everywhere
@@ -139,7 +139,7 @@ def quantile(pred: Tensor, target: Tensor, *, tau: float | Tensor) -> Tensor:
 
     tau = 1/2 gives `l1` / 2. It is also called check loss.
     """
-    return mean_over_outputs(_tilted(target - pred, tau))
+    return mean_over_outputs(tilted(target - pred, tau))
 
 
 @register
@@ -177,10 +177,10 @@ def smooth_quantile(pred: Tensor, target: Tensor, *, tau: float | Tensor, kappa:
     first paper does not divide by kappa; its sequel (implicit quantile networks) does, as here.
     """
     error = target - pred
-    return mean_over_outputs(_tilted(error.sign() * _huber(error.abs(), kappa) / kappa, tau))
+    return mean_over_outputs(tilted(error.sign() * huber_of(error.abs(), kappa) / kappa, tau))
 
 
-def _tilted(signed: Tensor, tau: float | Tensor) -> Tensor:
+def tilted(signed: Tensor, tau: float | Tensor) -> Tensor:
     """Numbers above zero times tau, and the size of those below times 1 - tau."""
     return 0.5 * signed.abs() + (tau - 0.5) * signed
 

@@ -7,6 +7,8 @@ alpha >= 1. So start from predictions that are not far off, or with a wide scale
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -160,3 +162,38 @@ def trimmed(pred: Tensor, target: Tensor, *, trim: float | Tensor) -> Tensor:
     kept = count - (trim * count + 1e-3).floor()  # in float32, in which a stack holds it, 0.35 * 20 falls short of 7
     rank = squares.detach().argsort(stable=True).argsort()
     return torch.where(rank < kept, squares * (count / kept).to(squares), torch.zeros_like(squares))
+
+
+@register
+def andrews_wave(pred: Tensor, target: Tensor, *, c: float | Tensor) -> Tensor:
+    """Andrews's wave: the gradient is an arch of the sine, and 0 beyond pi times `c`.
+
+    l = c^2 (1 - cos(e / c)) if |e| <= pi c, else 2 c^2; its derivative is c sin(e / c), then 0.
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        c: > 0, in the units of the target; the gradient is largest at an error of pi c / 2.
+
+    c -> inf gives `mse` / 2. A model that starts further than pi c from every target does not learn.
+    """
+    half = ((pred - target).abs() / c).clamp(max=math.pi) / 2
+    return mean_over_outputs(2 * c**2 * half.sin().square())
+
+
+@register
+def ramsay(pred: Tensor, target: Tensor, *, a: float | Tensor) -> Tensor:
+    """Ramsay's Ea: the weight of an error falls as exp(-a |e|), so the gradient of an outlier fades fast, but never to 0.
+
+    l = (1 - (1 + a |e|) exp(-a |e|)) / a^2, with derivative e exp(-a |e|).
+
+    Args:
+        pred: [N] or [N, D].
+        target: of the same shape.
+        a: > 0, one over the units of the target; the gradient is largest at an error of 1 / a.
+
+    a -> 0 gives `mse` / 2; the loss is bounded by 1 / a^2.
+    """
+    size = a * (pred - target).abs()
+    # the regularised incomplete gamma function P(2, x) is 1 - (1 + x) exp(-x), without its loss of digits near 0
+    return mean_over_outputs(torch.special.gammainc(torch.full_like(size, 2.0), size) / a**2)

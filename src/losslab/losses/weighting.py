@@ -27,7 +27,12 @@ class Weighed(NamedTuple):
 
 
 def weighed(
-    function: Callable[..., Tensor], space: str, met: Meeting, keywords: Mapping[str, Any], options: Mapping[str, Any]
+    function: Callable[..., Tensor],
+    space: str,
+    met: Meeting,
+    keywords: Mapping[str, Any],
+    options: Mapping[str, Any],
+    batchwise: bool = False,
 ) -> Weighed:
     """The losses of a function with the given options.
 
@@ -41,6 +46,7 @@ def weighed(
             class_weights, pos_weight: l becomes s times the loss under the target w_k t_k / s. So each label's own loss is
                 multiplied by its weight. `class_weights` are [K], or [2] for no and yes; `pos_weight` is for yes, for each column.
             ignore_index: samples with this label are left out.
+        batchwise: whether the loss of a sample depends on the others, so that it must not see those that are left out.
 
     Smoothing comes before the weights, as in torch, so that together they move the optimum. For `cross_entropy` it moves from t_k
     to w_k t_k / s of the smoothed shares. That favours labels with a large weight, even where t is certain.
@@ -74,7 +80,10 @@ def weighed(
     factor = None
     if weights is not None:
         factor, target = (of_label, target) if indices else _reweighed(weights, target, binary)
-    losses = function(pred, target, **keywords)
+    if batchwise and kept is not None:
+        losses = pred.new_zeros(len(pred)).masked_scatter(kept, function(pred[kept], target[kept], **keywords))
+    else:
+        losses = function(pred, target, **keywords)
     losses = losses if factor is None else factor * losses
     return Weighed(losses if kept is None else losses.where(kept, 0.0), counts)
 

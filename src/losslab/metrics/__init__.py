@@ -2,7 +2,11 @@
 
 from losslab.metrics import boxes as boxes
 from losslab.metrics import classification as classification
+from losslab.metrics import label_sets as label_sets
+from losslab.metrics import masks as masks
+from losslab.metrics import ordinal as ordinal
 from losslab.metrics import outside as outside
+from losslab.metrics import quantiles as quantiles
 from losslab.metrics import regression as regression
 from losslab.metrics.base import METRICS as METRICS
 from losslab.metrics.base import Metric as Metric

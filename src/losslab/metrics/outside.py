@@ -66,8 +66,13 @@ def _built(reference: Reference, task: str, classes: int) -> Metric:
     settings = dict(reference.settings)
     keywords = signatures.keywords(found)
     if reference.of_library:
-        given = {"task": task, "num_classes": classes} if task == "multiclass" else {"task": task}
-        given = {} if task not in ("binary", "multiclass") else given
+        known: dict[str, dict[str, Any]] = {
+            "binary": {"task": task},
+            "multiclass": {"task": task, "num_classes": classes},
+            "ordinal": {"task": "multiclass", "num_classes": classes},
+            "multilabel": {"task": task, "num_labels": classes},
+        }
+        given = known.get(task, {})
         settings = {key: value for key, value in given.items() if key in keywords} | settings
     if unknown := [key for key in settings if keywords and key not in keywords and not _open(found)]:
         raise BadRequest(f"task.metrics: '{reference.target}' has no setting '{unknown[0]}'.")
@@ -96,7 +101,7 @@ def _open(function: Any) -> bool:
 
 def _for_library(task: str, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """As torchmetrics takes them: classes as whole numbers, and one number a row without an axis of its own."""
-    if task in ("binary", "multiclass"):
+    if task in ("binary", "multiclass", "ordinal", "multilabel", "segmentation"):
         return pred, target.long()
     if pred.ndim == 2 and pred.shape[1] == 1:
         return pred[:, 0].contiguous(), target[:, 0].contiguous()
@@ -113,7 +118,13 @@ def _example(task: str, numbers: int, classes: int) -> tuple[Tensor, Tensor]:
 
     if task == "binary":
         return drawn(), torch.arange(rows).remainder(2).float()
-    if task == "multiclass":
+    if task == "multilabel":
+        return drawn(classes), drawn(classes).round()
+    if task == "segmentation":
+        return drawn(16), drawn(16).round()
+    if task == "quantiles":
+        return drawn(numbers, 5).sort(-1).values, drawn(numbers)
+    if task in ("multiclass", "ordinal"):
         return drawn(classes).softmax(-1), torch.arange(rows).remainder(classes)
     if task == "bbox":
         boxes = [torch.cat([0.4 * (at := drawn(2)), 0.4 * at + 0.2 + 0.3 * drawn(2)], 1) for _ in range(2)]

@@ -31,6 +31,18 @@ _GIVEN = {
         "outputs and targets [n, 1]; a prediction is outputs * spread + centre",
     ),
     "boxes": ("outputs", "targets", "outputs and targets [n, 4], corners"),
+    "quantiles": (
+        "outputs[:, None]",
+        "(targets - centre) / spread",
+        "outputs [n, levels], targets [n, 1]; quantiles are outputs * spread + centre",
+    ),
+    "conditional_logits": (
+        "outputs",
+        "targets",
+        "outputs [n, classes - 1], of being above a class if not below it; targets [n] class numbers",
+    ),
+    "label_logits": ("outputs", "targets", "outputs and targets [n, labels], 0 or 1, float"),
+    "mask_logits": ("outputs", "targets", "outputs and targets [n, height, width], 0 or 1, float"),
 }
 # as values, of tasks whose outputs are none
 _VALUES = {
@@ -45,6 +57,14 @@ _VALUES = {
         "outputs and targets [n, 4], corners",
     ),
 }
+# what tasks give otherwise than by the space alone; from losslab.tasks.ordinal come the names of functions
+_ORDERED = "outputs [n, classes - 1], of being above a class if not below it; targets [n] class numbers"
+_OF_TASK = {
+    ("ordinal", "class_logits"): ("log_probabilities(outputs)", "targets", _ORDERED),
+    ("ordinal", "cumulative_logits"): ("cumulative(log_probabilities(outputs))", "targets", _ORDERED),
+    ("multilabel", "binary_logit"): ("outputs", "targets", "outputs and targets [n, labels], 0 or 1, float"),
+    ("segmentation", "binary_logit"): ("outputs", "targets", "outputs and targets [n, height, width], 0 or 1, float"),
+} | {(task, "values"): given for task, given in _VALUES.items()}
 _SHOWN = 20  # classes
 _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 
@@ -73,6 +93,9 @@ def snippet(
         read = space(study.task, name)
         nothing = cards.options("loss")  # values under which a setting does nothing
         said = {key: value for key, value in hyperparameters.items() if value != nothing.get(key)}
+        followed = str(cards.card("loss", name).about.get("of_task", ""))
+        if followed in base["task"]:
+            said[followed] = base["task"][followed]
         counted = str(cards.card("loss", name).about.get("counted", ""))
         if counted in said and said[counted] == cards.card("loss", name).values[counted]:
             size = len(names) or "classes"
@@ -88,8 +111,9 @@ def snippet(
         momentum = f", momentum={optimizer['momentum']:g}" if optimizer.get("momentum") else ""
         lines.append(f"optimizer = torch.optim.{made}(model.parameters(), lr={lr:.3g}{momentum}{decay})")
     pred, target, shapes = _GIVEN.get(read or "", ("outputs", "targets", ""))
-    if read == "values" and study.task in _VALUES:
-        pred, target, shapes = _VALUES[study.task]
+    pred, target, shapes = _OF_TASK.get((study.task, read or ""), (pred, target, shapes))
+    if "log_probabilities" in pred:
+        lines.insert(2, "from losslab.tasks.ordinal import cumulative, log_probabilities")
     if "spread" in target:
         lines.insert(2, "from losslab.data.robust_scale import robust_scale")
         log = ".log()" if base["task"].get("log_target") else ""

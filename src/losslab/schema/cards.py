@@ -264,8 +264,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 # what a card from outside may state, and what it must
 _FACTS: dict[str, tuple[set[str], set[str]]] = {
-    "task": ({"spaces", "metrics"}, {"short_list", "more"}),
-    "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted"}),
+    "task": ({"spaces", "metrics"}, {"short_list", "more", "one_label"}),
+    "loss": ({"reads"}, {"facts", "source", "search", "presets", "identities", "before", "counted", "of_task"}),
     "data": (
         {"tasks"},
         {"kind", "rows", "one_split", "uneven", "rows_per_point", "numbers", "path", "more_paths", "files", "package"}

@@ -63,7 +63,12 @@ def fitting(group: str, task: str) -> list[str]:
     """The losses, data sets or corruptions that a task can take, sorted."""
     if group == "loss":
         return [name for name in names("loss") if not misfits(task, card("loss", name).values)]
-    return [name for name in names(group) if task in card(group, name).about["tasks"]]
+    return [name for name in names(group) if _fits(group, name, task)]
+
+
+def _fits(group: str, name: str, task: str) -> bool:
+    """Whether a task can take a data set or a corruption."""
+    return task in card(group, name).about["tasks"]
 
 
 def check_fit(request: Mapping[str, Any]) -> None:
@@ -71,7 +76,7 @@ def check_fit(request: Mapping[str, Any]) -> None:
     task, data, model = (request[group]["name"] for group in ("task", "data", "model"))
     for group, word in (("data", "data set"), ("corruption", "corruption")):
         name = request[group]["name"]
-        if task not in card(group, name).about["tasks"]:
+        if not _fits(group, name, task):
             fit = fitting(group, task)
             raise Incompatible(f"The {word} '{name}' does not fit task '{task}', which takes: {', '.join(fit)}.")
     if card("data", data).about.get("one_split") and request["corruption"]["name"] != "none":
@@ -124,5 +129,8 @@ def _check_class_options(task: str, request: Mapping[str, Any]) -> None:
                     f"A sum has no loss.{key} of its own; write it into its terms, as in 'cross_entropy({key}=...)'."
                 )
     offered = card("task", task).about["spaces"]
-    if request["data"].get("weight") == "balanced" and not set(offered) & set(OF_CLASSES):
-        raise Incompatible(f"data.weight=balanced makes classes count the same, and task '{task}' has none.")
+    one_label = card("task", task).about.get("one_label", True)
+    if request["data"].get("weight") == "balanced" and not (set(offered) & set(OF_CLASSES) and one_label):
+        raise Incompatible(
+            f"data.weight=balanced makes classes count the same, and task '{task}' has none, or several in a row."
+        )

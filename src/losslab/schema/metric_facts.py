@@ -43,6 +43,42 @@ METRICS = {
     "r2": MetricFacts(
         "max", "share, at most 1", "share of the variance explained; 0 for the mean", (-math.inf, 1.0), _POINT
     ),
+    "pinball": MetricFacts("min", OF_TARGET, "mean pinball loss of the quantiles (Koenker and Bassett, 1978)"),
+    "coverage_error": MetricFacts(
+        "min", _SHARE, "distance of the coverage from what the levels promise", _UNIT, _POINT
+    ),
+    "coverage": MetricFacts(
+        "max",
+        _SHARE,
+        "share of targets in the interval; right where the levels promise it: see coverage_error",
+        _UNIT,
+        _POINT,
+    ),
+    "interval_width": MetricFacts("min", OF_TARGET, "mean width of the interval, which the coverage must justify"),
+    "crossing": MetricFacts("min", _SHARE, "share of neighbouring quantiles in the wrong order", _UNIT, _POINT),
+    "rank_error": MetricFacts("min", "classes", "mean number of classes that the median of the prediction is off"),
+    "within_one": MetricFacts("max", _SHARE, "share of medians at most one class off", _UNIT, _POINT),
+    "weighted_kappa": MetricFacts(
+        "max",
+        "share, at most 1",
+        "Cohen's kappa with quadratic weights (Cohen, 1968); 0 for chance",
+        (-1.0, 1.0),
+        _POINT,
+    ),
+    "mean_average_precision": MetricFacts(
+        "max",
+        _SHARE,
+        "area under the precision-recall curve of each label, averaged over the labels that occur",
+        _UNIT,
+        _POINT,
+    ),
+    "macro_f1": MetricFacts("max", _SHARE, "F1 score averaged over the labels", _UNIT, _POINT),
+    "micro_f1": MetricFacts("max", _SHARE, "F1 score of all labels together", _UNIT, _POINT),
+    "exact_match": MetricFacts("max", _SHARE, "share of rows whose labels are all right", _UNIT, _POINT),
+    "hamming_loss": MetricFacts("min", _SHARE, "share of labels that are wrong", _UNIT, _POINT),
+    "mask_iou": MetricFacts("max", _SHARE, "mean intersection over union of the masks of a picture", _UNIT, _POINT),
+    "mask_dice": MetricFacts("max", _SHARE, "mean Dice score of the masks of a picture (Dice, 1945)", _UNIT, _POINT),
+    "pixel_accuracy": MetricFacts("max", _SHARE, "share of pixels that are right", _UNIT, _POINT),
     "mean_iou": MetricFacts("max", _SHARE, "mean intersection over union", _UNIT, _POINT),
     "iou50": MetricFacts("max", _SHARE, "share of pictures with an IoU above 0.5", _UNIT, _POINT),
     "iou75": MetricFacts("max", _SHARE, "share of pictures with an IoU above 0.75", _UNIT, _POINT),

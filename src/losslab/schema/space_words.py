@@ -9,7 +9,7 @@ class SpaceWords(NamedTuple):
     """One space: its name, the kind of its targets, and what a prediction is."""
 
     name: str
-    kind: str  # classes, yes or no, numbers, counts, boxes
+    kind: str  # classes, yes or no, numbers, counts, boxes, quantiles, ordered classes, labels, pixels
     words: str
 
 
@@ -24,6 +24,19 @@ WORDS = {
         SpaceWords("values_and_scale", "numbers", "a number and the log of its scale [N, D, 2]"),
         SpaceWords("log_rate", "counts", "the log of the rate of a count [N, D]"),
         SpaceWords("rate", "counts", "the rate of a count [N, D]"),
+        SpaceWords("quantiles", "quantiles", "Q quantiles of each number, in the order of their levels [N, D, Q]"),
+        SpaceWords(
+            "cumulative_logits",
+            "ordered classes",
+            "the logit of being above each of the first K - 1 classes [N, K - 1]",
+        ),
+        SpaceWords(
+            "conditional_logits",
+            "ordered classes",
+            "the logit of being above each of the first K - 1 classes, if not below it [N, K - 1]",
+        ),
+        SpaceWords("label_logits", "labels", "the logit of each of C labels, any of which may hold [N, C]"),
+        SpaceWords("mask_logits", "pixels", "the logit of each pixel of a picture [N, H, W]"),
         SpaceWords("boxes", "boxes", "corners x1 y1 x2 y2 [N, 4]"),
     )
 }

@@ -19,7 +19,7 @@ from losslab.schema.cards import card, of_this_process
 from losslab.sweep.cost import seconds_a_run
 from losslab.sweep.jobs import Job, Stack
 from losslab.training import numerics, threads
-from losslab.training.prepare import prepare
+from losslab.training.prepare import prepare, shared
 
 LEAST = 2  # runs that are worth a stack
 _ALONE = Size(1, None)
@@ -44,6 +44,8 @@ def plan(jobs: Sequence[Job], spread: bool = False, together: bool = False) -> l
             stacks += [Stack([job], why) for job in group]
         else:
             number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
+            if number > 1:  # what runs share is made once in each stack
+                group = sorted(group, key=lambda job: shared(job.request))
             even = -(-len(group) // number)
             parts = [group[start : start + even] for start in range(0, len(group), even)]
             stacks += [Stack(part, threads=count, engine=engine) for part in parts]

@@ -58,6 +58,11 @@ class Task(nn.Module):
         """The number of raw outputs of a model."""
         raise NotImplementedError
 
+    @property
+    def classes(self) -> int:
+        """K, where targets are classes."""
+        return self.outputs
+
     def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
         """Estimates scales from the training targets, which may be corrupted, each of some weight. Most tasks have none."""
 

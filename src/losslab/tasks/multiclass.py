@@ -43,6 +43,6 @@ class Multiclass(Task):
     def draw(self, writer: Drawing, step: int, seen: Snapshot) -> None:
         """The confusion matrix of the validation split."""
         rows = seen.split["val"]
-        guesses = seen.raw(rows).argmax(-1)
-        counts = torch.bincount(seen.targets[rows] * self.outputs + guesses, minlength=self.outputs**2)
-        draw_confusion(writer, step, counts.reshape(self.outputs, -1), self.target_names)
+        guesses = self.prediction("class_logits", seen.raw(rows)).argmax(-1)
+        counts = torch.bincount(seen.targets[rows] * self.classes + guesses, minlength=self.classes**2)
+        draw_confusion(writer, step, counts.reshape(self.classes, -1), self.target_names)

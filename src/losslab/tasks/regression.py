@@ -7,6 +7,7 @@ from torch import Tensor
 
 from losslab.data import Data
 from losslab.data.robust_scale import robust_scale
+from losslab.metrics import Predictions
 from losslab.metrics.regression import NumberPredictions
 from losslab.spaces import check_target
 from losslab.tasks.base import Drawing, Snapshot, Task, register
@@ -31,13 +32,18 @@ class Regression(Task):
     def __init__(self, data: Data, log_target: bool = False) -> None:
         super().__init__(data)
         self.log_target = log_target
-        self.register_buffer("centre", torch.zeros(self.outputs))
-        self.register_buffer("spread", torch.ones(self.outputs))
+        self.register_buffer("centre", torch.zeros(self.numbers))
+        self.register_buffer("spread", torch.ones(self.numbers))
+
+    @property
+    def numbers(self) -> int:
+        """D."""
+        return len(self.target_names)
 
     @property
     def outputs(self) -> int:
         """D."""
-        return len(self.target_names)
+        return self.numbers
 
     def calibrate(self, targets: Tensor, weights: Tensor | None = None) -> None:
         """Computes median and spread of the training targets, which may be corrupted."""
@@ -80,7 +86,7 @@ class Regression(Task):
         """Targets as losses see them, but for the scale."""
         return targets.log() if self.log_target else targets
 
-    def predictions(self, raw: Tensor, targets: Tensor) -> NumberPredictions:
+    def predictions(self, raw: Tensor, targets: Tensor) -> Predictions:
         """In units of the targets."""
         return NumberPredictions(self.in_units(raw), targets)
 

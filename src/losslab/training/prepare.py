@@ -144,7 +144,7 @@ def prepare_all(requests: Sequence[dict[str, Any]]) -> list[Prepared]:
     for request in requests:
         check()
         heads = compatibility.heads(request["task"]["name"], request["loss"])
-        key = json.dumps([heads, *(request[part] for part in _DECIDING)], sort_keys=True)
+        key = f"{heads} {shared(request)}"
         if key not in made:
             made[key] = _without_loss(request, heads, initial)
         runs.append(_with_loss(made[key], request))
@@ -153,6 +153,11 @@ def prepare_all(requests: Sequence[dict[str, Any]]) -> list[Prepared]:
             _try(runs[-1])
             tried.add(kind)
     return runs
+
+
+def shared(request: dict[str, Any]) -> str:
+    """All of a request that decides what is made without the loss, as text."""
+    return json.dumps([request[part] for part in _DECIDING], sort_keys=True)
 
 
 def _without_loss(request: dict[str, Any], heads: int, initial: dict[str, tuple[nn.Module, str]]) -> WithoutLoss:
@@ -182,11 +187,11 @@ def _with_loss(parts: WithoutLoss, request: dict[str, Any]) -> Prepared:
     check()
     seed_globals(request["seed"], "loss")
     task, rows = parts.task, parts.rows
-    loss = losses.for_task(request["task"]["name"], request["loss"])
+    loss = losses.for_task(request["task"]["name"], request["loss"], request["task"])
     for term in loss.each():
         targets = task.target(term.space, rows.targets)
-        term.calibrate(targets[parts.split["train"]], task.outputs)
-        term.check_target(targets, task.outputs)
+        term.calibrate(targets[parts.split["train"]], task.classes)
+        term.check_target(targets, task.classes)
         term.checks_values = False  # all are right
     check()
     return Prepared(**vars(parts), request=request, loss=loss, of_user=schema_check.of_user(request))
