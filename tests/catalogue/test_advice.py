@@ -117,7 +117,7 @@ def test_make_catalogue_writes_the_page() -> None:
 
 
 def test_the_page_fits_a_narrow_screen() -> None:
-    """Nothing stands in a block of code that does not wrap, but for the three short lines on top; no table is wide."""
+    """Nothing stands in a block of code that does not wrap, but for two short lines on top; no table is wide."""
     _, between, _ = re.split(r"<!-- /?advice -->", (ROOT / "docs/advice.md").read_text())
     assert "```" not in between
     assert "<" not in re.sub(r"`[^`]*`", "", between)

@@ -269,6 +269,11 @@ def test_several_losses_have_the_same_axes_and_each_its_own_hyperparameters() ->
     torch.testing.assert_close(slopes["huber (delta=1)"].y, r.clamp(-1, 1))
 
 
+def test_a_sum_has_its_terms_in_the_legend() -> None:
+    seen = together([("sum", {"terms": "mse + 0.5*l1"}), ("sum", {"terms": "mse + 2*l1"})])
+    assert [curve.label for curve in seen.panels[0].curves] == ["1*mse + 0.5*l1", "1*mse + 2*l1"]
+
+
 def test_the_axes_are_those_of_the_first_space_that_all_read() -> None:
     assert together([("mse", {}), ("bce", {})]).note == "on binary prob"
     assert together([("giou", {}), ("mse", {})]).note == "on boxes"

@@ -99,7 +99,7 @@ def together(chosen: Sequence[tuple[str, Mapping[str, Any]]]) -> Portrait:
     """
     checked = [(name, canonical.check_hyperparameters(name, given)) for name, given in chosen]
     space = _shared_space([name for name, _ in checked], [compatibility.reads({"name": n} | p) for n, p in checked])
-    labels = [label(name, params) for name, params in checked]
+    labels = [str(params["terms"]) if name == "sum" else label(name, params) for name, params in checked]
     if twice := next((one for one in labels if labels.count(one) > 1), None):
         raise errors.BadRequest(f"The loss '{twice}' is there twice; leave one away or change its hyperparameters.")
     if len(labels) > MOST:
