@@ -21,7 +21,12 @@ from losslab import read_records
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["task=regression", "loss=mse,l1,smoothl1,huber", "corruption.fraction=0,0.1,0.2,0.3,0.4"]
 WORDS += ["trainer=cpu", "trainer.max_epochs=1", "data.rows=200", "model.hidden=[8]"]
-CASES = [(15, "folders", "10"), (15, "folders", "0"), (15, "stacks", "0"), (500, "stacks", "0")]  # seeds, store, figures
+CASES = [
+    (15, "folders", "10"),
+    (15, "folders", "0"),
+    (15, "stacks", "0"),
+    (500, "stacks", "0"),
+]  # seeds, store, figures
 IMPORTS = "import losslab.sweep.runner, losslab.sweep.planning, losslab.cli.train"
 
 
