@@ -73,6 +73,8 @@ class FusedLauncher(Launcher):
         try:
             jobs = compose_jobs(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
             values = self.task_function.sweep(jobs)  # type: ignore[attr-defined]  # losslab.cli hands Hydra an object
+            if self.task_function.where["dry_run"]:  # type: ignore[attr-defined]
+                self._forget()
         except BadRequest:
             self._forget()
             raise
@@ -86,7 +88,7 @@ class FusedLauncher(Launcher):
         return returns
 
     def _forget(self) -> None:
-        """Removes what Hydra has written for a sweep that was refused before its first run."""
+        """Removes what Hydra has written for a sweep that trains nothing: one that was refused, or is only planned."""
         from losslab.schema.canonical import RUNS
 
         folder = Path(str(self.config.hydra.sweep.dir))

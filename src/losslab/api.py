@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from losslab.records.record import Record
 from losslab.request import own_data
 from losslab.request.compose import compose
 from losslab.request.own_data import Options, Question
+from losslab.schema import executor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -303,7 +304,8 @@ def compare(
         images=str(images or ""),
         labels=str(labels or ""),
     )
-    folder = Path(store) if store is not None else Path("runs") / f"compare-{_digest(table.digest, asked, seed)}"
+    kept = replace(asked, words=tuple(executor.without(asked.words)))
+    folder = Path(store) if store is not None else Path("runs") / f"compare-{_digest(table.digest, kept, seed)}"
     with own_arrays.as_file(table, folder) as path:
         return answer(own_data.ask(path, asked), folder, budget=budget, seed=seed, progress=progress)
 
@@ -331,6 +333,9 @@ def answer(
     from losslab.sweep.progress import SweepBar
     from losslab.training.prepare import prepare
 
+    where = own_data.executor_of(question)
+    if where["dry_run"]:
+        raise BadRequest("executor.dry_run=true prints a plan, which only the commands do; leave it away.")
     name = name or question.name
     if question.path.is_dir() and folder.resolve().is_relative_to(question.path.resolve()):
         raise BadRequest(f"{folder} lies in the folder of the data, {question.path}; keep the records elsewhere.")
@@ -342,7 +347,7 @@ def answer(
     for loss in study.losses:
         prepare(study.request(loss, {}, study.fresh_seeds[0]))  # refused before anything is written
     with SweepBar() if progress else nullcontext(ignore) as bar:
-        records, _ = conduct(study, folder, mix, together(bar, listen), spread)
+        records, _ = conduct(study, folder, mix, together(bar, listen), spread, where)
     return Comparison(question, study, list(records.values()), folder, notes)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from losslab.records.record import Record
+    from losslab.sweep.forecast import Forecast
     from losslab.sweep.jobs import Job, Stack
 
 
@@ -55,6 +57,35 @@ class RunFinished:
 
 
 @dataclass(frozen=True)
+class SweepPlanned:
+    """What a sweep that begins is expected to take."""
+
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
+class WorkersAwaited:
+    """A sweep has handed its stacks over, and somebody is to start workers on this folder."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class StackTaken:
+    """A worker begins to train a stack."""
+
+    stack: Stack
+
+
+@dataclass(frozen=True)
+class StackEnded:
+    """A worker has trained a stack, whose runs have these records."""
+
+    stack: Stack
+    records: list[Record]
+
+
+@dataclass(frozen=True)
 class SweepEnded:
     """All runs of a sweep have their records."""
 
@@ -77,7 +108,19 @@ class ComparisonStarted:
     runs: int
 
 
-Event = SweepStarted | EpochStarted | StackHalved | RunFinished | SweepEnded | TuningStarted | ComparisonStarted
+Event = (
+    SweepPlanned
+    | SweepStarted
+    | WorkersAwaited
+    | EpochStarted
+    | StackHalved
+    | RunFinished
+    | SweepEnded
+    | StackTaken
+    | StackEnded
+    | TuningStarted
+    | ComparisonStarted
+)
 Listener = Callable[[Event], None]
 
 

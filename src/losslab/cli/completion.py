@@ -36,12 +36,12 @@ def request_words(prefix: str = "", **_: Any) -> list[str]:
     key, mark, value = prefix.partition("=")
     last = value.rpartition(",")[2]
     if mark:
-        known = cards.names(key) if key in (*cards.GROUPS, "experiment", "study") else ()
+        known = cards.names(key) if key in cards.CHOICES else ()
         return [f"{prefix.removesuffix(last)}{name}" for name in known if name.startswith(last)]
-    keys = [f"{group}=" for group in (*cards.GROUPS, "experiment", "study")]
+    keys = [f"{group}=" for group in cards.CHOICES]
     keys += [f"{name}=" for name in cards.card("", "config").values]
     group, dot, _rest = key.partition(".")
-    if dot and group in cards.GROUPS:
+    if dot and group in (*cards.GROUPS, "executor"):
         settings = {setting for name in cards.names(group) for setting in cards.card(group, name).values}
         keys = [f"{group}.{setting}=" for setting in sorted({*settings, *cards.options(group)} - {"name"})]
     return [word for word in keys if word.startswith(prefix)]

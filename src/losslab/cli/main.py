@@ -12,7 +12,7 @@ from shlex import quote
 from rich.console import Console
 
 from losslab import errors
-from losslab.cli import card_folders, completion, messages, own_data, runs
+from losslab.cli import card_folders, completion, messages, own_data, runs, worker
 from losslab.cli.report import report_on
 from losslab.cli.train import train
 from losslab.errors import one_line
@@ -85,6 +85,7 @@ def _main(arguments: list[str]) -> int:
     report.add_argument("--reference", default="", metavar="LOSS", help="the loss that the others are compared with")
     report.add_argument("--mix", action="store_true", help="take together what belongs to several studies or commits")
     runs.add_to(commands)
+    worker.add_to(commands)
     board = commands.add_parser("tensorboard", help="show the curves of the runs below a folder in a browser")
     board.add_argument("folder", type=Path)
     completion.offer(parser)
@@ -105,6 +106,7 @@ def _main(arguments: list[str]) -> int:
             given.folders, given.out, given.metric, given.epoch, given.reference, given.mix, given.margin
         ),
         "runs": lambda: runs.answer(given),
+        "worker": lambda: worker.answer(given),
         "tensorboard": lambda: tensorboard(given.folder, more),
     }
     try:

@@ -21,6 +21,7 @@ from losslab.errors import one_line
 
 if TYPE_CHECKING:
     from losslab.records.record import Record
+    from losslab.sweep.forecast import Forecast
 
 _REASONS = 3  # why runs were not trained that are printed
 
@@ -108,6 +109,16 @@ def report_sweep(runs: Mapping[Path, Record], again: int, notes: Sequence[str], 
         print_line(f"Folder: {folder}\nNext:   losslab report {quote(str(folder))}")
 
 
+def plan(forecast: Forecast) -> str:
+    """What a sweep is expected to take, in one line."""
+    count = forecast.workers
+    by = f"{count} worker{'s' * (count != 1)}" + (f" in {forecast.tasks} tasks" if forecast.tasks > count else "")
+    parts = [f"{_many(forecast.runs, 'run')} in {_many(forecast.stacks, 'stack')} by {by}"]
+    parts += [f"about {_time(forecast.seconds)}"] if forecast.seconds is not None else []
+    parts += [f"{forecast.gpu_hours:.2g} GPU hours"] if forecast.gpu_hours else []
+    return f"Plan: {', '.join(parts)}; {_many(forecast.files, 'file')} of about {_bytes(forecast.bytes)}."
+
+
 def report_failures(failed: Sequence[Path]) -> None:
     """Prints where the traceback of failed runs is."""
     if failed:
@@ -138,6 +149,16 @@ def _report_lone_run(record: Record, folder: Path) -> None:
 
 def _number(value: Any) -> str:
     return "undefined" if value is None else f"{value:.4g}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _bytes(count: int) -> str:
+    """900 kB, 1.2 MB, 45 GB."""
+    unit = next((unit for unit in ("kB", "MB", "GB") if count < 1000 ** (" kMGT".index(unit[0]) + 1)), "TB")
+    return f"{count / 1000 ** ' kMGT'.index(unit[0]):.3g} {unit}"
 
 
 def _time(seconds: float) -> str:

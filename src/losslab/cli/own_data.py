@@ -158,11 +158,15 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     _print_cost(study, bool(given.budget), console)
     console.print()
     from losslab import api
-    from losslab.cli.train import report_study
+    from losslab.cli.train import print_plan, report_study
     from losslab.report import build
     from losslab.report.collect import ReportOptions
 
+    where = own_data.executor_of(question)
     folder = (given.out or _own_folder(question, console)).absolute()
+    if where["dry_run"]:
+        print_plan(study, folder, where)
+        return 0
     found = api.answer(question, folder, command=command, mix=given.mix, listen=report_study, spread=True)
     console.print()
     build.make(list(found.records), folder, console, ReportOptions(mix=given.mix), notes)

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -26,9 +27,18 @@ from losslab.errors import (
     raise_if_ended,
     threads_say_no_more,
 )
-from losslab.events import ComparisonStarted, Event, RunFinished, SweepStarted, TuningStarted, together
+from losslab.events import (
+    ComparisonStarted,
+    Event,
+    RunFinished,
+    SweepPlanned,
+    SweepStarted,
+    TuningStarted,
+    WorkersAwaited,
+    together,
+)
 from losslab.safe_points import noted
-from losslab.schema import canonical, cards, check
+from losslab.schema import canonical, cards, check, executor
 from losslab.training import threads
 
 if TYPE_CHECKING:
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
 
     from losslab.records.record import Record
     from losslab.request.command import StudyRequest
+    from losslab.study.recipe import Study
     from losslab.sweep.jobs import Job
 
 
@@ -87,7 +98,7 @@ def _train(arguments: list[str], program: str) -> int:
     elif asked:  # composed and checked; Hydra would compose it twice more
         return _run_checked(*asked, program)
     offer_cards()
-    command = Command(program, asked.folder if asked else Path())
+    command = Command(program, asked.folder, asked.executor) if asked else Command(program)
     sys.argv = [
         program,
         *for_hydra(hydra_flags.words(given) if hydra_flags.shows(given) else ["-m", *given.overrides]),
@@ -110,8 +121,9 @@ def _train(arguments: list[str], program: str) -> int:
 class Command:
     """What Hydra calls for a sweep: losslab's launcher with all jobs at once, another launcher with one job at a time."""
 
-    def __init__(self, program: str, folder: Path = Path()) -> None:
+    def __init__(self, program: str, folder: Path = Path(), where: Mapping[str, Any] = executor.LOCAL) -> None:
         self.program, self.folder, self.status, self.started = program, folder, 0, time.perf_counter()
+        self.where = where  # its stacks are trained
         self.runs: dict[Path, Record] = {}  # by folder, in their order: a sweep may come in several batches
         self.again = 0  # runs that had finished before
         self.notes: list[str] = []
@@ -143,12 +155,16 @@ class Command:
         before_torch(job.request["trainer"] for job in jobs)
         from losslab.records.provenance import changes
         from losslab.report import mean_curves
+        from losslab.sweep import engines
         from losslab.sweep.audit import audit
         from losslab.sweep.progress import SweepBar
         from losslab.sweep.runner import train_all
 
-        with SweepBar() as bar:
-            outcome = train_all(jobs, together(bar, self._report), spread=True)
+        dry_run = self.where["dry_run"]
+        with engines.opened(self.where, self.folder) as engine, SweepBar() as bar:
+            outcome = train_all(jobs, together(bar, self._report), spread=True, engine=engine, dry_run=dry_run)
+        if dry_run:
+            return [None] * len(jobs)
         records = outcome.records
         once = dict(zip((job.folder for job in jobs), records, strict=True))  # a run may be asked for twice
         self.runs |= once
@@ -174,6 +190,8 @@ class Command:
         """Says at once where runs are trained, and of the first failure what it is: the others may fail as well."""
         if isinstance(event, SweepStarted) and event.runs:
             messages.print_line(f"Training {event.runs} {'run' if event.runs == 1 else 'runs'} in {self.folder}.")
+        elif isinstance(event, SweepPlanned | WorkersAwaited):
+            report_study(event)
         elif isinstance(event, RunFinished) and event.record.status == "failed" and not self.status:
             self.status = 1
             report_study(event)
@@ -184,6 +202,9 @@ def _study(asked: StudyRequest) -> int:
     before_torch(
         asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
     )
+    if asked.executor["dry_run"]:
+        print_plan(asked.study, asked.folder, asked.executor)
+        return 0
     with must_be_written():
         from losslab.records.provenance import changes
         from losslab.report import build, mean_curves
@@ -192,7 +213,10 @@ def _study(asked: StudyRequest) -> int:
         from losslab.sweep.progress import SweepBar
 
         with SweepBar() as bar:
-            records, finished = conduct(*asked, together(bar, report_study), spread=True)
+            listen = together(bar, report_study)
+            records, finished = conduct(
+                asked.study, asked.folder, asked.mix, listen, spread=True, executor=asked.executor
+            )
         mean_curves.write(records)
         messages.print_line("")
         build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
@@ -203,12 +227,31 @@ def _study(asked: StudyRequest) -> int:
     return int(bool(failed))
 
 
+def print_plan(study: Study, folder: Path, where: Mapping[str, Any]) -> None:
+    """Prints what a study is expected to take, and trains nothing."""
+    from losslab.request import budgets
+    from losslab.study.runner import plan_comparison
+
+    tuning, compared = budgets.runs(study)
+    if tuning:
+        messages.print_line(
+            f"The tuning takes about {tuning} runs, which is {tuning / compared:.2g} times the comparison:"
+        )
+    plan_comparison(study, folder, report_study, where)
+
+
 def report_study(event: Event) -> None:
     """Prints how far a study is. Runs that are done or diverged are left to its report, as there are hundreds."""
     if isinstance(event, TuningStarted):
         runs = "one run" if event.seeds == 1 else f"{event.seeds} runs"
         often = f", {event.repeats} times" if event.repeats > 1 else ""
         messages.print_line(f"Tuning {event.losses} losses: {event.trials} trials of {runs} each{often}.")
+    elif isinstance(event, SweepPlanned):
+        messages.print_line(messages.plan(event.forecast))
+    elif isinstance(event, WorkersAwaited):
+        messages.print_line(
+            f"Start as many workers as you like, wherever the folder is seen: losslab worker {quote(str(event.folder))}"
+        )
     elif isinstance(event, ComparisonStarted):
         messages.print_line(f"Comparing them on {event.seeds} fresh seeds: {event.runs} runs.")
     elif isinstance(event, RunFinished) and event.record.status == "failed" and not event.again:

@@ -23,26 +23,29 @@ from losslab.request.data_cards import word
 from losslab.request.overrides import axes, is_group, read, single
 from losslab.request.sweep_name import sweep_name
 from losslab.safe_points import check
-from losslab.schema import canonical, cards
+from losslab.schema import canonical, cards, executor
 from losslab.study import asking
 from losslab.study.recipe import Study
+from losslab.sweep import engines
 
 _BUILT = ("hydra_plugins.", CORE_PLUGINS)  # sweepers and launchers, installed by the user
 
 
 class SweepRequest(NamedTuple):
-    """The folder of a sweep, and the words that tell Hydra what to run there."""
+    """The folder of a sweep, the words that tell Hydra what to run there, and where its stacks are trained."""
 
     folder: Path
     overrides: list[str]
+    executor: dict[str, Any]
 
 
 class StudyRequest(NamedTuple):
-    """A study, the folder that it is to lie in, and whether it takes runs of other commits for its own."""
+    """A study, the folder that it is to lie in, whether it takes runs of other commits, and where its stacks are trained."""
 
     study: Study
     folder: Path
     mix: bool
+    executor: dict[str, Any]
 
 
 def check_command(
@@ -62,22 +65,25 @@ def check_command(
             )
         whole = composed([choices[0] for choices in given.values()], with_hydra=True)
         _check_hydra(whole)
+        where = executor.of(whole)
         if "study" in whole:
             if multirun:
                 raise BadRequest("A study trains all its runs itself; leave -m away.")
             single(given)
-            return _study(whole, overrides)
+            return _study(whole, overrides, where)
         if multirun or str(whole.hydra.mode) == "RunMode.MULTIRUN":
             params = whole.hydra.sweeper.get("params") or {}
-            swept = axes([*(f"{key}={value}" for key, value in params.items()), *overrides])
+            swept = axes(executor.without([*(f"{key}={value}" for key, value in params.items()), *overrides]))
             requests = _check_sweep(swept)
-            folder, words = _folder(whole, "sweep"), [*overrides]
+            folder, words = _folder(whole, "sweep"), executor.without(overrides)
             if str(folder) == canonical.RUNS and "hydra.sweep.dir" not in given:
                 folder /= sweep_name(requests, swept)
                 words.append(word("hydra.sweep.dir", str(folder)))
             check_writable(folder)
-            return SweepRequest(folder, words)
+            _check_executor(where, whole)
+            return SweepRequest(folder, words, where)
         single(given)
+        executor.refuse_for_one_run(where)
         request = checked(whole)
         folder = _folder(whole, "run").absolute()
         check_writable(folder)
@@ -110,13 +116,14 @@ def check_shown(
         return words
 
 
-def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
+def _study(whole: DictConfig, overrides: Sequence[str], where: dict[str, Any]) -> StudyRequest:
     """The study that a composed config asks for. Raises BadRequest where it would be refused."""
     asked = canonical.resolved(whole)
     if "name" not in asked["study"]:
         raise BadRequest("A recipe that describes a study must begin its defaults with '- override /study: fair'.")
     name = str(whole.hydra.runtime.choices.get("experiment") or "study")
-    told = [text for text in overrides if not text.startswith(("hydra.", "study.mix", *canonical.WHERE_AND_HOW))]
+    hidden = ("hydra.", "study.mix", "executor", *canonical.WHERE_AND_HOW)
+    told = [text for text in overrides if not text.startswith(hidden)]
     study = asking.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
     for loss in study.losses:
         checked(study.request(loss, study.settings()[0], study.base["seed"]))
@@ -125,7 +132,19 @@ def _study(whole: DictConfig, overrides: Sequence[str]) -> StudyRequest:
     folder = _folder(whole, "sweep")
     folder = (folder / name if str(folder) == canonical.RUNS else folder).absolute()
     check_writable(folder)
-    return StudyRequest(study, folder, asked["study"]["mix"])
+    engines.check(where)
+    return StudyRequest(study, folder, asked["study"]["mix"], where)
+
+
+def _check_executor(where: Mapping[str, Any], whole: DictConfig) -> None:
+    """Raises BadRequest where the stacks of a sweep cannot be trained as asked."""
+    launcher = str(whole.hydra.launcher["_target_"])
+    if where != executor.LOCAL and not launcher.startswith("hydra_plugins.losslab"):
+        raise BadRequest(
+            f"executor={where['name']} sends stacks, and hydra/launcher={whole.hydra.runtime.choices['hydra/launcher']} "
+            "starts lone runs; leave one of them away."
+        )
+    engines.check(where)
 
 
 def _folder(whole: DictConfig, which: str) -> Path:

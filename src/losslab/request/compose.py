@@ -20,7 +20,7 @@ from losslab import errors
 from losslab.errors import BadRequest, first_line, raise_if_ended
 from losslab.request import jobs
 from losslab.request.overrides import axes, read, single, with_own_data
-from losslab.schema import canonical, cards, compatibility, references
+from losslab.schema import canonical, cards, compatibility, executor, references
 from losslab.schema import check as schema_check
 
 OmegaConf.register_new_resolver("run_id", lambda _root_: canonical.run_id(_root_), replace=True)
@@ -33,7 +33,9 @@ def compose(*overrides: str) -> dict[str, Any]:
     """
     with hydra_at_conf():
         words = single(axes(with_own_data(overrides)))
-        return checked(_without_hydra(words) or composed(words))
+        whole = _without_hydra(words) or composed(words)
+        executor.refuse_for_one_run(executor.of(whole))
+        return checked(whole)
 
 
 def _without_hydra(words: Sequence[str]) -> dict[str, Any] | None:
@@ -130,8 +132,7 @@ def composed(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
 def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
     """One sentence for a composition that failed."""
     chosen = {read(text).key_or_group: str(read(text).value()) for text in overrides}
-    choosing = (*cards.GROUPS, "study", "experiment")
-    groups = [f"{group}={name}" for group, name in chosen.items() if group in choosing and cards.has(group, name)]
+    groups = [f"{group}={name}" for group, name in chosen.items() if group in cards.CHOICES and cards.has(group, name)]
     unknown = f"The request cannot be composed: {first_line(error)}."
     try:
         plain = hydra_compose("config", overrides=jobs.for_hydra(groups))
@@ -153,7 +154,7 @@ def _diagnosis(overrides: Sequence[str], error: Exception) -> str:
             return f"'{key}' belongs to a study, and none is chosen: add study=fair, or take a recipe that holds one."
         if group == "study" and inner and not of_a_study:
             return canonical.no_such_key("study", "fair", inner)
-        if inner and group in cards.GROUPS:
+        if inner and group in (*cards.GROUPS, "executor"):
             return canonical.no_such_key(group, plain[group].name, inner)
         if inside := [k for k in known if k.rpartition(".")[2] == key]:
             whole = " or ".join(f"{k}={text.partition('=')[2]}" for k in inside)

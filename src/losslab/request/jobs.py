@@ -77,7 +77,7 @@ def parse(text: str) -> Override:
 def is_plain_value(override: Override) -> bool:
     """Whether an override sets a value that is there, and refers to nothing else."""
     key = override.key_or_group
-    group = key in cards.GROUPS or key == "experiment" or "/" in key or key.startswith("hydra.")
+    group = key in cards.CHOICES or "/" in key or key.startswith("hydra.")
     return not (group or _reaches_further(override))
 
 

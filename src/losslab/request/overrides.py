@@ -56,7 +56,7 @@ def axes(overrides: Sequence[str]) -> dict[str, list[str]]:
         for choice in choices:
             _check_choice(choice)
         key = read(text).get_key_element()
-        if len(choices) > 1 and key.startswith("hydra"):
+        if len(choices) > 1 and key.startswith(("hydra", "executor")):
             raise BadRequest(f"'{key}' holds for all runs of a sweep; give it one value.")
         found[key] = choices
     if (runs := math.prod(map(len, found.values()))) > MOST_RUNS:
@@ -76,7 +76,7 @@ def single(axes: Mapping[str, list[str]]) -> list[str]:
 
 def is_group(key: str) -> bool:
     """Whether a key chooses a file."""
-    return key in (*cards.GROUPS, "study", "experiment") or "/" in key
+    return key in cards.CHOICES or "/" in key
 
 
 def _choices(text: str) -> list[str]:
@@ -112,9 +112,9 @@ def _check_choice(text: str) -> None:
         raise BadRequest(f"'{key}' can be set, but neither added nor deleted; write {key}=VALUE.")
     if key in ("hydra.run.dir", "hydra.sweep.dir") and not value:
         raise BadRequest(f"{key} must name a folder.")
-    if key.endswith(".name") and key.removesuffix(".name") in cards.GROUPS:
+    if key.endswith(".name") and key.removesuffix(".name") in (*cards.GROUPS, "executor"):
         raise BadRequest(f"'{key}' cannot be set by itself: write {key.removesuffix('.name')}=NAME.")
-    chooses = key in (*cards.GROUPS, "study", "experiment") and not parsed.is_delete()
+    chooses = key in cards.CHOICES and not parsed.is_delete()
     if chooses and not cards.has(key, str(value)):
         raise BadRequest(unknown(key, "null" if value is None else str(value), cards.names(key)))
 
@@ -131,10 +131,10 @@ def _unreadable(text: str) -> BadRequest:
 @cache
 def _known_keys() -> list[str]:
     """All groups, and the dotted names of the settings of all their files."""
-    found = [*cards.GROUPS, "study", "experiment", *cards.card("", "config").about["options"]]
+    found = [*cards.CHOICES, *cards.card("", "config").about["options"]]
     for key, value in cards.card("", "config").values.items():
         found += [key, *(f"{key}.{inner}" for inner in value)] if isinstance(value, dict) else [key]
-    for group in (*cards.GROUPS, "study"):
+    for group in (*cards.GROUPS, "study", "executor"):
         for name in cards.names(group):
             found += [f"{group}.{key}" for key in cards.card(group, name).values]
     return list(dict.fromkeys(found))

@@ -16,8 +16,9 @@ from losslab.request.own_study import TRIALS as TRIALS
 from losslab.request.own_study import unless_typed
 from losslab.request.questions import Options as Options
 from losslab.request.questions import Question as Question
-from losslab.schema import canonical
+from losslab.schema import canonical, executor
 from losslab.study import asking
+from losslab.sweep import engines
 from losslab.tables.arrays import is_array_file
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def study_of(question: Question, name: str, command: str, seed: int = 0) -> Stud
     for loss in study.losses:
         checked(study.request(loss, {}, seed))  # a loss of the user's is tried
     return study
+
+
+def executor_of(question: Question) -> dict[str, Any]:
+    """Where the stacks of its study are to be trained. Raises BadRequest where the engine is not there."""
+    with hydra_at_conf():
+        where = executor.of(composed(single(axes([word for word in question.words if executor.is_of(word)]))))
+    engines.check(where)
+    return where
 
 
 def _read_in(path: Path, options: Options) -> tuple[str, Path, Options, dict[str, Any]]:

@@ -38,7 +38,9 @@ def canonical(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         raise BadRequest(
             "A recipe under conf/experiment/ must begin with the line '# @package _global_'; without it, it sets nothing."
         )
-    request = {str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment")}
+    request = {
+        str(key): value for key, value in request.items() if key not in ("about", "hydra", "experiment", "executor")
+    }
     root = card("", "config")
     if isinstance(request.get("fused"), Mapping):  # earlier versions had fewer settings
         later = {key: root.values["fused"][key] for key in ("engine", "processes")}

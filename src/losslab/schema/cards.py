@@ -29,6 +29,7 @@ _HERE = Path(__file__).resolve().parents[1]  # the package
 CONF = next((p for p in (_HERE / "conf", _HERE.parents[1] / "conf") if p.is_dir()), _HERE / "conf")
 FOLDERS = "LOSSLAB_CARDS"  # environment variable with folders of the user's cards, so that processes that are started know them
 GROUPS = ("task", "data", "corruption", "loss", "model", "optimizer", "trainer", "logger")
+CHOICES = (*GROUPS, "study", "experiment", "executor")  # groups of which a command line chooses a file
 CHOSEN = ("task", "data", "corruption", "loss", "model", "optimizer")  # groups of which a request names components
 OPEN = (*CHOSEN, "metric")  # groups that take cards from outside
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -18,28 +19,37 @@ from losslab.records.locks import STUDY, locked
 from losslab.records.record import Record
 from losslab.records.store import whole_records
 from losslab.schema import canonical
+from losslab.schema.executor import LOCAL
 from losslab.study import tuning
 from losslab.study.recipe import NAME, Study, last_asked
+from losslab.sweep import engines
+from losslab.sweep.engines import Engine
 from losslab.sweep.jobs import Job
 from losslab.sweep.runner import train_all
 
 
 def conduct(
-    study: Study, folder: Path, mix: bool = False, listen: Listener = ignore, spread: bool = False
+    study: Study,
+    folder: Path,
+    mix: bool = False,
+    listen: Listener = ignore,
+    spread: bool = False,
+    executor: Mapping[str, Any] = LOCAL,
 ) -> tuple[dict[Path, Record], list[Record]]:
     """Does what of a study is not done yet; returns the records of its trials and comparison by folder, and those that had finished before.
 
     spread: whether its runs may be trained in several processes; see `train_all`.
+    executor: where its stacks are trained; see `losslab.schema.executor`.
 
     Raises BadRequest, before anything is trained, where the folder holds runs that are not of this study, or, unless `mix`,
     of another commit, and where another process conducts a study there; Halted where space or handles end.
     """
-    with halting(), locked([folder / NAME], STUDY):
-        return _conduct(study, folder, mix, listen, spread)
+    with halting(), locked([folder / NAME], STUDY), engines.opened(executor, folder) as engine:
+        return _conduct(study, folder, mix, listen, spread, engine)
 
 
 def _conduct(
-    study: Study, folder: Path, mix: bool, listen: Listener, spread: bool
+    study: Study, folder: Path, mix: bool, listen: Listener, spread: bool, engine: Engine | None
 ) -> tuple[dict[Path, Record], list[Record]]:
     if not study.base["overwrite"]:
         check_folder(folder, study, mix)
@@ -51,7 +61,7 @@ def _conduct(
     finished: list[Record] = []
 
     def train(jobs: list[Job]) -> Iterable[Record]:
-        outcome = train_all(jobs, listen, spread)
+        outcome = train_all(jobs, listen, spread, engine)
         records.update(zip((job.folder for job in jobs), outcome.records, strict=True))
         finished.extend(outcome.finished)
         return outcome.records
@@ -85,6 +95,18 @@ def comparison(study: Study, folder: Path, choices: pd.DataFrame | None) -> list
                     part = {"phase": "confirm", "loss": loss, "setting": study.label(setting), "arms": names}
                     jobs.append(study.job(folder, request, len(jobs), **part))
     return jobs
+
+
+def plan_comparison(study: Study, folder: Path, listen: Listener, executor: Mapping[str, Any]) -> None:
+    """Plans the comparison of a study, each loss with its defaults, and trains nothing; the listener is given a SweepPlanned."""
+    jobs: list[Job] = []
+    for setting in study.settings():
+        for loss in study.losses:
+            for seed in study.fresh_seeds:
+                part = {"phase": "confirm", "loss": loss, "setting": study.label(setting)}
+                jobs.append(study.job(folder, study.request(loss, setting, seed), len(jobs), **part))
+    with engines.opened(executor, folder) as engine:
+        train_all(jobs, listen, True, engine, dry_run=True)
 
 
 def check_folder(folder: Path, study: Study, mix: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from losslab.losses import stacking
 from losslab.schema import check as schema_check
 from losslab.schema import compatibility, memory
 from losslab.schema.cards import card, of_this_process
+from losslab.sweep import forecast
 from losslab.sweep.cost import seconds_a_run
 from losslab.sweep.jobs import Job, Stack
 from losslab.training import numerics, threads
@@ -25,13 +27,15 @@ LEAST = 2  # runs that are worth a stack
 _ALONE = Size(1, None)
 
 _SOME, _MANY = 300, 5000  # steps of all runs from which measuring the fastest stack pays: slow ones, and quick ones
+_ROUNDS = 2  # stacks for each of several workers, of which the last to end waits for no more than one
 _SHARE = 10.0  # seconds of work, from which a process of its own pays: it takes some five to start
 
 
-def plan(jobs: Sequence[Job], spread: bool = False, together: bool = False) -> list[Stack]:
+def plan(jobs: Sequence[Job], spread: bool = False, workers: int = 0, together: bool = False) -> list[Stack]:
     """Groups jobs that differ only in what a stack may differ in, and cuts the groups to a size that suits the machine.
 
     spread: whether they may be trained in several processes where fused.processes does not say.
+    workers: how many workers train them, which are to be busy to the end; 0: this process does, or several of this machine.
     together: whether stacks leave a few files for all their runs.
     """
     groups: dict[str, list[Job]] = defaultdict(list)
@@ -44,13 +48,22 @@ def plan(jobs: Sequence[Job], spread: bool = False, together: bool = False) -> l
             stacks += [Stack([job], why) for job in group]
         else:
             number = -(-len(group) // size)  # stacks of nearly one size rather than a small last one
+            number = max(number, _for_workers(group, size, workers * len(group) / len(jobs)))
             if number > 1:  # what runs share is made once in each stack
                 group = sorted(group, key=lambda job: shared(job.request))
             even = -(-len(group) // number)
             parts = [group[start : start + even] for start in range(0, len(group), even)]
             stacks += [Stack(part, threads=count, engine=engine) for part in parts]
-    count = _processes(stacks, spread)
+    count = 1 if workers else _processes(stacks, spread)
     return [replace(stack, processes=count, together=together and len(stack.jobs) > 1) for stack in stacks]
+
+
+def _for_workers(group: Sequence[Job], size: int, workers: float) -> int:
+    """Into how many stacks a group is cut so that workers are busy to the end; each has enough to do. fused.size=K stays as it is."""
+    if not workers or group[0].request["fused"]["size"] or _is_short([job.request for job in group]):
+        return 1
+    whole = (forecast.seconds(Stack(list(group[:size]))) or 0.0) * len(group) / min(size, len(group))
+    return min(math.ceil(_ROUNDS * workers), int(whole / _SHARE), len(group))
 
 
 def _processes(stacks: Sequence[Stack], spread: bool) -> int:

@@ -18,8 +18,10 @@ from losslab.records.environment import commit, versions
 from losslab.records.files import write_whole
 from losslab.schema.canonical import id_of
 from losslab.sweep.jobs import Job, Stack, short_hash
+from losslab.sweep.shared import HIDDEN
 
-_HIDDEN, _PLAN = ".stacks", "plan.json"  # the former beside the folders of the runs
+_PLAN = "plan.json"
+_TRIES = 20
 
 
 class Resumption:
@@ -29,10 +31,11 @@ class Resumption:
     has another. A plan of other code, or of other settings such as fused.size, does not apply.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], root: Path | None = None) -> None:
+        """`root`: the folder below which it lies; the one that holds all runs unless given."""
         self.jobs = {job.folder: job for job in jobs}
-        self.root = Path(os.path.commonpath([folder.parent.absolute() for folder in self.jobs]))
-        self.folder = self.root / _HIDDEN / short_hash(sorted((self._name(job), id_of(job.request)) for job in jobs))
+        self.root = root or Path(os.path.commonpath([folder.parent.absolute() for folder in self.jobs]))
+        self.folder = self.root / HIDDEN / short_hash(sorted((self._name(job), id_of(job.request)) for job in jobs))
         requests = [job.request | {"overwrite": False} for job in self.jobs.values()]
         self.made_by = {"commit": commit(), "versions": versions(), "requests": short_hash(requests)}
         self.planned: list[Stack] = []
@@ -61,7 +64,14 @@ class Resumption:
 
     def clear(self) -> None:
         """Removes all that was kept; to be called when all runs are finished."""
-        self._forget()
+        for _ in range(_TRIES):
+            self._forget()
+            if not self.folder.exists():  # a worker may just have said something there
+                break
+        self.remove_empty()
+
+    def remove_empty(self) -> None:
+        """Removes the folder of all sweeps where it is empty."""
         with suppress(OSError):  # another sweep keeps something there
             self.folder.parent.rmdir()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from losslab import errors, hardware
 from losslab.errors import halting
-from losslab.events import Event, Listener, RunFinished, StackHalved, SweepEnded, SweepStarted, ignore
+from losslab.events import Event, Listener, RunFinished, StackHalved, SweepEnded, SweepPlanned, SweepStarted, ignore
 from losslab.hardware import keep_freed_memory
 from losslab.records import stacks
 from losslab.records.locks import locked, remove_stale
@@ -22,8 +24,11 @@ from losslab.safe_points import check
 from losslab.schema import canonical
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
+from losslab.sweep import forecast, head
+from losslab.sweep.engines import Engine
 from losslab.sweep.executors import train_stacks
-from losslab.sweep.jobs import Job
+from losslab.sweep.forecast import Forecast
+from losslab.sweep.jobs import Job, Stack
 from losslab.sweep.planning import plan
 from losslab.sweep.resume import Resumption
 from losslab.sweep.training import untrained
@@ -51,11 +56,22 @@ class Outcome:
 
 
 @globals_restored()
-def train_all(jobs: Sequence[Job], listen: Listener = ignore, spread: bool = False) -> Outcome:
+def train_all(
+    jobs: Sequence[Job],
+    listen: Listener = ignore,
+    spread: bool = False,
+    engine: Engine | None = None,
+    dry_run: bool = False,
+) -> Outcome:
     """Trains every job that is not finished. Each step, and each record, is given to the listener as an event.
 
-    spread: whether they may be trained in several processes where fused.processes does not say. Python imports the program that
-    was started in each of them, so only a command may say yes.
+    Args:
+        jobs: which runs.
+        listen: is given the events.
+        spread: whether they may be trained in several processes where fused.processes does not say. Python imports the program
+            that was started in each of them, so only a command may say yes.
+        engine: whose workers train them, below its folder; None: this process does.
+        dry_run: whether they are only planned; then the outcome holds no records.
 
     Raises BadRequest, before anything is trained or removed, where a job is wrong in itself, or its folder cannot be written,
     would hold two runs, or holds one that another process is training; Halted where space or handles end.
@@ -77,13 +93,51 @@ def train_all(jobs: Sequence[Job], listen: Listener = ignore, spread: bool = Fal
     misfits = {job.folder: why for job in left if (why := _misfit(job))}
     for request in {tuple(job.request["trainer"].values()): job.request for job in left}.values():
         hardware.of_run(request)
+    if engine:
+        _check_below(asked, engine.root)
+    if dry_run:
+        fit = [job for job in left if job.folder not in misfits]
+        workers = engine.workers if engine else 0
+        listen(SweepPlanned(_forecast(plan(fit, spread, workers, _together(jobs)) if fit else [], engine)))
+        return Outcome([], 0, Counter())
     remove_stale(finished)
-    with halting(), locked(job.folder for job in left):
-        return _train_all(jobs, finished, misfits, listen, spread)
+    with halting():
+        if engine is None:
+            with locked(job.folder for job in left):
+                return _train_all(jobs, finished, misfits, listen, spread)
+        head.check_folder(engine)
+        resumption = Resumption(jobs, engine.root)
+        try:
+            with locked([resumption.folder], head.LOCK):  # workers hold the locks on the runs
+                return _train_all(jobs, finished, misfits, listen, spread, engine)
+        finally:
+            resumption.remove_empty()
+
+
+def _check_below(folders: Iterable[Path], root: Path) -> None:
+    """Raises BadRequest where workers, who are given the folder of a sweep, would not find one of its runs."""
+    for folder in folders:
+        if not Path(os.path.normpath(folder.absolute())).is_relative_to(root):
+            raise errors.BadRequest(
+                f"The run {folder} would lie outside {root}, which is all that workers share; leave hydra.sweep.subdir as it is."
+            )
+
+
+def _forecast(planned: Sequence[Stack], engine: Engine | None) -> Forecast:
+    if engine:
+        return forecast.of(planned, engine.workers, engine.gpus, engine.share)
+    processes = min([len(planned), *(stack.processes for stack in planned)])
+    on_gpu = any(hardware.of_run(stack.jobs[0].request).type != "cpu" for stack in planned)
+    return forecast.of(planned, processes, float(on_gpu))
 
 
 def _train_all(
-    jobs: Sequence[Job], finished: Mapping[Path, Record], misfits: Mapping[Path, str], listen: Listener, spread: bool
+    jobs: Sequence[Job],
+    finished: Mapping[Path, Record],
+    misfits: Mapping[Path, str],
+    listen: Listener,
+    spread: bool,
+    engine: Engine | None = None,
 ) -> Outcome:
     records: dict[Path, Record] = {}
     had_records: list[Record] = []
@@ -111,12 +165,15 @@ def _train_all(
             old.append(outdated(job.folder, job.request))
             quarantine_truncated(job.folder)
             if job.request["overwrite"] or old[-1]:
-                clear_folder(job.folder)  # all at once: if this is stopped, the command without it knows what is left
                 anew.append(job.folder)
-    stacks.remove(anew)
+    with locked(anew) if engine else nullcontext():  # else this process holds the locks already
+        for folder in anew:
+            clear_folder(folder)  # all at once: if this is stopped, the command without it knows what is left
+        stacks.remove(anew)
     warn_of_outdated(old)
     keep_freed_memory()
-    resumption = Resumption(jobs)
+    resumption = Resumption(jobs, engine.root if engine else None)
+    workers = engine.workers if engine else 0
     stacked, alone = 0, Counter[str]()
 
     def note(event: Event) -> None:
@@ -132,8 +189,14 @@ def _train_all(
         listen(event)
 
     listen(SweepStarted(len(open_jobs), sum(job.request["trainer"]["max_epochs"] for job in open_jobs)))
-    planned = resumption.stacks(open_jobs, partial(plan, spread=spread, together=_together(jobs)))
-    count = train_stacks(planned, resumption.folder, note)
+    planned = resumption.stacks(open_jobs, partial(plan, spread=spread, workers=workers, together=_together(jobs)))
+    if engine and planned:
+        planned = forecast.largest_first(planned)
+        expected = _forecast(planned, engine)
+        listen(SweepPlanned(expected))
+        count = head.train_by_workers(planned, resumption.folder, engine, expected, note)
+    else:
+        count = train_stacks(planned, resumption.folder, note)
     listen(SweepEnded())
     resumption.clear()
     return Outcome([records[job.folder] for job in jobs], stacked, alone, had_records, count)

@@ -1,0 +1,1 @@
+"""Workers and commands killed on purpose, on the engines that start them."""
