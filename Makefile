@@ -18,10 +18,12 @@ demo: .venv/ready  ## four losses, with growing shares of outliers on one side, 
 gallery: .venv/ready  ## one page with every loss: runs/gallery.html
 	$(BIN)/losslab gallery
 
-catalogue: .venv/ready  ## the tables of docs/losses.md, from the cards of the losses
+catalogue: .venv/ready  ## the tables of docs/losses.md, from the cards of the losses; and docs/advice.md
 	mkdir -p runs && $(BIN)/losslab losses --markdown > runs/catalogue.md
 	sed -i.old -e '/^<!-- catalogue -->/,/^<!-- .catalogue -->/{//!d;}' -e '/^<!-- catalogue -->/r runs/catalogue.md' docs/losses.md
-	rm docs/losses.md.old
+	$(BIN)/losslab advise --markdown > runs/advice.md
+	sed -i.old -e '/^<!-- advice -->/,/^<!-- .advice -->/{//!d;}' -e '/^<!-- advice -->/r runs/advice.md' docs/advice.md
+	rm docs/losses.md.old docs/advice.md.old
 
 experiments: .venv/ready  ## every study again, from its recipe to the records and figures beside its page
 	$(BIN)/python experiments/rebuild.py
@@ -54,6 +56,7 @@ bench: .venv/ready
 	$(BIN)/python experiments/speed/bench.py
 	$(BIN)/python experiments/speed/sweeps.py
 	$(BIN)/python experiments/speed/cores.py
+	$(BIN)/python experiments/speed/bookkeeping.py
 	$(BIN)/python experiments/speed/busy.py
 	$(BIN)/python experiments/speed/own_data.py
 

@@ -14,7 +14,7 @@ import torch
 from losslab import BadRequest, losses
 from losslab.catalogue import curve_paths, gallery, listing, timing
 from losslab.catalogue.curve_paths import PLANS
-from losslab.catalogue.loss_curves import Curve, portrait
+from losslab.catalogue.loss_curves import Curve, portrait, together
 from losslab.catalogue.plot import draw
 from losslab.cli import main
 from losslab.schema import cards, compatibility
@@ -176,6 +176,25 @@ def test_a_figure_goes_where_it_is_told_under_the_hyperparameters_that_are_given
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["delta=1.345"], "delta=1.345 (default 1), in (0, inf)"),
+        (["delta=efficient95"], "delta=1.345 (default 1), in (0, inf)"),
+        (["label_smoothing=0.1", "delta=2"], "label_smoothing=0.1 (default 0)"),
+        (["delta=1"], "delta=1, in (0, inf)"),
+    ],
+)
+def test_a_card_says_the_hyperparameters_that_are_used(said: Said, words: list[str], says: str) -> None:
+    status, out, _ = said("show", "huber", *words)
+    assert status == 0
+    assert says in out
+
+
+def test_the_sum_that_is_given_is_the_one_that_is_shown(said: Said) -> None:
+    assert "The sum `1*mse + 0.5*l1`." in said("show", "sum", "terms=mse + 0.5*l1")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
         (["hubber"], "did you mean 'huber'"),
         (["huber", "delta=0"], "loss.delta must be above 0"),
         (["huber", "delta"], "KEY=VALUE"),
@@ -183,6 +202,20 @@ def test_a_figure_goes_where_it_is_told_under_the_hyperparameters_that_are_given
         (["sum", "terms=*x"], "cannot be read"),
         (["huber", "--out", "x.docx"], ".png or an .svg"),
         (["huber", "--out", "/nowhere/x.png"], "Nothing can be written to /nowhere/x.png"),
+        (["mse", "hubber"], "did you mean 'huber'"),
+        (["mse", "huber", "delta=0"], "loss.delta must be above 0"),
+        (["mse", "delta=2", "huber"], "loss.delta"),
+        (["mse", "huber", "delta"], "'delta' cannot be read; write a hyperparameter as KEY=VALUE"),
+        (["mse", "l1", "mse"], "The loss 'mse' is there twice"),
+        (["huber", "huber", "delta=1.0"], "The loss 'huber (delta=1)' is there twice"),
+        (
+            ["mse", "giou", "bce"],
+            "read no space in common, so that they share no axes: 'mse' reads values, class_probs",
+        ),
+        (["mse", "cross_entropy"], "'cross_entropy' reads class_logits."),
+        (["mse", "corruption=outliers"], "A corruption is shown alone"),
+        (["l1", "l1", *(word for c in range(1, 9) for word in ("tukey", f"c={c}"))], "is there twice"),
+        (["l1", *(word for c in range(1, 9) for word in ("tukey", f"c={c}"))], "at most 8 losses, and these are 9"),
     ],
 )
 def test_a_wrong_request_gets_one_sentence(said: Said, tmp_path: Path, words: list[str], says: str) -> None:
@@ -202,6 +235,66 @@ def test_what_cannot_be_drawn_is_said_plainly(said: Said, monkeypatch: pytest.Mo
     status, out, _ = said("show", "l1")
     assert status == 0
     assert "No figure: There is no drawing for losses that read 'values'." in out
+
+
+# ---- several losses
+
+
+def test_several_losses_share_a_table_and_a_picture(said: Said, tmp_path: Path) -> None:
+    status, out, err = said("show", "mse", "huber", "delta=1.345", "loss=tukey", "c=3", "--out", "some.svg")
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    words = " ".join(out.split())
+    for text in ("delta=1.345", "c=3", "redescending", "Figure: some.svg", "MSE (mean squared error)"):
+        assert text in words
+    picture = (tmp_path / "some.svg").read_text()
+    for label in ("mse", "huber (delta=1.345)", "tukey (c=3)"):
+        assert len(re.findall(f">{re.escape(label)}<", picture)) == 1, "one entry in the legend"
+
+
+def test_the_file_is_named_after_the_losses(said: Said, tmp_path: Path) -> None:
+    assert said("show", "l1", "huber", "huber", "delta=2")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["l1_huber.png"]
+
+
+def test_several_losses_have_the_same_axes_and_each_its_own_hyperparameters() -> None:
+    seen = together([("huber", {"delta": 2.0}), ("huber", {"delta": 1.0}), ("l1", {})])
+    assert len(seen.panels) == 3
+    assert {curve.role for panel in seen.panels for curve in panel.curves} == {"equal"}
+    slopes = {curve.label: curve for curve in seen.panels[1].curves}
+    r = slopes["l1"].x
+    for curve in slopes.values():
+        assert torch.equal(curve.x, r)
+    torch.testing.assert_close(slopes["huber (delta=2)"].y, r.clamp(-2, 2))
+    torch.testing.assert_close(slopes["huber (delta=1)"].y, r.clamp(-1, 1))
+
+
+def test_a_sum_has_its_terms_in_the_legend() -> None:
+    seen = together([("sum", {"terms": "mse + 0.5*l1"}), ("sum", {"terms": "mse + 2*l1"})])
+    assert [curve.label for curve in seen.panels[0].curves] == ["1*mse + 0.5*l1", "1*mse + 2*l1"]
+
+
+def test_the_axes_are_those_of_the_first_space_that_all_read() -> None:
+    assert together([("mse", {}), ("bce", {})]).note == "on binary prob"
+    assert together([("giou", {}), ("mse", {})]).note == "on boxes"
+    assert together([("mse", {}), ("huber", {})]).note == "on values"
+    assert "ciou: gradients are those of training" in together([("giou", {}), ("ciou", {})]).note
+
+
+def test_a_loss_that_depends_on_the_path_gives_each_path_a_panel() -> None:
+    alike, apart = together([("bce_with_logits", {}), ("focal", {})]), together([("focal", {}), ("asymmetric", {})])
+    assert [panel.title for panel in alike.panels] == ["", ""]
+    assert [panel.title for panel in apart.panels] == 2 * ["target 1", "target 0"]
+    assert apart.columns == 2
+
+
+def test_the_axis_of_several_losses_suits_the_middle_one() -> None:
+    import losslab.catalogue.plot as drawing
+
+    values = together([("mse", {}), ("l1", {}), ("huber", {})]).panels[0]
+    low, high = drawing._limits(values)
+    assert low < 0
+    assert 15 < high < 22, "four times that of l1, and not that of mse"
 
 
 # ---- curves

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from losslab.report import by_setting
+from support import advice_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = ROOT / "docs/findings.md"
@@ -22,6 +23,7 @@ def test_a_page_and_its_answer_are_what_the_records_give(study: str) -> None:
     assert f"| {in_short} |" in FINDINGS.read_text(encoding="utf-8")
     if study != "tuning_bank":  # has no report
         hold_to_the_tables(pages.published(study))
+        hold_the_advice(pages.published(study))
     if study == "outlier_robustness":
         hold_the_readme(pages.published(study))
 
@@ -63,6 +65,13 @@ def hold_the_readme(found: pages.Published) -> None:
     assert useless.to_dict() == {"welsch": 1, "tukey": 1}
     verdicts = found.found.matrices["tuned", found.at(side="symmetric", fraction=0)]["verdict"]
     assert not verdicts.isin(("better", "worse")).any()
+
+
+def hold_the_advice(found: pages.Published) -> None:
+    """What `losslab advise` says of a study is what its records give, in direction and in figures."""
+    for claim in (one for one in advice_evidence.claims() if one.study == found.study):
+        shown = found.view(**claim.view).versus(claim.loss, claim.other, **claim.at)
+        assert claim.shown == shown, claim.says
 
 
 def test_a_page_says_which_way_a_difference_goes() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from inspect import cleandoc
 from pathlib import Path
@@ -28,13 +28,19 @@ from losslab.schema.space_words import WORDS
 
 @dataclass(frozen=True)
 class Setting:
-    """A hyperparameter: its default, its range, what its comment says, and the words that stand for numbers."""
+    """A hyperparameter: its default, its range, what its comment says, the words that stand for numbers, and another value if set."""
 
     key: str
     default: Any
     range: str
     comment: str
     presets: Mapping[str, Any]
+    given: Any = None
+
+    @property
+    def value(self) -> Any:
+        """The value that is used."""
+        return self.default if self.given is None else self.given
 
     @property
     def meaning(self) -> str:
@@ -45,8 +51,9 @@ class Setting:
     @property
     def described(self) -> str:
         """All of it in one line."""
+        default = f" (default {shown(self.default)})" if shown(self.value) != shown(self.default) else ""
         inside = f", in {self.range}" if self.range else ""
-        return f"{self.key}={shown(self.default)}{inside}" + (f": {self.meaning}" if self.meaning else "")
+        return f"{self.key}={shown(self.value)}{default}{inside}" + (f": {self.meaning}" if self.meaning else "")
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,19 @@ class Entry:
     @property
     def terms(self) -> str | None:
         """The terms of a sum as its card has them; None for a plain loss."""
-        return next((str(setting.default) for setting in self.settings if setting.key == "terms"), None)
+        return next((str(setting.value) for setting in self.settings if setting.key == "terms"), None)
 
     @property
     def assignments(self) -> str:
-        """The hyperparameters with their defaults, as they are typed."""
-        return ", ".join(f"{setting.key}={shown(setting.default)}" for setting in self.settings)
+        """The hyperparameters with their values, as they are typed."""
+        return ", ".join(f"{setting.key}={shown(setting.value)}" for setting in self.settings)
+
+    def under(self, params: Mapping[str, Any]) -> Entry:
+        """The same loss under checked hyperparameters, of which some may be options that every loss of its kind takes."""
+        own = {setting.key for setting in self.settings}
+        further = [Setting(key, cards.options("loss")[key], "", "", {}) for key in params if key not in own]
+        settings = [replace(one, given=params.get(one.key)) for one in (*self.settings, *further)]
+        return replace(self, settings=tuple(settings))
 
     @property
     def notable_facts(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""One loss in numbers: its value and its gradient along the paths of the space that it reads, beside well-known losses."""
+"""Losses in numbers: their values and gradients along the paths of a space, one beside well-known losses or several together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,15 @@ from losslab.losses.base import UNCOUNTED
 from losslab.schema import canonical, cards, compatibility
 
 NEIGHBOURS = ("l1", "mse", "huber", "giou", "bce", "cross_entropy", "bce_with_logits", "poisson_nll")  # known to most
+MOST = 8  # strokes that can be told apart
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a panel; its role is own, path (the loss elsewhere), setting (with another hyperparameter) or other (another loss)."""
+    """A line of a panel.
+
+    Its role is own, path (the loss elsewhere), setting (with another hyperparameter), other (another loss) or equal (one of several).
+    """
 
     label: str
     role: str
@@ -80,8 +84,50 @@ def portrait(name: str, **hyperparameters: Any) -> Portrait:
             curves += [draw(text, "other", one, first) for text, one in others.items()]
             panels.append(Panel(first.label if plan.apart else "", first.axis, ylabel, curves))
     return Portrait(
-        _label(name, params), _note(name, space), len(panels) // len(quantities) if plan.apart else len(panels), panels
+        label(name, params), _note(name, space), len(panels) // len(quantities) if plan.apart else len(panels), panels
     )
+
+
+def together(chosen: Sequence[tuple[str, Mapping[str, Any]]]) -> Portrait:
+    """The curves of several losses, names with hyperparameters, on the same axes, in the first space that all of them read.
+
+    Each loss has one label in all panels. Where a loss differs between the paths of the space, each path has a panel.
+
+    Raises:
+        BadRequest: as `portrait`; also losses without a space in common, the same loss twice, or more than there are strokes for.
+        NotImplementedError: a space for which there is no drawing.
+    """
+    checked = [(name, canonical.check_hyperparameters(name, given)) for name, given in chosen]
+    space = _shared_space([name for name, _ in checked], [compatibility.reads({"name": n} | p) for n, p in checked])
+    labels = [str(params["terms"]) if name == "sum" else label(name, params) for name, params in checked]
+    if twice := next((one for one in labels if labels.count(one) > 1), None):
+        raise errors.BadRequest(f"The loss '{twice}' is there twice; leave one away or change its hyperparameters.")
+    if len(labels) > MOST:
+        raise errors.BadRequest(f"One picture shows at most {MOST} losses, and these are {len(labels)}.")
+    if space not in PLANS:
+        raise NotImplementedError(f"There is no drawing for losses that read '{space}'.")
+    plan = PLANS[space](max(_reach(params) for _, params in checked))
+    made = {text: losses.get(name, space=space, **p) for text, (name, p) in zip(labels, checked, strict=True)}
+    quantities = {text: quantity for text, quantity in plan.quantities.items() if quantity is not against}
+    apart = plan.apart or any(more for loss in made.values() for _, more in _groups(plan, loss))
+    panels = []
+    for ylabel, quantity in quantities.items():
+        draw = _Pen(plan, space, quantity)
+        for path in plan.paths if apart else plan.paths[:1]:
+            curves = [draw(text, "equal", loss, path) for text, loss in made.items()]
+            panels.append(Panel(path.label if apart else "", path.axis, ylabel, curves))
+    remarks = dict.fromkeys(f"{name}: {remark}" for name, _ in checked for remark in _remarks(name))
+    columns = len(panels) // len(quantities) if apart else len(panels)
+    return Portrait(f"{len(made)} losses", "; ".join([_drawn_on(space), *remarks]), columns, panels)
+
+
+def _shared_space(names: Sequence[str], read: Sequence[Sequence[str]]) -> str:
+    """The first space that all losses read."""
+    shared = [space for space in read[0] if all(space in others for others in read)]
+    if not shared:
+        told = "; ".join(f"'{name}' reads {', '.join(spaces)}" for name, spaces in zip(names, read, strict=True))
+        raise errors.BadRequest(f"These losses read no space in common, so that they share no axes: {told}.")
+    return shared[0]
 
 
 class _Pen:
@@ -119,7 +165,8 @@ def _equal(one: Seen, other: Seen) -> bool:
     return torch.allclose(one.value, other.value) and torch.allclose(one.slope, other.slope)
 
 
-def _label(name: str, params: Mapping[str, Any]) -> str:
+def label(name: str, params: Mapping[str, Any]) -> str:
+    """A loss with its hyperparameters, without those that are counted in the data: 'huber (delta=1)'."""
     told = [
         f"{key}={shown(value)}" for key, value in params.items() if key not in ("name", "terms") and value != UNCOUNTED
     ]
@@ -127,19 +174,28 @@ def _label(name: str, params: Mapping[str, Any]) -> str:
 
 
 def _note(name: str, space: str) -> str:
+    return "; ".join([_drawn_on(space), *_remarks(name)])
+
+
+def _drawn_on(space: str) -> str:
+    return f"on {space.replace('_', ' ')}"
+
+
+def _remarks(name: str) -> list[str]:
+    """What a reader must know of the curves of a loss."""
     facts = compatibility.facts(cards.card("loss", name).values)
     told = {
         "batchwise": "the points of a curve are one batch, on which the loss of each depends",
         "detached": "gradients are those of training, with a part of the loss held fixed",
         "stateful": "with what it keeps as it is before training",
     }
-    return "; ".join([f"on {space.replace('_', ' ')}", *(text for fact, text in told.items() if fact in facts)])
+    return [text for fact, text in told.items() if fact in facts]
 
 
 def _terms(loss: Sum) -> dict[str, Loss | Sum]:
     """Each term of a sum with its weight."""
     return {
-        f"{weight:g} * {_label(term.name, term.params)}": Sum([weight], [term])
+        f"{weight:g} * {label(term.name, term.params)}": Sum([weight], [term])
         for weight, term in zip(loss.weights, loss.each(), strict=True)
     }
 

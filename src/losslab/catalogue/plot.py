@@ -1,4 +1,4 @@
-"""The figure of a portrait."""
+"""The figure of a portrait, of one loss or of several."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ STYLES: dict[str, list[dict[str, Any]]] = {
         {"color": "#000000", "linewidth": 0.9, "linestyle": (0, (4, 3))},
         {"color": "#CC79A7", "linewidth": 1.2, "linestyle": (0, (8, 2, 2, 2))},
         {"color": "#009E73", "linewidth": 1.2, "linestyle": (0, (6, 1.5, 1, 1.5, 1, 1.5))},
+    ],
+    "equal": [
+        {"color": "#0072B2", "linewidth": 2.0},
+        {"color": "#D55E00", "linewidth": 2.0, "linestyle": (0, (6, 2))},
+        {"color": "#009E73", "linewidth": 2.0, "linestyle": (0, (6, 1.5, 1, 1.5))},
+        {"color": "#CC79A7", "linewidth": 2.0, "linestyle": (0, (2, 1))},
+        {"color": "#E69F00", "linewidth": 2.0, "linestyle": (0, (8, 2, 2, 2))},
+        {"color": "#56B4E9", "linewidth": 2.0, "linestyle": (0, (1, 1))},
+        {"color": "#000000", "linewidth": 1.4, "linestyle": (0, (4, 3))},
+        {"color": "#999999", "linewidth": 1.4, "linestyle": (0, (6, 1.5, 1, 1.5, 1, 1.5))},
     ],
 }
 
@@ -83,10 +93,17 @@ def _style(curve: Curve, styles: dict[tuple[str, str], dict[str, Any]]) -> dict[
 
 
 def _limits(panel: Panel) -> tuple[float, float]:
-    """The y axis suits the loss itself: a spike of a few points is cut, and so is what towers above all neighbours."""
+    """The y axis suits the loss itself: a spike of a few points is cut, and so is what towers above all neighbours.
+
+    Of several losses, it suits the middle one: what is over four times as high is cut.
+    """
+    equal = [curve.y for curve in panel.curves if curve.role == "equal"]
     own = [curve.y for curve in panel.curves if curve.role in ("own", "path")]
     others = [curve.y for curve in panel.curves if curve.role == "other"]
-    low, high = -_top([-y for y in own], [-y for y in others]), _top(own, others)
+    if equal:
+        low, high = -_middle_top([-y for y in equal]), _middle_top(equal)
+    else:
+        low, high = -_top([-y for y in own], [-y for y in others]), _top(own, others)
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
     room = 0.06 * (high - low)
@@ -103,6 +120,13 @@ def _top(own: list[Tensor], others: list[Tensor]) -> float:
         highest = min(highest, 6 * known)
     out_of_sight = [float(_finite([y]).min()) for y in others]  # unless the axis reaches it
     return max([0.0, highest, *(least for least in out_of_sight if highest < least < 3 * highest)])
+
+
+def _middle_top(lines: list[Tensor]) -> float:
+    """The upper end of an axis for several lines of equal rank."""
+    tops = sorted(_top([line], []) for line in lines)
+    middle = tops[(len(tops) - 1) // 2]
+    return min(tops[-1], 4 * middle) if middle > 0 else tops[-1]
 
 
 def _finite(lines: list[Tensor]) -> Tensor:

@@ -55,10 +55,13 @@ def _main(arguments: list[str]) -> int:
     catalogue = commands.add_parser("losses", help="list the losses")
     catalogue.add_argument("--task", choices=schema_cards.names("task"), help="only those that serve this task")
     catalogue.add_argument("--markdown", action="store_true", help="the tables of docs/losses.md")
-    card = commands.add_parser("show", help="print the card of a loss or a corruption and draw it")
+    card = commands.add_parser("show", help="print and draw a loss, several losses, or a corruption")
     drawn = card.add_argument("name", metavar="NAME", help="a loss; or corruption=NAME, to see what it does to data")
     drawn.completer = completion.what_is_drawn  # type: ignore[attr-defined]
-    card.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of what is drawn, such as delta=2")
+    more_drawn = card.add_argument(
+        "settings", nargs="*", metavar="WORD", help="settings of the loss before them, such as delta=2; further losses"
+    )
+    more_drawn.completer = completion.losses  # type: ignore[attr-defined]
     card.add_argument("--out", type=Path, metavar="FILE.png", help="the figure; NAME.png unless given")
     checked = commands.add_parser("check", help="say what is wrong with a loss, such as one of yours")
     tried = checked.add_argument("name", metavar="NAME", help="a loss, FILE.py:NAME, or such as torch.nn.HuberLoss")
@@ -66,6 +69,9 @@ def _main(arguments: list[str]) -> int:
     checked.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="hyperparameters other than the defaults")
     checked.add_argument("--task", choices=schema_cards.names("task"), help="the task that gives it pred and target")
     checked.add_argument("--half", action="store_true", help="check bfloat16 and float16 too")
+    advice = commands.add_parser("advise", help="say what to try and why, from what goes wrong in a training")
+    advice.add_argument("words", nargs="*", metavar="WORD", help="what you see, such as nan, outlier; or its number")
+    advice.add_argument("--markdown", action="store_true", help="all of it, as docs/advice.md has it")
     gallery = commands.add_parser("gallery", help="write one page with every loss: cards, curves, speed")
     gallery.add_argument("--out", type=Path, default=Path("runs/gallery.html"), metavar="FILE.html")
     report = commands.add_parser("report", help="sum up the records below folders: a table, a page, Markdown, parquet")
@@ -94,6 +100,7 @@ def _main(arguments: list[str]) -> int:
         "losses": lambda: list_losses(given.task, given.markdown),
         "show": lambda: show(given.name, given.settings, given.out),
         "check": lambda: check_loss(given.name, given.task, given.settings, given.half),
+        "advise": lambda: advise(given.words, given.markdown),
         "gallery": lambda: write_gallery(given.out),
         "report": lambda: report_on(
             given.folders, given.out, given.metric, given.epoch, given.reference, given.mix, given.margin
@@ -134,7 +141,7 @@ def list_losses(task: str | None, markdown: bool) -> int:
 
 
 def show(what: str, settings: list[str], into: Path | None) -> int:
-    """Prints the card of a loss or a corruption and draws it. Returns the exit status; raises BadRequest for what is not there."""
+    """Prints and draws a loss, several losses or a corruption. Returns the exit status; raises BadRequest for what is not there."""
     from losslab.cli.show import show
 
     show(what, settings, into)
@@ -146,6 +153,18 @@ def check_loss(name: str, task: str | None, settings: list[str], half: bool) -> 
     from losslab.cli.check import check
 
     return check(name, task, settings, half, Console())
+
+
+def advise(words: list[str], markdown: bool) -> int:
+    """Prints the symptoms, or the advice on the one that words describe. Returns the exit status; raises BadRequest for unknown words."""
+    from losslab.catalogue import advice
+    from losslab.cli.advise import advise
+
+    if markdown:
+        print(advice.markdown())
+    else:
+        advise(words, Console())
+    return 0
 
 
 def write_gallery(into: Path) -> int:
