@@ -88,7 +88,7 @@ def test_every_page_of_docs_is_linked_from_the_readme_and_from_the_index() -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [*lines("python train.py"), *lines("losslab train -m")])
+@pytest.mark.parametrize("line", [*lines("python train.py"), *lines("losslab train -m loss=")])
 def test_its_commands_are_valid_requests(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(engines, "check", lambda settings: None)  # a cluster is rarely there
