@@ -172,6 +172,8 @@ class Loss(nn.Module):
         options = {key: self._as(key, pred) if key in self._lists else self.params[key] for key in self.options}
         if self._state.each == "classes":
             self._lengthen(met.pred.shape[-1])
+        if self._state.each:
+            self._follow(met.pred.device)
         keywords = self.keywords(pred)
         if moves and self._state.update and pred.numel():
             with torch.no_grad():
@@ -220,6 +222,12 @@ class Loss(nn.Module):
         for key in self._state.running:
             if (kept := self.get_buffer(key)).ndim == 0:
                 setattr(self, key, kept.repeat(count))
+
+    def _follow(self, device: torch.device) -> None:
+        """Puts running numbers that have an axis where the prediction is; those without one may lie anywhere."""
+        for key in self._state.running:
+            if (kept := self.get_buffer(key)).ndim and kept.device != device:
+                setattr(self, key, kept.to(device))
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """Running numbers that were saved with their axis are loaded with it."""
