@@ -32,6 +32,7 @@ from losslab.records.run_folder import check_folder, check_writable, write_confi
 from losslab.records.store import finished_record, read_record
 from losslab.request.command import StudyRequest
 from losslab.schema import canonical
+from losslab.schema.executor import LOCAL
 from losslab.sweep import runner, training
 from losslab.sweep.jobs import Job
 from losslab.training.run import run
@@ -376,7 +377,7 @@ def test_a_report_that_cannot_be_written_is_a_sentence(
     assert main.main(["report", str(tmp_path)]) == 2
     said = "Nothing can be written to runs/report.html: Read-only file system."
     assert capsys.readouterr().err == f"losslab report: {said}\n"
-    study = StudyRequest(SimpleNamespace(losses=["mse"], settings=list), tmp_path, False)  # type: ignore[arg-type]
+    study = StudyRequest(SimpleNamespace(losses=["mse"], settings=list), tmp_path, False, LOCAL)  # type: ignore[arg-type]
     monkeypatch.setattr("losslab.request.command.check_command", lambda *_: study)
     assert train.train([]) == 1
     err = capsys.readouterr().err
@@ -452,10 +453,10 @@ def test_where_memory_ends_halves_of_a_stack_give_the_same(
     assert typed(f"{line}whole")[0] == 0
     module = training.FusedModule
 
-    def little(runs):
+    def little(runs, *engine):
         if len(runs) > 2:
             raise error
-        return module(runs)
+        return module(runs, *engine)
 
     monkeypatch.setattr(training, "FusedModule", little)
     assert typed(f"{line}halves")[0] == 0
