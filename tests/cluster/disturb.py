@@ -29,6 +29,7 @@ from losslab.cli import main
 patched.patch()
 sys.exit(main.main(sys.argv[1:]))
 """
+_TESTS = str(Path(__file__).parents[1])  # where the program finds `cluster`
 _HANGS = 300.0  # seconds without a record, after which a sweep is taken to hang
 
 
@@ -52,7 +53,7 @@ def start(words: Sequence[str], log: Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, patched.LOG: str(log), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, patched.LOG: str(log), "OMP_NUM_THREADS": "1", "PYTHONPATH": _TESTS},
     )
 
 

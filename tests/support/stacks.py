@@ -43,7 +43,7 @@ SMALL = {
     "quantiles": ["data.rows=300"],
     "ordinal": ["data.rows=300"],
     "multilabel": ["data.rows=300"],
-    "segmentation": ["data.rows=200", "data.side=8"],
+    "segmentation": ["data.rows=200", "data.side=8", "data.batch_size=32"],
 }
 MODELS = {
     "linear": [],
