@@ -11,7 +11,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import docstrings  # noqa: E402
-import pages  # noqa: E402
+import links  # noqa: E402
 
 project = "losslab"
 author = "the authors of losslab"
@@ -79,7 +79,7 @@ def setup(app: Any) -> None:
     folder = Path(app.srcdir) / "catalogue"
 
     def start(app: Any) -> None:
-        made.append(subprocess.Popen([sys.executable, str(HERE / "catalogue.py"), str(folder)]))
+        made.append(subprocess.Popen([sys.executable, str(HERE / "loss_pages.py"), str(folder)]))
 
     def wait(app: Any) -> None:
         if made.pop().wait():
@@ -87,5 +87,5 @@ def setup(app: Any) -> None:
 
     app.connect("builder-inited", start, priority=100)  # before the gallery
     app.connect("builder-inited", wait, priority=900)  # after it
-    app.connect("source-read", pages.read)
+    app.connect("source-read", links.read)
     app.connect("autodoc-process-docstring", docstrings.escape, priority=900)  # after napoleon

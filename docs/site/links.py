@@ -18,6 +18,8 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
     """Changes links as the site needs them, and says which pages lie below this one."""
     text, folder = source[0], Path(app.srcdir, docname).parent
     text = text.replace("](../README.md", "](../index.md")
+    text = re.sub(r"\]\((?:\.\./)?examples/gallery/(\w+)\.py\)", r"](/gallery/\1.rst)", text)
+    text = re.sub(r"\]\((?:examples/)?gallery\)", "](/gallery/index.rst)", text)
     text = re.sub(r"(?<!!)\[([^][]+)\]\(([^)#:\s]+)\)", lambda found: without_folder(found, folder), text)
     if docname == "docs/losses":
         text = re.sub(r"(?m)^\| `(\w+)` \|", r"| [`\1`](../catalogue/\1.md) |", text)

@@ -1,6 +1,6 @@
 """One page for each loss, from its card and its docstring: formula, picture, hyperparameters, advice, source.
 
-`python docs/site/catalogue.py FOLDER` writes them. A picture whose curves have not changed is not drawn again.
+`python docs/site/loss_pages.py FOLDER` writes them. A picture whose curves have not changed is not drawn again.
 """
 
 from __future__ import annotations
