@@ -44,9 +44,12 @@ def is_request(line: str) -> None:
 def is_of_losslab(line: str) -> None:
     """A command of losslab whose words it knows; or the name of one."""
     words = pages.words(line)[1:]
-    expected: tuple[type[BaseException], str] = (Parsed, "") if len(words) > 1 else (SystemExit, "^0$")
-    with pytest.raises(expected[0], match=expected[1]):
-        cli.main(words if len(words) > 1 else [*words, "--help"])
+    if len(words) > 1:
+        with pytest.raises(Parsed):
+            cli.main(words)
+    else:
+        with pytest.raises(SystemExit, match=r"^0$"):
+            cli.main([*words, "--help"])
 
 
 def is_target(line: str) -> None:
@@ -106,8 +109,11 @@ WRONG = {"python train.py los=mse", "python train.py loss=huber loss.delta=-1"} 
 
 
 def commands(*, requests: bool) -> list[str]:
-    """All commands of blocks and of the text, requests or the others."""
-    every = {**IN_BLOCKS, **IN_TEXT}
+    """All commands of blocks and of the text, requests or the others.
+
+    tests/catalogue/test_advice.py tries those of docs/advice.md, which is written from advice.yaml.
+    """
+    every = {line: page for line, page in {**IN_BLOCKS, **IN_TEXT}.items() if page != "docs/advice.md"}
     return sorted(line for line in every if (kind(line) is is_request) == requests and line not in WRONG)
 
 
