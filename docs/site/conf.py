@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +14,10 @@ import links  # noqa: E402
 
 project = "losslab"
 author = "the authors of losslab"
-extensions = [
+extensions = [  # no mathjax: it would be loaded from elsewhere
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
@@ -30,8 +28,6 @@ include_patterns = [
 exclude_patterns = ["docs/site/**", "README.md"]
 root_doc = "index"
 default_role = "code"  # names in docstrings stand in single backticks
-nitpicky = False
-suppress_warnings = ["config.cache"]  # the functions below
 
 myst_heading_anchors = 4  # as GitHub makes them
 myst_links_external_new_tab = True
@@ -48,7 +44,7 @@ html_theme = "furo"
 html_title = "losslab"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_search_scorer = "static/scorer.js"
+html_search_scorer = str(HERE / "static/scorer.js")
 html_show_sphinx = html_show_copyright = False
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
@@ -70,7 +66,6 @@ sphinx_gallery_conf = {
     "image_srcset": [],
     "reset_modules": ("matplotlib",),
     "remove_config_comments": True,
-    "plot_gallery": os.environ.get("LOSSLAB_DOCS_GALLERY", "1") == "1",
 }
 
 
