@@ -3,7 +3,8 @@
 import re
 import tomllib
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -43,13 +44,14 @@ def is_request(line: str) -> None:
 
 def is_of_losslab(line: str) -> None:
     """A command of losslab whose words it knows; or the name of one."""
-    words = pages.words(line)[1:]
-    if len(words) > 1:
+    command, *words = pages.words(line)[1:]
+    with redirect_stdout(StringIO()) as shown, pytest.raises(SystemExit, match=r"^0$"):
+        cli.main([command, "--help"])
+    for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+        assert re.search(rf"{option}\b", shown.getvalue()), option  # some commands leave what they do not know to Hydra
+    if words:
         with pytest.raises(Parsed):
-            cli.main(words)
-    else:
-        with pytest.raises(SystemExit, match=r"^0$"):
-            cli.main([*words, "--help"])
+            cli.main([command, *words])
 
 
 def is_target(line: str) -> None:
