@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from losslab.schema import cards
+from support.browser import chromium, needs_browser, outside
 
 pytest.importorskip("sphinx", reason="the site needs the extra `docs`")
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,6 +119,28 @@ def test_the_search_knows_what_users_ask_for(site: Path) -> None:
         names = {index["docnames"][one] for one in ([found] if isinstance(found, int) else found)}
         titled = {index["docnames"][one] for one in _listed(index["titleterms"].get(word, []))}
         assert page in names | titled, word
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_phone_never_scrolls_sideways_and_the_search_needs_no_network(site: Path, tmp_path: Path) -> None:
+    wide = ("index", "docs/conformance", "experiments/label_noise/README", "catalogue/giou", "gallery/index", "api")
+    frames = "".join(f'<iframe width="420" height="900" src="{page}.html"></iframe>' for page in wide)
+    widths = "Array.from(frames, frame => frame.document.documentElement.scrollWidth)"
+    phone = site / "phone.html"
+    phone.write_text(f"<body>{frames}<script>onload = () => document.title = {widths}</script></body>")
+    drawn = chromium(tmp_path, "--allow-file-access-from-files", "--dump-dom", phone.as_uri()).stdout
+    phone.unlink()
+    title = re.search(r"<title>([\d,]+)</title>", drawn)
+    assert title
+    widths_found = dict(zip(wide, map(int, title[1].split(",")), strict=True))
+    assert not {page: width for page, width in widths_found.items() if not 300 < width <= 420}
+
+    log = tmp_path / "net.json"
+    asked = f"{(site / 'search.html').as_uri()}?q=slurm"
+    found = chromium(tmp_path, f"--log-net-log={log}", "--dump-dom", asked).stdout
+    assert re.search(r'id="search-results".*href="docs/clusters\.html', found, re.DOTALL)
+    assert not outside(log)
 
 
 def _listed(found: int | list[int]) -> list[int]:
