@@ -24,3 +24,6 @@ plt.tight_layout()
 
 half = losses.get("mse").per_sample(error, zero) / 2
 assert torch.allclose(losses.get("barron", alpha=2.0).per_sample(error, zero), half)
+for name, alpha, c in (("charbonnier", 1.0, 1.0), ("cauchy", 0.0, 2**0.5), ("geman_mcclure", -2.0, 2.0)):
+    same = losses.get(name, c=c).per_sample(error, zero)
+    assert torch.allclose(losses.get("barron", alpha=alpha, c=1.0).per_sample(error, zero), same)

@@ -29,6 +29,8 @@ plt.tight_layout()
 # %%
 # Near 0 the loss by hand is exactly 0 where the true one is not, and far out it is infinite.
 
+assert torch.finfo(torch.float16).max == 65504
+assert torch.tensor(256.0).half().square().isinf()
 assert ours.isfinite().all()
 assert by_hand.isinf().any()
 middle = (truth > 1e-4) & (truth < 6e4)

@@ -47,5 +47,5 @@ print({name: round(value, 3) for name, value in accuracy.items()})
 assert accuracy["generalized_ce"] > accuracy["cross_entropy"] + 0.03
 
 # %%
-# This is one seed at one rate. The study :doc:`label_noise </experiments/label_noise/README>` tunes nine losses and says how sure
+# This is one seed at one rate. The study :doc:`label_noise </experiments/label_noise/README>` tunes the losses and says how sure
 # the order is.

@@ -15,6 +15,7 @@ from losslab import LossClassifier
 rng = np.random.default_rng(4)
 y = np.r_[np.zeros(1940), np.ones(60)]
 x = rng.normal(size=(2000, 2)) + 1.2 * y[:, None]
+assert y.mean() == 0.03
 order = rng.permutation(2000)
 train, test = order[:1200], order[1200:]
 recall = {}
