@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from losslab.catalogue import advice, plot
@@ -128,7 +130,8 @@ def studies(name: str) -> list[tuple[str, str]]:
     found = []
     for study, title in titles().items():
         recipe = ROOT / f"conf/experiment/{study}.yaml"
-        if recipe.exists() and re.search(rf"(?m)^\s*losses:.*\b{name}\b|^\s+- ['\"]?{name}\b", recipe.read_text()):
+        asked = yaml.safe_load(recipe.read_text(encoding="utf-8"))["study"]["losses"] if recipe.exists() else []
+        if name in re.findall(r"[a-z]\w*", " ".join(re.sub(r"\(.*?\)", "", loss) for loss in asked)):
             found.append((study, title))
     return found
 
@@ -162,8 +165,8 @@ def draw(seen: Portrait, picture: Path) -> None:
         (curve.label, curve.role, curve.x.tolist(), curve.y.tolist()) for panel in panels for curve in panel.curves
     ]
     words = [(panel.title, panel.xlabel, panel.ylabel) for panel in panels]
-    code = Path(plot.__file__).read_bytes() + Path(__file__).read_bytes()
-    digest = hashlib.sha256(code + repr((seen.title, seen.note, words, curves)).encode()).hexdigest()
+    code = inspect.getsource(plot) + inspect.getsource(draw)
+    digest = hashlib.sha256(repr((code, seen.title, seen.note, words, curves)).encode()).hexdigest()
     noted = picture.with_suffix(".sha256")
     if not (picture.exists() and noted.exists() and noted.read_text() == digest):
         plot.draw(pair, picture, form="svg")
