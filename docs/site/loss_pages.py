@@ -127,13 +127,17 @@ def titles() -> dict[str, str]:
 
 def studies(name: str) -> list[tuple[str, str]]:
     """The published studies whose recipes compare a loss, with their titles."""
-    found = []
-    for study, title in titles().items():
-        recipe = ROOT / f"conf/experiment/{study}.yaml"
-        asked = yaml.safe_load(recipe.read_text(encoding="utf-8"))["study"]["losses"] if recipe.exists() else []
-        if name in re.findall(r"[a-z]\w*", " ".join(re.sub(r"\(.*?\)", "", loss) for loss in asked)):
-            found.append((study, title))
-    return found
+    return [(study, title) for study, title in titles().items() if name in compared(study)]
+
+
+@cache
+def compared(study: str) -> list[str]:
+    """The losses, terms of sums included, that the recipe of a study or a sweep names."""
+    recipe = ROOT / f"conf/experiment/{study}.yaml"
+    asked = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.exists() else {}
+    swept = asked.get("hydra", {}).get("sweeper", {}).get("params", {}).get("loss", "")
+    losses = asked.get("study", {}).get("losses", swept.split(","))
+    return re.findall(r"[a-z]\w*", " ".join(re.sub(r"\(.*?\)", "", loss) for loss in losses))
 
 
 @cache

@@ -69,6 +69,7 @@ def test_a_loss_is_advised_on_its_page_as_in_the_advice(loss_pages: ModuleType) 
 
 def test_a_page_links_the_studies_that_compare_its_loss(loss_pages: ModuleType) -> None:
     assert {"leverage", "outlier_robustness"} <= {study for study, _ in loss_pages.studies("welsch")}
+    assert "outliers_first_look" in {study for study, _ in loss_pages.studies("smoothl1")}  # a sweep
     assert "label_noise" not in {study for study, _ in loss_pages.studies("welsch")}
 
 
