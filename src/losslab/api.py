@@ -147,7 +147,7 @@ class Comparison:
 
     @property
     def failures(self) -> pd.DataFrame:
-        """The runs that did not end well: phase, loss, setting, seed, status, reason."""
+        """The runs that did not end well, each with its phase, loss, setting, seed, status and reason."""
         return self.results.failures
 
     def frame(self) -> pd.DataFrame:
