@@ -125,7 +125,7 @@ class Comparison:
         from losslab.report.snippet import snippet
 
         best = self.best
-        names = self.question.names if self.study.task in ("binary", "multiclass") else ()
+        names = self.question.names if self.study.task in ("binary", "multiclass", "ordinal") else ()
         return snippet(self.study, best.loss, best.hyperparameters, best.lr, names, self._best_epochs(best.loss))
 
     def _best_epochs(self, loss: str) -> str:

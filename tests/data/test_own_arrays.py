@@ -50,6 +50,7 @@ def test_pictures_as_arrays_are_shares_with_their_labels(tmp_path: Path) -> None
         (PICTURES, LABELS, "multiclass", "picture"),
         (PICTURES[:, 0], RNG.normal(size=N), "regression", "picture"),
         (RNG.normal(size=(N, 4)), RNG.normal(size=(N, 3)), "regression", "table"),
+        (RNG.normal(size=(N, 4)), RNG.integers(0, 2, (N, 3)), "multilabel", "table"),
         (RNG.normal(size=(N, 2, 9, 9)), np.tile([0.1, 0.2, 0.6, 0.7], (N, 1)), "bbox", "picture"),
     ],
 )
@@ -97,6 +98,10 @@ def test_compare_takes_pictures_several_targets_and_datasets(tmp_path: Path) -> 
         ({"inputs": PICTURES, "targets": np.full((N, 4), 7.0)}, "bbox", "in shares of the picture"),
         ({"inputs": PICTURES, "targets": np.full(N, "cat")}, "multiclass", "one"),
         ({"inputs": PICTURES, "targets": RNG.normal(size=(N, 2))}, "multiclass", "one label a row"),
+        ({"inputs": PICTURES, "targets": np.eye(3)[RNG.integers(0, 3, N)]}, "", "one 1 among 0s.*--task multilabel"),
+        ({"inputs": PICTURES, "targets": RNG.normal(size=(N, 2))}, "multilabel", "are 0 or 1"),
+        ({"inputs": PICTURES, "targets": RNG.integers(0, 2, N)}, "multilabel", "two labels or more"),
+        ({"inputs": PICTURES, "targets": np.eye(3)[np.arange(N) % 2]}, "multilabel", "label 2 holds for no row"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path: Path, arrays: Any, task: str, said: str) -> None:

@@ -182,7 +182,15 @@ def test_weights_decide_what_is_learnt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "target"), [("regression", "price"), ("counts", "rooms"), ("binary", "big"), ("multiclass", "kind")]
+    ("task", "target"),
+    [
+        ("regression", "price"),
+        ("quantiles", "price"),
+        ("counts", "rooms"),
+        ("binary", "big"),
+        ("multiclass", "kind"),
+        ("ordinal", "rooms"),
+    ],
 )
 def test_runs_of_every_task_train_to_the_end(tmp_path: Path, task: str, target: str) -> None:
     frame = made()

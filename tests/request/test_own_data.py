@@ -105,11 +105,27 @@ def test_a_word_is_no_list_in_a_card(table: Path) -> None:
 
 def test_what_is_ambiguous_is_asked_for_with_both_answers(table: Path) -> None:
     with pytest.raises(
-        BadRequest, match=r"my data.csv: 'rating' has 5 whole numbers.*Add --task multiclass or --task regression"
+        BadRequest,
+        match=r"my data.csv: 'rating' has 5 whole numbers.*Add --task multiclass or --task ordinal or --task regression",
     ):
         ask(table, Options(target="rating"))
     assert ask(table, Options(target="rating", task="regression")).task == "regression"
-    assert ask(table, Options(target="rating", task="multiclass")).names == ("1", "2", "3", "4", "5")
+    for task in ("multiclass", "ordinal"):
+        assert ask(table, Options(target="rating", task=task)).names == ("1", "2", "3", "4", "5")
+
+
+def test_classes_lie_in_the_order_that_is_named(table: Path) -> None:
+    found = ask(table, Options(target="kind", task="ordinal", words=["data.order=[q,r,p]"]))
+    assert found.names == ("q", "r", "p")
+    assert "coral" in found.losses
+    study = study_of(found, "kinds", "")
+    assert (study.task, study.base["data"]["order"]) == ("ordinal", ["q", "r", "p"])
+
+
+def test_quantiles_of_a_column_are_compared(table: Path) -> None:
+    found = ask(table, Options(target="heavy", task="quantiles"))
+    assert (found.task, found.metric) == ("quantiles", "pinball")
+    assert study_of(found, "q", "").task == "quantiles"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,14 @@ def test_what_is_ambiguous_is_asked_for_with_both_answers(table: Path) -> None:
         ({"target": "price", "group": "whom"}, r"no column 'whom' \(did you mean 'who'\?\)"),
         ({"target": "price", "group": "who", "time": "day"}, "give --group or --time"),
         ({"target": "price", "drop": ["y"]}, "no column 'y'"),
+        ({"target": "kind", "task": "ordinal"}, r"needs their order.*data.order=\[p,q,r\]"),
+        ({"target": "kind", "task": "ordinal", "words": ["data.order=[p,q]"]}, "data.order lacks 'r'"),
+        (
+            {"target": "kind", "task": "ordinal", "words": ["data.order=[p,q,r,s]"]},
+            "data.order has 's', which no row is",
+        ),
+        ({"target": "kind", "task": "ordinal", "words": ["data.order=[p,q,r,r]"]}, "data.order has one twice"),
+        ({"target": "kind", "task": "multiclass", "words": ["data.order=[p,q,r]"]}, "only task=ordinal takes"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(table: Path, options: dict[str, Any], message: str) -> None:

@@ -84,8 +84,9 @@ def test_a_table_of_labels_asks_for_the_task_of_its_column(there: Path) -> None:
     assert found.task == "regression"
     assert "huber" in found.losses
     assert "data.label_column=height" in found.words
-    with pytest.raises(BadRequest, match="Add --task multiclass or --task regression"):
+    with pytest.raises(BadRequest, match="Add --task multiclass or --task ordinal or --task regression"):
         ask(Path("flowers"), Options(labels="labels.csv", target="rating"))
+    assert ask(Path("flowers"), Options(labels="labels.csv", target="rating", task="ordinal")).names == ("1", "2", "3")
     with pytest.raises(BadRequest, match="no column 'label'; add --target with one of file, height, rating"):
         ask(Path("flowers"), Options(labels="labels.csv"))
     with pytest.raises(BadRequest, match=r"data.labels=label.csv: there is no such file \(did you mean 'labels.csv'"):

@@ -138,8 +138,15 @@ def test_the_task_of_a_target_is_right_or_asked_for(name: str, values: Any, righ
     assert found.task in ({task, ""} if ask else {task}), found
     assert name in found.why
     if not found.task and found.alternatives:
-        assert len(found.alternatives) == 2
-        assert set(found.alternatives) <= {"regression", "counts", "binary", "multiclass"}
+        assert set(found.alternatives) <= {"regression", "counts", "binary", "multiclass", "ordinal"}
+        assert len(found.alternatives) == (3 if "ordinal" in found.alternatives else 2)
+
+
+def test_ordered_categories_are_ordinal() -> None:
+    words = pd.Series(["low", "high", "mid"] * 20, name="grade")
+    kept = words.astype(pd.CategoricalDtype(["low", "mid", "high"], ordered=True))
+    assert infer_task(kept).task == "ordinal"
+    assert infer_task(words.astype("category")).task == infer_task(words).task == "multiclass"
 
 
 def test_a_short_table_is_read_the_same() -> None:

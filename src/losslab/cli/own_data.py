@@ -44,7 +44,9 @@ def add_to(commands: Any) -> None:
         )
         command.add_argument("--target", default="", metavar="COLUMN", help="the column that is predicted")
         command.add_argument(
-            "--task", default="", help="regression, counts, binary, multiclass or bbox; found where it is clear"
+            "--task",
+            default="",
+            help="regression, quantiles, counts, binary, multiclass, ordinal, multilabel (arrays) or bbox; found where it is clear",
         )
         command.add_argument(
             "--group", default="", metavar="COLUMN", help="rows of one group are never in two parts of a split"

@@ -21,7 +21,7 @@ def arrays(path: str, task: str) -> Data:
     groups = torch.tensor(found["groups"]).unique(return_inverse=True)[1] if "groups" in found else None
     return Data(
         inputs=torch.from_numpy(found["inputs"]),
-        targets=torch.tensor(targets, dtype=torch.int64 if task == "multiclass" else torch.float32),
+        targets=torch.tensor(targets, dtype=torch.int64 if task in ("multiclass", "ordinal") else torch.float32),
         target_names=names,
         groups=groups,
         times=torch.tensor(found["times"], dtype=torch.float64) if "times" in found else None,

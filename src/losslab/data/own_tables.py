@@ -26,6 +26,7 @@ def table(
     path: str,
     test_path: str,
     target: str,
+    order: Sequence[Any],
     unit: str,
     drop: Sequence[str],
     number: Sequence[str],
@@ -51,13 +52,13 @@ def table(
         raise BadRequest("data.parts and data.test_path both say which rows are for testing; leave one away.")
     frame, parts = with_target(whole, target, missing_target), parts or from_files
     try:
-        targets, names = target_values(frame, target, task)
+        targets, names = target_values(frame, target, task, order)
         columns = describe(frame, target, drop, number, category, date, text, group, time, parts, row_weight)
         used = {column.name: column.used_as for column in columns if column.used_as in ROLES}
         typed = encoding.columns_as_read(frame, used)
         return Data(
             inputs=torch.empty(len(frame), 0),
-            targets=torch.tensor(targets, dtype=torch.int64 if task == "multiclass" else torch.float32),
+            targets=torch.tensor(targets, dtype=torch.int64 if task in ("multiclass", "ordinal") else torch.float32),
             target_names=names,
             kind="table",
             fingerprint=encoding.fingerprint(typed.assign(**{f"target {target}": frame[target]}), [task]),

@@ -12,12 +12,12 @@ from losslab.errors import BadRequest, nearest
 from losslab.pictures.decode import SUFFIXES
 from losslab.schema.source_hashes import files_below, is_clutter, of_path
 from losslab.tables import read_table, target_values
+from losslab.tables.targets import CLASSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PARTS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
-_OF_CLASSES = ("binary", "multiclass")
 _FEWEST = 3  # pictures of a class: one for each part
 
 
@@ -41,18 +41,27 @@ class Labelled:
 
 
 def labelled(
-    folder: Path, task: str, labels: Path | None = None, file_column: str = "file", label_column: str = "label"
+    folder: Path,
+    task: str,
+    labels: Path | None = None,
+    file_column: str = "file",
+    label_column: str = "label",
+    order: Sequence[Any] = (),
 ) -> Labelled:
     """The pictures below a folder with their labels.
 
     Without a table, the label of a picture is the folder directly below `folder`, or below `folder`/train, /val and /test, that
     holds it. With one, it is in a row of the table, whose file is named from `folder` on, or by its name alone.
 
+    order: the classes from the lowest up, for task=ordinal.
+
     Raises:
         BadRequest: no pictures, a file that is none, an empty folder of a class, fewer than two classes, a class with too few
             pictures; a label without its picture, a picture without a label, or with two.
     """
-    return _of_table(folder, task, labels, file_column, label_column) if labels else _of_folders(folder, task)
+    if labels:
+        return _of_table(folder, task, labels, file_column, label_column, order)
+    return _of_folders(folder, task, order)
 
 
 def pictures_below(folder: Path, ignored: Sequence[Path] = ()) -> list[Path]:
@@ -102,7 +111,7 @@ def _places(folder: Path) -> tuple[list[Path], bool]:
     return (list(top.values()) if parted else [folder]), parted
 
 
-def _of_folders(folder: Path, task: str) -> Labelled:
+def _of_folders(folder: Path, task: str, order: Sequence[Any]) -> Labelled:
     import pandas as pd
 
     places, parted = _places(folder)
@@ -122,18 +131,20 @@ def _of_folders(folder: Path, task: str) -> Labelled:
             )
         classes.append(inside[0])
         parts.append(PARTS[place.name.lower()] if parted else 0)
-    if task not in _OF_CLASSES:
+    if task not in CLASSES:
         raise BadRequest(
             f"{folder} has folders of classes, and task={task} needs numbers; name a table of them in data.labels."
         )
     _check_classes(folder, classes, task, parted)
-    targets, names = _targets(pd.DataFrame({"class": classes}), "class", task, folder)
+    targets, names = _targets(pd.DataFrame({"class": classes}), "class", task, order, folder)
     if parted:
         _check_parts(folder, targets, names, parts)
     return Labelled(files, classes, targets, names, parts if parted else None)
 
 
-def _of_table(folder: Path, task: str, table: Path, file_column: str, label_column: str) -> Labelled:
+def _of_table(
+    folder: Path, task: str, table: Path, file_column: str, label_column: str, order: Sequence[Any]
+) -> Labelled:
     frame = read_table(table)
     for setting, column in (("file_column", file_column), ("label_column", label_column)):
         if column not in frame:
@@ -158,18 +169,20 @@ def _of_table(folder: Path, task: str, table: Path, file_column: str, label_colu
             f"{missing[0]} has no label in {table}; {len(missing)} of {len(files)} pictures have none. Add them to the table or "
             "take the pictures away."
         )
-    targets, names = _targets(frame, label_column, task, table)
+    targets, names = _targets(frame, label_column, task, order, table)
     order = [rows[file] for file in files]
     tops = [file.relative_to(folder).parts[0].lower() for file in files]
     parts = [PARTS[top] for top in tops] if all(top in PARTS for top in tops) else None
     if parts is not None:
-        _check_parts(folder, targets[order], names if task in _OF_CLASSES else (), parts)
+        _check_parts(folder, targets[order], names if task in CLASSES else (), parts)
     return Labelled(files, frame[label_column].iloc[order].tolist(), targets[order], names, parts)
 
 
-def _targets(frame: Any, column: str, task: str, where: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _targets(
+    frame: Any, column: str, task: str, order: Sequence[Any], where: Path
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     try:
-        return target_values(frame, column, task)
+        return target_values(frame, column, task, order)
     except BadRequest as error:
         raise BadRequest(f"{where}: {error}") from error
 

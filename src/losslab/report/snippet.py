@@ -112,8 +112,9 @@ def snippet(
         lines.append(f"optimizer = torch.optim.{made}(model.parameters(), lr={lr:.3g}{momentum}{decay})")
     pred, target, shapes = _GIVEN.get(read or "", ("outputs", "targets", ""))
     pred, target, shapes = _OF_TASK.get((study.task, read or ""), (pred, target, shapes))
-    if "log_probabilities" in pred:
-        lines.insert(2, "from losslab.tasks.ordinal import cumulative, log_probabilities")
+    used = [word for word in ("cumulative", "log_probabilities") if word in pred]
+    if used:
+        lines.insert(2, f"from losslab.tasks.ordinal import {', '.join(used)}")
     if "spread" in target:
         lines.insert(2, "from losslab.data.robust_scale import robust_scale")
         log = ".log()" if base["task"].get("log_target") else ""

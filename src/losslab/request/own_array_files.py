@@ -16,6 +16,7 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
 
     Raises BadRequest, with array and row, for whatever cannot be read or learnt from, and where the task is not clear.
     """
+    import numpy as np
     import pandas as pd
 
     from losslab.tables import infer_task
@@ -30,7 +31,13 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
     task, why = options.task, "as you said"
     if not task and found["targets"].ndim == 2 and found["targets"].shape[1] > 1:
         task, why = "regression", "a target is several numbers"
-        if found["targets"].shape[1] == 4:
+        if np.isin(found["targets"], (0, 1)).all():
+            task, why = "multilabel", f"a target is 0 or 1 for each of {found['targets'].shape[1]} labels"
+            if (found["targets"].sum(1) == 1).all():
+                raise BadRequest(
+                    f"{path}: each target has one 1 among 0s. Give class numbers [n] where it names a class, or add --task multilabel."
+                )
+        elif found["targets"].shape[1] == 4:
             raise BadRequest(
                 f"{path}: four numbers a target may be boxes or plain numbers. Add --task bbox or --task regression."
             )

@@ -67,6 +67,7 @@ def ask(path: Path, options: Options, settings: dict[str, Any], data: str = "") 
 def _labelled(path: Path, options: Options, settings: dict[str, Any]) -> Question:
     from losslab import pictures
     from losslab.pictures.folders import repeated
+    from losslab.tables.targets import CLASSES
 
     values = cards.card("data", "images").values | settings
     column = options.target or values["label_column"]
@@ -76,10 +77,10 @@ def _labelled(path: Path, options: Options, settings: dict[str, Any]) -> Questio
     elif options.target:
         raise BadRequest("--target names a column of a table of labels; add --labels FILE.")
     task, why = _task(path, options, table, column)
-    found = pictures.labelled(path, task, table, values["file_column"], column)
+    found = pictures.labelled(path, task, table, values["file_column"], column, values["order"])
     sizes = [pictures.size_of(file) for file in found.files]
     side = values["side"] or pictures.sides_of(sizes)
-    classes = len(found.names) if task in ("binary", "multiclass") else 0
+    classes = len(found.names) if task in CLASSES else 0
     seen = [("Pictures", _counted(found, classes))]
     seen += _looks(sizes, side, values["fit"])
     doubts = repeated(found.files, found.labels, found.parts)

@@ -53,10 +53,12 @@ def decided(
         parts: how the data divide themselves, in words.
         together: how rows stay together, in words.
     """
+    from losslab.tables.targets import CLASSES  # here, as all of tables is read for it
+
     task, names = question.task, question.names
-    classes = len(names) if task in ("binary", "multiclass") else 0
+    classes = len(names) if task in CLASSES else 0
     scheme, how = _split(options, settings, classes, parts, together)
-    traits = _traits(targets, classes) if task != "bbox" else {}
+    traits = _traits(targets, classes) if "more" in cards.card("task", task).about else {}
     losses = dict.fromkeys(options.losses, "as you said") or _short_list(task, traits)
     first = next(iter(cards.metrics(task)))
     metric = options.metric or (_OF_RARE[task] if "imbalance" in traits else first)

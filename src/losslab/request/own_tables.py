@@ -47,7 +47,7 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
     try:
         roles = _roles(options, settings) | ({"parts": from_files} if from_files else {})
         columns = [one for one in describe(frame, options.target, **roles) if one.name != from_files]
-        targets, names = target_values(frame, options.target, task)
+        targets, names = target_values(frame, options.target, task, settings.get("order", ()))
     except BadRequest as error:
         raise BadRequest(f"{path.name}: {error}") from error
     said = (*options.drop, options.group, options.time, options.weight, settings.get("parts"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from losslab.errors import BadRequest, first_line
-from losslab.tables.targets import target_values
+from losslab.tables.targets import CLASSES, target_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,8 +69,19 @@ def array_targets(path: Path, targets: NDArray[Any], task: str) -> tuple[NDArray
                 f"{path}: targets of boxes are corners x1 y1 x2 y2 [n, 4] in shares of the picture, x1 < x2 and y1 < y2."
             )
         return columns.astype("float64"), ("x1", "y1", "x2", "y2")
-    if columns.shape[1] > 1 and task in ("binary", "multiclass"):
+    if columns.shape[1] > 1 and task in CLASSES:
         raise BadRequest(f"{path}: targets of classes are one label a row, [n]; their shape is {list(targets.shape)}.")
+    if task == "multilabel":
+        if columns.shape[1] < 2 or not ((columns == 0) | (columns == 1)).all():
+            raise BadRequest(
+                f"{path}: targets of several labels are 0 or 1 [n, labels], two labels or more; these are {targets.dtype} "
+                f"{list(targets.shape)}."
+            )
+        if never := [number for number, some in enumerate((columns == 1).sum(0)) if not some]:
+            raise BadRequest(
+                f"{path}: label {never[0]} holds for no row, so nothing can be learnt of it; leave it out."
+            )
+        return columns.astype("float64"), tuple(f"label{number}" for number in range(columns.shape[1]))
     names = ["target"] if columns.shape[1] == 1 else [f"target{number}" for number in range(columns.shape[1])]
     frame = pd.DataFrame(columns, columns=names)
     try:

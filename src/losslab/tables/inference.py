@@ -34,10 +34,11 @@ class Inferred:
 
 
 def infer_task(target: pd.Series[Any]) -> Inferred:
-    """The task of a target: binary, multiclass, regression or counts.
+    """The task of a target: binary, multiclass, ordinal, regression or counts.
 
-    Two values are binary, words are classes, numbers with fractions are regression, many whole numbers regression or counts.
-    Few whole numbers may be classes, a scale or counts, which nothing in the data decides: then `task` is "".
+    Two values are binary, words are classes, ordered categories are ordinal, numbers with fractions are regression, many
+    whole numbers regression or counts. Few whole numbers may be classes, a scale or counts, which nothing in the data decides:
+    then `task` is "".
     """
     import pandas as pd
 
@@ -47,6 +48,8 @@ def infer_task(target: pd.Series[Any]) -> Inferred:
         return Inferred("", f"'{name}' has {'one value' if distinct else 'no values'}, so there is nothing to learn.")
     if distinct == 2:
         return _of_two(known, name)
+    if isinstance(known.dtype, pd.CategoricalDtype) and known.cat.ordered:
+        return Inferred("ordinal", f"'{name}' holds {distinct} categories, of which the table keeps an order")
     if pd.api.types.is_datetime64_any_dtype(known):
         return Inferred("", f"'{name}' holds dates; predict a number made from them, such as days since the first.")
     numbers = pd.to_numeric(known, errors="coerce") if not pd.api.types.is_numeric_dtype(known) else known
@@ -119,7 +122,9 @@ def _of_numbers(known: Any, name: str, distinct: int, rows: int) -> Inferred:
             )
         scale = f"'{name}' has {distinct} whole numbers, {low:g} to {high:g}"
         return Inferred(
-            "", f"{scale}: are they classes, or a scale whose distances count?", ("multiclass", "regression")
+            "",
+            f"{scale}: are they classes, classes with an order, or a scale whose distances count?",
+            ("multiclass", "ordinal", "regression"),
         )
     if low > 1 and _COUNT.search(name):
         return Inferred(

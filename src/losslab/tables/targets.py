@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from losslab.errors import BadRequest, nearest
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+CLASSES = ("binary", "multiclass", "ordinal")  # tasks whose targets are one class a row
 _LOG = logging.getLogger(__name__)
 _YES = ("1", "1.0", "yes", "y", "true", "t", "positive", "pos", "+")
 _FEW_NUMBERS = 20  # from which on numbers are hardly classes
@@ -28,15 +30,19 @@ def with_target(frame: pd.DataFrame, target: str, missing_target: str = "refuse"
     return frame[known].reset_index(drop=True)
 
 
-def target_values(frame: pd.DataFrame, target: str, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+def target_values(
+    frame: pd.DataFrame, target: str, task: str, order: Sequence[Any] = ()
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The targets, and their names.
 
-    regression, counts: numbers [n, 1], float64, and the name of the column. multiclass: class numbers [n], int64, and the
-    classes, numbers in their order and words in that of the alphabet. binary: 0 or 1 [n], and both values, 1 being the
-    larger number, yes, true or positive, else the rarer word.
+    regression, counts, quantiles: numbers [n, 1], float64, and the name of the column. multiclass: class numbers [n], int64, and
+    the classes, numbers in their order and words in that of the alphabet. ordinal: the same, with words in their `order`.
+    binary: 0 or 1 [n], and both values, 1 being the larger number, yes, true or positive, else the rarer word.
 
-    Raises BadRequest, with column and row, for targets that are missing, infinite or of another task, and for a class with
-    fewer rows than a split has parts.
+    order: the classes from the lowest up, for task=ordinal; ordered categories of a table have one by themselves.
+
+    Raises BadRequest, with column and row, for targets that are missing, infinite or of another task, for words whose order is not
+    known where it counts, and for a class with fewer rows than a split has parts.
     """
     if target not in frame:
         raise BadRequest(f"There is no column '{target}'{nearest(target, list(map(str, frame.columns)))}.")
@@ -49,7 +55,9 @@ def target_values(frame: pd.DataFrame, target: str, task: str) -> tuple[NDArray[
             f"Column '{target}', the target, has no value in {int(missing.sum())} of {len(column)} rows, such as row {row}; "
             "data.missing_target=drop leaves them out."
         )
-    return _classes(column, task) if task in ("binary", "multiclass") else _numbers(column, task)
+    if order and task != "ordinal":
+        raise BadRequest(f"data.order says how classes lie, which only task=ordinal takes; task={task} was asked for.")
+    return _classes(column, task, order) if task in CLASSES else _numbers(column, task)
 
 
 def _numbers(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -85,7 +93,7 @@ def _numbers(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str
     return values[:, None], (name,)
 
 
-def _classes(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _classes(column: pd.Series[Any], task: str, order: Sequence[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
     import numpy as np
     import pandas as pd
 
@@ -93,6 +101,10 @@ def _classes(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     values = sorted(column.unique().tolist(), key=(lambda value: value) if numeric else str)
     counts = column.value_counts()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        counts = counts[counts > 0]
+    if task == "ordinal" and (order or not numeric):
+        values = _in_order(column, values, order)
     if len(values) == 1:
         raise BadRequest(f"Column '{name}', the target, has one class, '{values[0]}', so there is nothing to learn.")
     if len(values) > MOST_CLASSES:
@@ -115,6 +127,32 @@ def _classes(column: pd.Series[Any], task: str) -> tuple[NDArray[Any], tuple[str
         values = [next(value for value in values if value != last), last]
     numbers = column.map({value: number for number, value in enumerate(values)}).to_numpy(dtype=np.int64)
     return numbers, tuple(map(_named, values))
+
+
+def _in_order(column: pd.Series[Any], values: list[Any], order: Sequence[Any]) -> list[Any]:
+    """The values of a column from the lowest class up. Raises BadRequest where that is not known."""
+    import pandas as pd
+
+    name, named = str(column.name), {_named(value): value for value in values}
+    if not order and isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered:
+        return [value for value in column.cat.categories if value in values]
+    example = f"data.order=[{','.join(named)}]"
+    if not order:
+        raise BadRequest(
+            f"Column '{name}' holds words, and task=ordinal needs their order; name them from the lowest up, such as {example}."
+        )
+    said = [_named(value) for value in order]
+    if sorted(said) != sorted(named):
+        missing, strange = [one for one in named if one not in said], [one for one in said if one not in named]
+        wrong = (
+            f"lacks '{missing[0]}'"
+            if missing
+            else f"has '{strange[0]}', which no row is"
+            if strange
+            else "has one twice"
+        )
+        raise BadRequest(f"data.order {wrong}: it names each class of column '{name}' once, from the lowest up.")
+    return [named[one] for one in said]
 
 
 def _named(value: Any) -> str:
