@@ -41,7 +41,7 @@ def test_the_examples_of_docstrings_run(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     for module in (api, margins):
         found = doctest.testmod(module)
-        assert found.attempted >= 2
+        assert found.attempted
         assert found.failed == 0
 
 
