@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = cards.names("experiment")
 BRIEF = ["trainer=cpu", "trainer.max_epochs=1", "logger=none"]
 BRIEF_STUDY = [
-    *("study.seeds=2", "study.tuning.trials=2", "study.tuning.refine=1"),
+    *("study.seeds=2", "study.tuning.repeats=1", "study.tuning.trials=2", "study.tuning.refine=0"),
     *("study.tuning.seeds=1", "study.tuning.widen=0"),
 ]
 MOST_ROWS = 150  # of data that are made for the run

@@ -187,7 +187,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dic
     ("how", "whom", "size"),
     [
         pytest.param(signal.SIGINT, os.killpg, 1, id="Ctrl-C, runs alone"),
-        pytest.param(signal.SIGTERM, os.killpg, 2, id="SIGTERM, stacks"),
         pytest.param(signal.SIGKILL, os.kill, 2, id="SIGKILL for one process, stacks"),
     ],
 )
