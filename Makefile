@@ -1,9 +1,9 @@
-# make demo · gallery · catalogue · experiments · faults · test · test-gpu · test-cluster · conformance · check · bench · bench-gpu: each makes the environment first, in .venv, if it is missing.
+# make demo · docs · gallery · catalogue · experiments · faults · test · test-gpu · test-cluster · conformance · check · bench · bench-gpu: each makes the environment first, in .venv, if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo gallery catalogue experiments faults test test-gpu test-cluster conformance check bench bench-gpu
+.PHONY: demo docs gallery catalogue experiments faults test test-gpu test-cluster conformance check bench bench-gpu
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,6 +14,9 @@ demo: .venv/ready  ## four losses, with growing shares of outliers on one side, 
 	$(BIN)/python train.py -m task=regression loss=mse,l1,huber,tukey corruption.fraction=0,0.1,0.2,0.3 \
 		corruption.side=one_sided "seed=range(0,8)" hydra.sweep.dir=$(DEMO)
 	$(BIN)/losslab report $(DEMO)
+
+docs: .venv/ready  ## the site: build/site/html/index.html
+	$(BIN)/python docs/site/build.py
 
 gallery: .venv/ready  ## one page with every loss: runs/gallery.html
 	$(BIN)/losslab gallery

@@ -2,8 +2,9 @@
 
     python experiments/pages.py [NAME ...]
 
-A study's page.md.j2 is its page with an expression wherever a figure stands; README.md is what comes of it. docs/findings.md has
-the sentence that each page gives as `in_short`. Nothing is trained. tests/experiments/test_pages_of_studies.py holds pages to this.
+A study's page.md.j2 is its page with an expression wherever a figure stands; README.md is what comes of it. docs/findings.md and
+docs/comparing.md have the sentence that each page gives as `in_short`. Nothing is trained.
+tests/experiments/test_pages_of_studies.py holds pages to this.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from losslab.stats.paired import BETTER, CANNOT_SAY, EQUIVALENT, WORSE, interval
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-FINDINGS = ROOT / "docs/findings.md"
+SUMMARIES = [ROOT / f"docs/{name}.md" for name in ("findings", "comparing")]
 LEVEL = 0.95
 
 
@@ -262,13 +263,15 @@ def studies() -> list[str]:
     return sorted(path.parent.name for path in HERE.glob("*/page.md.j2"))
 
 
-def findings(in_short: Mapping[str, str]) -> str:
-    """docs/findings.md with these sentences in the place of those that stand there."""
-    lines = FINDINGS.read_text(encoding="utf-8").splitlines()
+def summary(page: Path, in_short: Mapping[str, str]) -> str:
+    """A page that sums up studies, with these sentences in the place of those that stand in its table or are quoted."""
+    lines = page.read_text(encoding="utf-8").splitlines()
     for place, line in enumerate(lines):
         for study, said in in_short.items():
             if line.startswith(f"| [{study}]("):
                 lines[place] = f"| [{study}](../experiments/{study}/README.md) | {said} |"
+            if line.startswith(f"> [{study}]("):
+                lines[place] = f"> [{study}](../experiments/{study}/README.md): {said}"
     return "\n".join(lines) + "\n"
 
 
@@ -276,9 +279,10 @@ def main(names: Sequence[str]) -> int:
     """Writes the pages of these studies, of all where there are no names. Returns the exit status."""
     in_short = {}
     for study in names or studies():
-        page, in_short[study] = render(study)
-        (HERE / study / "README.md").write_text(page, encoding="utf-8")
-    FINDINGS.write_text(findings(in_short), encoding="utf-8")
+        text, in_short[study] = render(study)
+        (HERE / study / "README.md").write_text(text, encoding="utf-8")
+    for page in SUMMARIES:
+        page.write_text(summary(page, in_short), encoding="utf-8")
     return 0
 
 

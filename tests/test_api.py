@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 import torch
 
 import losslab
+from losslab import api
 from losslab.cli.main import main
 from losslab.errors import BadRequest
+from losslab.stats import margins
 
 N = 240
 RNG = np.random.default_rng(9)
@@ -31,6 +34,15 @@ FEW: dict[str, Any] = {"seeds": 7, "trials": 2, "options": SMALL, "progress": Fa
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> losslab.Comparison:
     return losslab.compare(X, Y, ["mse", "l1", "huber(delta=1)"], store=tmp_path_factory.mktemp("api") / "s", **FEW)
+
+
+@pytest.mark.slow
+def test_the_examples_of_docstrings_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module in (api, margins):
+        found = doctest.testmod(module)
+        assert found.attempted
+        assert found.failed == 0
 
 
 def test_everything_is_in_dir() -> None:

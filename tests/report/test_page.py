@@ -3,8 +3,6 @@
 import html
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -21,11 +19,11 @@ from losslab.report.charts.spec import Chart, apart, short, ticks
 from losslab.report.charts.style import COLOURS, GREY, INK, NEITHER, REST, look
 from losslab.report.results import Results
 from losslab.report.sections import sections
+from support.browser import chromium, needs_browser, outside
 from support.counted import calls
 from support.studies import study
 
 HOSTILE = '</script><script>alert(1)</script>{{7*7}}" onload="x" <b>|`_$\\frac$ ${x}'
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -464,32 +462,6 @@ def test_the_work_grows_no_faster_than_the_study(tmp_path: Path) -> None:
     assert large < 10 * small
 
 
-def chromium(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
-    """Chromium as a new user, who knows no host."""
-    quiet = ("quic", "background-networking", "component-update", "sync", "default-apps", "gpu", "extensions")
-    command = [
-        str(BROWSER),
-        "--headless",
-        "--no-sandbox",
-        "--no-first-run",
-        *(f"--disable-{word}" for word in quiet),
-        f"--user-data-dir={folder / 'profile'}",
-        "--enable-logging=stderr",
-        "--v=0",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--virtual-time-budget=8000",
-        "--window-size=1200,1600",
-        *asked,
-    ]
-    shutil.rmtree(folder / "profile", ignore_errors=True)
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
-
-
-needs_browser = pytest.mark.skipif(
-    BROWSER is None, reason="There is neither chromium nor google-chrome on this machine."
-)
-
-
 @pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("which", ["made", "hostile"])
@@ -506,15 +478,6 @@ def test_chromium_draws_every_figure_and_asks_for_nothing(
     shown = {label for markup in charts(done.stdout).values() for label in words_in(markup)}
     assert {short(loss, 24) for loss in request.getfixturevalue(which)[0].losses} <= shown  # letter by letter
     assert not outside(log)
-
-
-def outside(log: Path) -> list[str]:
-    """Addresses that a page asked for, from Chromium's log of its network; what Chromium asks for itself has no origin."""
-    text = log.read_text(encoding="utf-8").rstrip()
-    events = json.loads(text if text.endswith("}") else text.rstrip(",") + "]}")["events"]
-    asked = [event["params"] for event in events if isinstance(event.get("params"), dict)]
-    urls = {one["url"] for one in asked if "url" in one and one.get("initiator", "not an origin") != "not an origin"}
-    return sorted(url for url in urls if not url.startswith(("file:", "data:", "about:", "chrome:", "blob:")))
 
 
 @pytest.mark.slow

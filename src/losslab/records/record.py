@@ -23,20 +23,21 @@ HASHES = ("data", "split", "corruption", "init", "order")  # by which runs prove
 class Record:
     """One run and what came of it.
 
-    status: done, diverged (the loss or a prediction was not finite; `reason` names the epoch), skipped (its parts do not
-    fit one another) or failed (an error; `reason` holds it).
-    selection: the metric that chose the best epoch, its better direction, and whether the validation split was clean (an
-    oracle, where the training split is not) or corrupted.
-    metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
-        Also `constant/test/<name>`: what the best constant prediction gets, by the training targets.
-    curves: what was measured after each epoch, by name: `train/loss`, `val/<name>`; None where not finite.
-    pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained. Also
-        `test_rows`, by which a report sees whether all seeds test on the same ones; `weights`, where rows do not count the
-        same; and `source/...`, one for each file of the user's own; see check.of_user.
-    fused: of how many runs the stack was that it trained in.
-    engine: how the steps of the stack were executed, as losslab.fused.engine names it, and why not as asked for; "" where no
-        stack was trained.
-    study: of which study this is a run and which part of it; None outside a study.
+    Attributes:
+        status: done, diverged (the loss or a prediction was not finite; `reason` names the epoch), skipped (its parts do not
+            fit one another) or failed (an error; `reason` holds it).
+        selection: the metric that chose the best epoch, its better direction, and whether the validation split was clean (an
+            oracle, where the training split is not) or corrupted.
+        metrics: `best/test/<name>`, `last/test/<name>` and the same for val; None where not finite.
+            Also `constant/test/<name>`: what the best constant prediction gets, by the training targets.
+        curves: what was measured after each epoch, by name: `train/loss`, `val/<name>`; None where not finite.
+        pairing: a hash for each name in HASHES; equal hashes mean equal tensors. Empty where nothing was trained. Also
+            `test_rows`, by which a report sees whether all seeds test on the same ones; `weights`, where rows do not count the
+            same; and `source/...`, one for each file of the user's own; see check.of_user.
+        fused: of how many runs the stack was that it trained in.
+        engine: how the steps of the stack were executed, as losslab.fused.engine names it, and why not as asked for; "" where no
+            stack was trained.
+        study: of which study this is a run and which part of it; None outside a study.
     """
 
     status: str
