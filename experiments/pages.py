@@ -125,6 +125,11 @@ class Published:
         rows = self.found.ranking.set_index(["condition", "setting", "loss"])
         return dict(rows.loc[self._condition, self.at(**setting), loss])
 
+    def mean_at(self, loss: str, setting: str) -> float:
+        """The mean of a loss in the setting with this label."""
+        rows = self.found.ranking.set_index(["condition", "setting", "loss"])
+        return float(rows.loc[(self._condition, setting, loss), "mean"])
+
     def mean(self, loss: str, **setting: Any) -> str:
         """'0.47 (0.44 to 0.49)'."""
         row = self.row(loss, **setting)

@@ -18,12 +18,13 @@ from losslab.report import collect, published
 from losslab.report.collect import ReportOptions
 from losslab.report.formatting import counted, listed
 from losslab.request.command import StudyRequest, check_command
-from losslab.stats.published import REPRODUCED, VERDICTS
+from losslab.stats.published import LEFT_OUT, NOT_REPRODUCED, REPRODUCED
 from losslab.study import papers
 from losslab.study.papers import Paper
 from losslab.study.recipe import Study
 
 HERE = Path(__file__).resolve().parent
+_GONE = (NOT_REPRODUCED, LEFT_OUT)
 PAGE = HERE.parent / "docs/papers.md"
 
 
@@ -82,17 +83,22 @@ class Shown:
         commits = listed(sorted({str(record.commit) for record in records}))
         return f"{counted(len(records), 'run')}, trials included, by commit {commits}."
 
-    def verdict(self, what: str, condition: str = "shared") -> str:
-        """The verdict on one row. Raises LookupError where there is none."""
+    @property
+    def effects(self) -> list[str]:
+        """A sentence on each published difference: whether it came out as published, and whether it stays after fair tuning."""
+        said = []
         for row in self.rows:
-            if row.what == what:
-                return row.ours[condition].verdict
-        raise LookupError(f"{self.name} has no row '{what}'; it has: {', '.join(row.what for row in self.rows)}")
-
-    def ours(self, what: str, condition: str = "shared") -> str:
-        """Ours in one row, with its interval. Raises LookupError where there is none."""
-        self.verdict(what, condition)
-        return next(str(row.ours[condition]) for row in self.rows if row.what == what)
+            if not row.effect:
+                continue
+            before, after = row.ours["shared"], row.ours.get("tuned")
+            line = f"{self.short}, {row.what}: {before.verdict} as published"
+            if after and after.verdict == before.verdict:
+                line += ", and after fair tuning too"
+            elif after:
+                gone = " (the effect vanishes)" if before.verdict == REPRODUCED and after.verdict in _GONE else ""
+                line += f", {after.verdict} after fair tuning{gone}"
+            said.append(line + ".")
+        return said
 
 
 def render() -> str:
@@ -101,13 +107,10 @@ def render() -> str:
         loader=FileSystemLoader(HERE / "paper"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     found = {shown.short: shown for shown in map(Shown, papers.names())}
-    kinds = [(row.effect, ours.verdict) for shown in found.values() for row in shown.rows for ours in row.ours.values()]
+    verdicts = [ours.verdict for shown in found.values() for row in shown.rows for ours in row.ours.values()]
+    lines = [line for shown in found.values() for line in shown.effects]
     text = pages.get_template("papers.md.j2").render(
-        papers=found,
-        verdicts=VERDICTS,
-        total=len(kinds),
-        again=sum(verdict == REPRODUCED for _, verdict in kinds),
-        **found,
+        papers=found, effects=lines, total=len(verdicts), again=verdicts.count(REPRODUCED)
     )
     return text.strip() + "\n"
 

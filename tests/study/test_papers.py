@@ -51,6 +51,12 @@ def test_a_setting_that_was_left_out_on_the_command_line_has_no_number() -> None
     assert [cell.value for cell in paper.cells] == [52.66, 92.74]
 
 
+def test_a_number_that_fits_several_settings_is_refused() -> None:
+    wrong = card("paper/jocor") | {"cells": [{"loss": "cross_entropy(label_smoothing=0.0)", "value": 50}]}
+    with pytest.raises(BadRequest, match="fits 3 settings; 'at' must name a value of each axis"):
+        papers.read(wrong, study("paper/jocor"))
+
+
 def test_another_study_has_no_published_table() -> None:
     assert papers.of_study(study("label_noise")) is None
 

@@ -123,4 +123,8 @@ def _cell(given: Mapping[str, Any], study: Study, where: str) -> Cell | None:
     if wrong := [end for end in at if end not in ends]:
         raise BadRequest(f"{where} names '{wrong[0]}', which is no axis of the study.")
     fit = [setting for setting in study.settings() if all(setting[ends[end]] == value for end, value in at.items())]
-    return Cell(loss, study.label(fit[0]), metric, float(value)) if len(fit) == 1 else None
+    if len(fit) > 1:
+        raise BadRequest(
+            f"{where} has a number of '{loss}' that fits {len(fit)} settings; 'at' must name a value of each axis."
+        )
+    return Cell(loss, study.label(fit[0]), metric, float(value)) if fit else None
