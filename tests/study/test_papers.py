@@ -57,6 +57,11 @@ def test_a_number_that_fits_several_settings_is_refused() -> None:
         papers.read(wrong, study("paper/jocor"))
 
 
+def test_a_study_without_a_published_loss_is_refused_before_it_trains() -> None:
+    with pytest.raises(BadRequest, match=r"the loss 'tukey\(c=3.3110\)', which the study does not train"):
+        check_command(["experiment=paper/stars", "study.losses=[mse,l1]"], multirun=False)
+
+
 def test_another_study_has_no_published_table() -> None:
     assert papers.of_study(study("label_noise")) is None
 

@@ -99,7 +99,9 @@ def read(given: Any, study: Study) -> Paper:
     cells = tuple(cell for one in given.get("cells", ()) if (cell := _cell(one, study, where)))
     orders = tuple((str(one["better"]), str(one["than"])) for one in given.get("orders", ()))
     if lost := [loss for order in orders for loss in order if loss not in study.losses]:
-        raise BadRequest(f"{where} names the loss '{lost[0]}', which the study does not train.")
+        raise BadRequest(
+            f"{where} names the loss '{lost[0]}', which the study does not train; leave study.losses as they are."
+        )
     if not cells and not orders:
         raise BadRequest(f"{where} holds no number and no order.")
     rest = {key: given[key] for key in known & set(given) if key not in ("cells", "orders")}
@@ -114,7 +116,9 @@ def _cell(given: Mapping[str, Any], study: Study, where: str) -> Cell | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise BadRequest(f"{where} has {value!r} for '{loss}', which is no number.")
     if loss not in study.losses:
-        raise BadRequest(f"{where} names the loss '{loss}', which the study does not train.")
+        raise BadRequest(
+            f"{where} names the loss '{loss}', which the study does not train; leave study.losses as they are."
+        )
     metric = str(given.get("metric", study.metric))
     if metric not in (known := metric_references.of_task(study.base["task"])):
         raise BadRequest(f"{where} names the metric '{metric}'. Valid: {', '.join(known)}.")
