@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from losslab.report.formatting import alike
+from losslab.stats.paired import interval
 from losslab.stats.shares import WAYS, shares
 
 EPOCH = "epoch"  # the factor that is no axis: each record has both
@@ -41,6 +42,11 @@ class Gap:
         """The factors, the one with the largest share first."""
         of_shares = self.rows[(self.rows["way"] == "share") & (self.rows["factor"] != "")]
         return list(of_shares.sort_values("mean", ascending=False)["factor"])
+
+    @property
+    def told(self) -> list[str]:
+        """The factors whose share is told from zero."""
+        return [factor for factor in self.factors if self.sure(factor)]
 
     @property
     def table(self) -> str:
@@ -81,3 +87,30 @@ def gap(
         for which in ("best", "last")
     ]
     return Gap(shares(pd.concat(both), first, second, "value"), words)
+
+
+def rules(records: pd.DataFrame, noisy: pd.DataFrame, axes: Mapping[str, str]) -> str:
+    """What each rule for the epoch gives, in Markdown: last, best on wrong validation labels, best on clean ones.
+
+    records: of the study, whose validation labels are clean.
+    noisy: of the same runs with wrong validation labels.
+    axes: columns by which runs are told apart, beside loss and seed, and what they are called.
+    The last column is the paired difference of the two best epochs; its intervals hold together.
+    """
+    keys = [*axes, "loss", "seed"]
+    both = noisy.merge(records, on=keys, suffixes=("", "_clean"), validate="one_to_one")
+    groups = list(both.groupby([*axes, "loss"], sort=False))
+    level = 1 - 0.05 / len(groups)
+    lines = [
+        f"| {' | '.join([*axes.values(), 'loss', 'last', 'best on wrong labels', 'best on clean ones', 'lost'])} |"
+    ]
+    lines.append("|---" * (len(axes) + 5) + "|")
+    last, best = "metrics.last/test/accuracy", "metrics.best/test/accuracy"
+    for values, part in groups:
+        shown = [part[last], part[best], part[f"{best}_clean"], part[f"{best}_clean"] - part[best]]
+        cells = [
+            "{} ({} to {})".format(*alike(*interval(100 * column.to_numpy(dtype=float), of)))
+            for column, of in zip(shown, (0.95, 0.95, 0.95, level), strict=True)
+        ]
+        lines.append(f"| {' | '.join([*map(str, values[:-1]), f'`{values[-1]}`', *cells])} |")
+    return "\n".join(lines)

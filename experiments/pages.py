@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import redraw
-from gap import gap
+from gap import gap, rules
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from losslab.report import answer, by_setting, wording
@@ -252,7 +252,15 @@ def render(study: str) -> tuple[str, str]:
         "several": several,
         "names": lambda losses: listed([*map(name, losses)]),
     }
-    pages.globals |= {"counted": counted, "name": name, "len": len, "where": where, "over": over, "gap": gap}
+    pages.globals |= {
+        "counted": counted,
+        "name": name,
+        "len": len,
+        "where": where,
+        "over": over,
+        "gap": gap,
+        "rules": rules,
+    }
     found = published(study)
     module = pages.get_template("page.md.j2").make_module(
         {

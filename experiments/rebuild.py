@@ -24,6 +24,7 @@ AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scr
     "imbalance": ["figures.py imbalance"],
     "imbalance_long_tail": ["figures.py imbalance_long_tail"],
     "label_noise": ["figures.py label_noise"],
+    "label_noise_contradiction": ["label_noise_contradiction/noisy_validation.py"],
     "leverage": ["figures.py leverage"],
     "taught_claims": ["taught_claims/claims.py"],
     "tuning_bank": ["tuning_bank/simulate.py"],

@@ -101,8 +101,7 @@ def _short(loss: str) -> str:
 
 def _number(cell: Cell, paper: Paper, row: Mapping[Any, Any]) -> Ours:
     mean, low, high = (paper.scale * float(row[key]) for key in ("mean", "low", "high"))
-    ends = (mean, mean) if paper.exact else (low, high)
-    told = published.of_value(cell.value, paper.within, *ends) if not row["diverged"] else published.NOT_REPRODUCED
+    told = published.of_value(cell.value, paper.within, low, high) if not row["diverged"] else published.NOT_REPRODUCED
     return Ours(mean, low, high, _left_out(told, paper))
 
 
@@ -147,7 +146,7 @@ def _difference(difference: float, paper: Paper, row: Mapping[Any, Any], better:
     if row["first_diverged"] or row["second_diverged"]:
         told = _of_diverged(difference, margin, str(row["verdict"]), better)
     else:
-        told = published.of_effect(difference, margin, *((mean, mean) if paper.exact else (low, high)))
+        told = published.of_effect(difference, margin, low, high)
     return Ours(mean, low, high, _left_out(told, paper))
 
 
@@ -199,7 +198,7 @@ def notes(paper: Paper) -> list[str]:
     if paper.differs:
         said.append(f"Here differs: {'; '.join(paper.differs)}.")
     if paper.left_out:
-        said.append(f"The paper leaves out: {'; '.join(paper.left_out)}.")
+        said.append(f"Left out where the losses are written down: {'; '.join(paper.left_out)}.")
     if paper.cells:
         unit = f" {paper.unit}" if paper.unit else ""
         said.append(

@@ -50,7 +50,6 @@ class Paper:
         orders: pairs of losses of which the paper says that the first is better, without a number.
         differs: what of its setting could not be had.
         left_out: what the result depends on and the paper does not say.
-        exact: nothing is left to chance, so the number itself is compared and not its interval.
         effects: whether differences of two losses are compared, beside the numbers themselves.
         once: why there is no second table after tuning; "" where there is one.
     """
@@ -64,7 +63,6 @@ class Paper:
     orders: tuple[tuple[str, str], ...] = ()
     differs: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    exact: bool = False
     effects: bool = True
     once: str = ""
     metrics: tuple[str, ...] = field(default=())
