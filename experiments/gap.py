@@ -89,28 +89,28 @@ def gap(
     return Gap(shares(pd.concat(both), first, second, "value"), words)
 
 
-def rules(records: pd.DataFrame, noisy: pd.DataFrame, axes: Mapping[str, str]) -> str:
+def rules(records: pd.DataFrame, noisy: pd.DataFrame) -> str:
     """What each rule for the epoch gives, in Markdown: last, best on wrong validation labels, best on clean ones.
 
-    records: of the study, whose validation labels are clean.
-    noisy: of the same runs with wrong validation labels.
-    axes: columns by which runs are told apart, beside loss and seed, and what they are called.
+    records: of the study in the setting of the others, where validation labels are clean.
+    noisy: the same trainings with wrong validation labels.
     The last column is the paired difference of the two best epochs; its intervals hold together.
     """
-    keys = [*axes, "loss", "seed"]
-    both = noisy.merge(records, on=keys, suffixes=("", "_clean"), validate="one_to_one")
-    groups = list(both.groupby([*axes, "loss"], sort=False))
-    level = 1 - 0.05 / len(groups)
-    lines = [
-        f"| {' | '.join([*axes.values(), 'loss', 'last', 'best on wrong labels', 'best on clean ones', 'lost'])} |"
-    ]
-    lines.append("|---" * (len(axes) + 5) + "|")
     last, best = "metrics.last/test/accuracy", "metrics.best/test/accuracy"
-    for values, part in groups:
+    both = noisy.merge(records, on=["loss", "seed"], suffixes=("", "_clean"), validate="one_to_one")
+    for stream in ("split", "init", "order"):
+        if not (both[f"pairing.{stream}"] == both[f"pairing.{stream}_clean"]).all():
+            raise ValueError(
+                f"The trainings with wrong validation labels are not those of the study: {stream} differs."
+            )
+    losses = list(both.groupby("loss", sort=False))
+    lines = ["| loss | last | best on wrong labels | best on clean ones | lost |", "|---|---|---|---|---|"]
+    for loss, part in losses:
         shown = [part[last], part[best], part[f"{best}_clean"], part[f"{best}_clean"] - part[best]]
+        levels = (0.95, 0.95, 0.95, 1 - 0.05 / len(losses))
         cells = [
-            "{} ({} to {})".format(*alike(*interval(100 * column.to_numpy(dtype=float), of)))
-            for column, of in zip(shown, (0.95, 0.95, 0.95, level), strict=True)
+            "{} ({} to {})".format(*alike(*interval(100 * column.to_numpy(dtype=float), level)))
+            for column, level in zip(shown, levels, strict=True)
         ]
-        lines.append(f"| {' | '.join([*map(str, values[:-1]), f'`{values[-1]}`', *cells])} |")
+        lines.append(f"| `{loss}` | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -91,12 +91,11 @@ class Shown:
             if not row.effect:
                 continue
             before, after = row.ours["shared"], row.ours.get("tuned")
-            line = f"{self.short}, {row.what}: {before.verdict} as published"
-            if after and after.verdict == before.verdict:
-                line += ", and after fair tuning too"
-            elif after:
-                gone = " (the effect vanishes)" if before.verdict == REPRODUCED and after.verdict in _GONE else ""
-                line += f", {after.verdict} after fair tuning{gone}"
+            line = f"{self.short}, {row.what}: {before.verdict} as published, {before}"
+            if after:
+                same = " too" if after.verdict == before.verdict else ""
+                gone = ": the effect vanishes" if before.verdict == REPRODUCED and after.verdict in _GONE else ""
+                line += f"; {after.verdict}{same} after fair tuning, {after}{gone}"
             said.append(line + ".")
         return said
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from losslab.report.analysis import Findings, find
+from losslab.report.analysis import find
 from losslab.report.formatting import alike, counted, listed, name, number
 from losslab.report.results import Results
 from losslab.stats import published, summaries
@@ -66,11 +66,10 @@ def rows(paper: Paper, results_of: Callable[[str], Results]) -> list[Row]:
     corrected for all tests of the report.
     """
     results = results_of(paper.metrics[0])
-    found = find(results)
     conditions = [condition for condition in HEADS if condition in results.conditions]
     tables = {}
     for metric in paper.metrics:
-        of = results_of(metric)
+        of = results_of(metric) if metric != paper.metrics[0] else results
         level = 1 - (1 - of.level) / max(1, len(paper.cells) * len(conditions))
         ranked = summaries.ranking(of.runs, of.better, level, of.overlap, of.bounds)
         tables[metric] = {(row["condition"], row["setting"], row["loss"]): row for row in ranked.to_dict("records")}
@@ -86,7 +85,7 @@ def rows(paper: Paper, results_of: Callable[[str], Results]) -> list[Row]:
         )
         for cell in paper.cells
     ]
-    return [*made, *_differences(paper, results, found, conditions)]
+    return [*made, *_differences(paper, results, conditions)]
 
 
 def _named(cell: Cell, results: Results, paper: Paper) -> str:
@@ -109,7 +108,7 @@ def _left_out(verdict: str, paper: Paper) -> str:
     return published.LEFT_OUT if verdict == published.NOT_REPRODUCED and paper.left_out else verdict
 
 
-def _differences(paper: Paper, results: Results, found: Findings, conditions: list[str]) -> Iterator[Row]:
+def _differences(paper: Paper, results: Results, conditions: list[str]) -> Iterator[Row]:
     """The differences from the first loss of each setting that the paper has a number of, and the orders that it states."""
     asked: list[tuple[str, str, str, float]] = []
     by_setting: dict[str, list[Cell]] = {}
@@ -118,6 +117,9 @@ def _differences(paper: Paper, results: Results, found: Findings, conditions: li
             by_setting.setdefault(cell.setting, []).append(cell)
     for setting, (first, *others) in by_setting.items():
         asked += [(cell.loss, first.loss, setting, cell.value - first.value) for cell in others]
+    if not asked and not paper.orders:
+        return
+    found = find(results)
     towards = 1.0 if results.better == "max" else -1.0
     asked += [
         (one, other, str(setting), towards * math.inf)
