@@ -93,9 +93,9 @@ class Shown:
             before, after = row.ours["shared"], row.ours.get("tuned")
             line = f"{self.short}, {row.what}: {before.verdict} as published, {before}"
             if after:
-                same = " too" if after.verdict == before.verdict else ""
+                same = ", too" if after.verdict == before.verdict else ""
                 gone = ": the effect vanishes" if before.verdict == REPRODUCED and after.verdict in _GONE else ""
-                line += f"; {after.verdict}{same} after fair tuning, {after}{gone}"
+                line += f"; {after.verdict} after fair tuning{same}, {after}{gone}"
             said.append(line + ".")
         return said
 

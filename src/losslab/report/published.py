@@ -181,7 +181,7 @@ def cells(table: list[Row]) -> tuple[list[str], list[list[str]]]:
     lines = []
     for row in table:
         sign = "+" if row.effect and row.paper > 0 else ""
-        line = [row.what, "better" if math.isnan(row.paper) else f"{sign}{number(row.paper, 4)}"]
+        line = [row.what, "better" if math.isnan(row.paper) else f"{sign}{round(row.paper, 6):g}"]
         for condition in conditions:
             line += [str(row.ours[condition]), row.ours[condition].verdict]
         lines.append(line)
@@ -202,9 +202,9 @@ def notes(paper: Paper) -> list[str]:
     if paper.left_out:
         said.append(f"Left out where the losses are written down: {'; '.join(paper.left_out)}.")
     if paper.cells:
-        unit = f" {paper.unit}" if paper.unit else ""
+        unit = " points" if paper.unit == "%" else f" {paper.unit}" if paper.unit else ""
         said.append(
-            f"A number is reproduced where the whole interval of ours lies within {paper.within:g}{unit} of it."
+            f"A number is reproduced where the whole interval of ours lies at most {paper.within:g}{unit} from it."
         )
     if paper.once:
         said.append(f"There is no table after tuning: {paper.once}.")
