@@ -8,12 +8,13 @@ Every number and every verdict is computed from experiments/paper/NAME/records.p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import redraw
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from losslab.records.record import Record
 from losslab.report import collect, published
 from losslab.report.collect import ReportOptions
 from losslab.report.formatting import counted, listed
@@ -49,11 +50,15 @@ class Shown:
         return found
 
     @cached_property
+    def records(self) -> list[Record]:
+        """Its records, trials included."""
+        return redraw.records_of(self.name, self.study)
+
+    @cached_property
     def rows(self) -> list[published.Row]:
         """Published and ours."""
-        records = redraw.records_of(self.name, self.study)
         return published.rows(
-            self.paper, lambda metric: collect.results(records, ReportOptions(metric=metric, mix=True), self.study)
+            self.paper, lambda metric: collect.results(self.records, ReportOptions(metric=metric, mix=True), self.study)
         )
 
     @property
@@ -79,7 +84,7 @@ class Shown:
     @property
     def made(self) -> str:
         """How many runs, by which commit."""
-        records = redraw.records_of(self.name, self.study)
+        records = self.records
         commits = listed(sorted({str(record.commit) for record in records}))
         return f"{counted(len(records), 'run')}, trials included, by commit {commits}."
 
@@ -100,14 +105,17 @@ class Shown:
         return said
 
 
+shown = lru_cache(Shown)
+
+
 def render() -> str:
     """The page."""
     pages = Environment(
         loader=FileSystemLoader(HERE / "paper"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    found = {shown.short: shown for shown in map(Shown, papers.names())}
-    verdicts = [ours.verdict for shown in found.values() for row in shown.rows for ours in row.ours.values()]
-    lines = [line for shown in found.values() for line in shown.effects]
+    found = {each.short: each for each in map(shown, papers.names())}
+    verdicts = [ours.verdict for each in found.values() for row in each.rows for ours in row.ours.values()]
+    lines = [line for each in found.values() for line in each.effects]
     text = pages.get_template("papers.md.j2").render(
         papers=found, effects=lines, total=len(verdicts), again=verdicts.count(REPRODUCED)
     )

@@ -19,8 +19,8 @@ def test_the_page_is_what_the_records_give() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", papers.names())
 def test_published_records_are_those_that_the_recipe_asks_for(name: str) -> None:
-    shown = page.Shown(name)
-    study, records = shown.study, page.redraw.records_of(name, shown.study)
+    shown = page.shown(name)
+    study, records = shown.study, shown.records
     commits = {str(record.commit) for record in records}
     assert len(commits) == 1
     assert not commits.pop().endswith("+"), "made from files that no commit holds"

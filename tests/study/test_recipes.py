@@ -46,10 +46,10 @@ def short_rows(recipe: str) -> list[str]:
 
 
 def brief_axes(study: Study) -> dict[str, list[Any]]:
-    """The ends of one axis or two; of more the ends of the last, and the first value of the others. An axis of lengths is short."""
+    """The ends of one axis or two; of more the ends of the last, and the last value of the others. An axis of lengths is short."""
     axes = {key: [values[0], values[-1]] for key, values in study.axes.items()}
     if len(axes) > 2:
-        axes |= {key: values[:1] for key, values in list(axes.items())[:-1]}
+        axes |= {key: values[-1:] for key, values in list(axes.items())[:-1]}
     return axes | ({"trainer.max_epochs": [1, 2]} if "trainer.max_epochs" in axes else {})
 
 
