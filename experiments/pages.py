@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import redraw
+from gap import gap, rules
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from losslab.report import answer, by_setting, wording
@@ -124,6 +125,11 @@ class Published:
         """What the ranking holds of a loss in a setting."""
         rows = self.found.ranking.set_index(["condition", "setting", "loss"])
         return dict(rows.loc[self._condition, self.at(**setting), loss])
+
+    def mean_at(self, loss: str, setting: str) -> float:
+        """The mean of a loss in the setting with this label."""
+        rows = self.found.ranking.set_index(["condition", "setting", "loss"])
+        return float(rows.loc[(self._condition, setting, loss), "mean"])
 
     def mean(self, loss: str, **setting: Any) -> str:
         """'0.47 (0.44 to 0.49)'."""
@@ -247,7 +253,15 @@ def render(study: str) -> tuple[str, str]:
         "several": several,
         "names": lambda losses: listed([*map(name, losses)]),
     }
-    pages.globals |= {"counted": counted, "name": name, "len": len, "where": where, "over": over}
+    pages.globals |= {
+        "counted": counted,
+        "name": name,
+        "len": len,
+        "where": where,
+        "over": over,
+        "gap": gap,
+        "rules": rules,
+    }
     found = published(study)
     module = pages.get_template("page.md.j2").make_module(
         {

@@ -17,12 +17,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "experiments"
+PAPERS = "paper/"  # recipes for published tables, which share docs/papers.md
 AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scripts of its own
     "bbox_losses": ["bbox_losses/simulator.py"],
     "bce_saturation": ["bce_saturation/saturation.py", "bce_saturation/runs.py"],
     "imbalance": ["figures.py imbalance"],
     "imbalance_long_tail": ["figures.py imbalance_long_tail"],
     "label_noise": ["figures.py label_noise"],
+    "label_noise_contradiction": ["label_noise_contradiction/noisy_validation.py"],
     "leverage": ["figures.py leverage"],
     "taught_claims": ["taught_claims/claims.py"],
     "tuning_bank": ["tuning_bank/simulate.py"],
@@ -31,7 +33,8 @@ AFTERWARDS = {  # what a page shows beside its records, measured or drawn by scr
 
 def main(names: Sequence[str]) -> int:
     """Rebuilds the studies with these names, all where there are none. Returns the exit status."""
-    known = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
+    recipes = ROOT / "conf/experiment"
+    known = sorted(path.relative_to(recipes).with_suffix("").as_posix() for path in recipes.rglob("*.yaml"))
     if unknown := [name for name in names if name not in known]:
         print(f"There is no recipe '{unknown[0]}'; the recipes are: {', '.join(known)}.", file=sys.stderr)
         return 2
@@ -60,6 +63,10 @@ def train(name: str) -> bool:
 def publish(name: str) -> bool:
     """Puts records and figures of one recipe beside its page, and makes what the page shows beside them. Whether that went well."""
     runs, page = ROOT / "runs" / name, HERE / name / "README.md"
+    if name.startswith(PAPERS):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(runs / "records.parquet", page.parent)
+        return subprocess.run([sys.executable, "experiments/papers.py"], cwd=ROOT, check=False).returncode == 0
     page.parent.joinpath("figures").mkdir(parents=True, exist_ok=True)
     shown = page.read_text(encoding="utf-8") if page.exists() else ""
     for figure in (runs / "figures").glob("*.png"):

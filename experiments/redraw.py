@@ -48,14 +48,15 @@ def published(name: str, metric: str = "", epoch: str = "") -> Results:
     """The tables of a study from its published records, by its own metric and epoch where none is named."""
     asked = check_command([f"experiment={name}"], multirun=False)
     study = asked.study if isinstance(asked, StudyRequest) else None
-    records = _records(name, study)
+    records = records_of(name, study)
     return collect.results(records, collect.ReportOptions(metric=metric, epoch=epoch, mix=True), study)
 
 
 _READ: dict[str, list[Record]] = {}  # a page asks for several metrics of one study
 
 
-def _records(name: str, study: Study | None) -> list[Record]:
+def records_of(name: str, study: Study | None) -> list[Record]:
+    """The published records of a study."""
     if name not in _READ:
         mark = study.mark() if study else None
         table = pd.read_parquet(HERE / name / "records.parquet")

@@ -100,8 +100,8 @@ def _divided(data: Mapping[str, Any], seed: int, task: str) -> tuple[Data, Split
             raise BadRequest(
                 f"The card of data={data['name']} says {what}: {said}, and what was loaded has {what}: {found}; correct the card."
             )
-    if about.get("one_split"):
-        return source, {part: torch.arange(rows) for part in ("train", "val", "test")}, ""
+    if check.one_split(data):
+        return source, {part: torch.arange(rows) for part in ("train", "val", "test")}, f"{settings} {made_from}"
     labels = source.targets.long() if len(source.target_names) > 1 and source.targets.ndim == 1 else None
     parts = split(data, rows, seed, labels, source.groups, source.times, source.given, source.target_names)
     return source, parts, f"{settings} {made_from}"

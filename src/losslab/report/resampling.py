@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from losslab.records.record import Record
-from losslab.schema import cards
+from losslab.schema import cards, check
 
 ONE_SPLIT = (
     "Every seed tested on the same rows. So the intervals say how much training varies, and not how other rows would "
@@ -69,5 +69,5 @@ def _resampled(record: Record) -> bool:
 
 def _in_all_parts(record: Record) -> bool:
     """Whether it is data of which all rows are train, val and test at once, as in a simulation."""
-    name = record.config.get("data", {}).get("name", "")
-    return name in cards.names("data") and bool(cards.card("data", name).about.get("one_split"))
+    data = record.config.get("data", {})
+    return data.get("name", "") in cards.names("data") and check.one_split(data)

@@ -24,7 +24,7 @@ from losslab.request.overrides import axes, is_group, read, single
 from losslab.request.sweep_name import sweep_name
 from losslab.safe_points import check
 from losslab.schema import canonical, cards, executor
-from losslab.study import asking
+from losslab.study import asking, papers
 from losslab.study.recipe import Study
 from losslab.sweep import engines
 
@@ -125,6 +125,7 @@ def _study(whole: DictConfig, overrides: Sequence[str], where: dict[str, Any]) -
     hidden = ("hydra.", "study.mix", "executor", *canonical.WHERE_AND_HOW)
     told = [text for text in overrides if not text.startswith(hidden)]
     study = asking.of(asked, name, " ".join(["python", "train.py", *map(quote, told)]))
+    papers.of_study(study)
     for loss in study.losses:
         checked(study.request(loss, study.settings()[0], study.base["seed"]))
     for setting in study.settings():

@@ -180,8 +180,13 @@ def _folders(named: str, here: str) -> tuple[Path, ...]:
 
 @cache
 def _files(group: str, shipped: Path, outside: tuple[Path, ...]) -> dict[str, Path]:
-    """The file of each name of a group, sorted by name. Raises BadRequest for a name that is there twice."""
+    """The file of each name of a group, sorted by name. Raises BadRequest for a name that is there twice.
+
+    A recipe for a published table has the name of its folder, too: paper/NAME.
+    """
     found = {path.stem: path for path in (shipped / group).glob("*.yaml")}
+    if group == "experiment":
+        found |= {f"{path.parent.name}/{path.stem}": path for path in (shipped / group).glob("*/*.yaml")}
     for folder in outside if group in (*OPEN, "experiment") else ():
         for path in sorted((folder / group).glob("*.yaml")):
             if group != "experiment" and not _is_card(path):

@@ -82,6 +82,8 @@ def check_sizes(request: Mapping[str, Any]) -> None:
     memory.check_data(data, about)
     if sum(data.get(f"{part}_fraction", 0) for part in ("val", "test")) >= 1:
         raise BadRequest("data.val_fraction and data.test_fraction must leave rows to train on: together below 1.")
+    if data.get("split") == "whole" and (data.get("folds") or data.get("test_seed", -1) >= 0):
+        raise BadRequest("data.split=whole trains and tests on every row; leave data.folds and data.test_seed away.")
     if (rows := known_rows(data)) is not None:
         check_split(data, rows)
 
@@ -109,9 +111,14 @@ def check_split(data: Mapping[str, Any], rows: int) -> None:
         )
 
 
+def one_split(data: Mapping[str, Any]) -> bool:
+    """Whether every row of a data config is train, val and test at once: its card says so, or data.split=whole does."""
+    return data.get("split") == "whole" or bool(card("data", data["name"]).about.get("one_split"))
+
+
 def split_sizes(data: Mapping[str, Any], rows: int) -> dict[str, int]:
     """How many of so many rows are train, val and test: parts of all, the rest train; all in each where there is one split."""
-    if card("data", data["name"]).about.get("one_split"):
+    if one_split(data):
         return dict.fromkeys(("train", "val", "test"), rows)
     val, test = (int(rows * data[f"{part}_fraction"]) for part in ("val", "test"))
     return {"train": rows - val - test, "val": val, "test": test}

@@ -79,7 +79,8 @@ def check_fit(request: Mapping[str, Any]) -> None:
         if not _fits(group, name, task):
             fit = fitting(group, task)
             raise Incompatible(f"The {word} '{name}' does not fit task '{task}', which takes: {', '.join(fit)}.")
-    if card("data", data).about.get("one_split") and request["corruption"]["name"] != "none":
+    whole = request["data"].get("split") == "whole" or card("data", data).about.get("one_split")
+    if whole and request["corruption"]["name"] != "none":
         raise Incompatible(f"The rows of '{data}' are also its test rows, which stay clean; use corruption=none.")
     if request["task"].get("log_target") and task != "regression":
         raise Incompatible(

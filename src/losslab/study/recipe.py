@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from losslab.errors import BadRequest
-from losslab.schema import canonical, cards, loss_terms, metric_references
+from losslab.schema import canonical, cards, check, loss_terms, metric_references
 from losslab.schema.canonical import set_value
 from losslab.schema.ranges import typed
 from losslab.sweep.jobs import Job
@@ -134,7 +134,7 @@ class Study:
             set_value(plain, key, self._file(key, value) if key in GROUP_AXES else value)
         plain["loss"] = loss_setting(loss) | dict(params or {})
         plain["seed"] = seed
-        if self.repeats > 1 and not cards.card("data", plain["data"]["name"]).about.get("one_split"):
+        if self.repeats > 1 and not check.one_split(plain["data"]):
             repeat = self.repeat_of(seed) if repeat is None else repeat
             plain["data"]["test_seed"] = self.base["seed"] + _TEST_SEEDS + repeat
         if lr is not None:
