@@ -29,8 +29,8 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """Its lines without comments and empty ones."""
-        return [text for line in self.code.splitlines() if (text := uncommented(line))]
+        """Its lines without comments and empty ones; lines that a backslash joins are one."""
+        return [text for line in self.code.replace("\\\n", " ").splitlines() if (text := uncommented(line))]
 
 
 @cache
