@@ -21,7 +21,7 @@ from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder
 from losslab.records.store import finished_record, outdated, quarantine_truncated
 from losslab.safe_points import check
-from losslab.schema import canonical
+from losslab.schema import canonical, devices
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.sweep import forecast, head
@@ -90,6 +90,7 @@ def train_all(
         check_writable(folder)
     for job in left:
         check_folder(job.folder, job.request)
+        devices.refuse_for_many(job.request)
     misfits = {job.folder: why for job in left if (why := _misfit(job))}
     for request in {tuple(job.request["trainer"].values()): job.request for job in left}.values():
         hardware.of_run(request)

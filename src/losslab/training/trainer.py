@@ -60,6 +60,12 @@ def build(
         return _trainer(request, logger, callbacks, folder)
 
 
+def build_follower(request: Mapping[str, Any]) -> pl.Trainer:
+    """A Trainer that leaves nothing, for a process that trains a run together with the one that writes."""
+    with quiet():
+        return _trainer(request, None, [], None)
+
+
 def _trainer(
     request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path | None
 ) -> pl.Trainer:
@@ -76,6 +82,7 @@ def _trainer(
         callbacks=callbacks,
         default_root_dir=folder,
         enable_progress_bar=folder is not None,
+        enable_checkpointing=bool(callbacks),
         log_every_n_steps=0,
         num_sanity_val_steps=0,
         enable_model_summary=False,
