@@ -42,6 +42,7 @@ def check_parts(request: dict[str, Any]) -> dict[str, Any]:
             if of.function:
                 user_code.check(of.named_by, of.function)
     devices.check(request)
+    requirements.check_logger(request["logger"]["name"], card("logger", request["logger"]["name"]).about)
     if request["trainer"]["name"] == "gpu" and not hardware.has_gpu():
         raise BadRequest("trainer=gpu was asked for, and this machine shows no GPU; use trainer=auto or trainer=cpu.")
     if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not hardware.has_gpu()):
