@@ -1,6 +1,7 @@
 """One small study gives the same records and the same report, whichever executor trains it."""
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from cluster import on_slurm
 from support.same_reports import left_by
 
+MANY = bool(os.environ.get("LOSSLAB_MANY_KILLS"))  # as in `make test-cluster`; by hand it takes a minute
 pytestmark = pytest.mark.slow
 _HERE: dict[str, Any] = {}
 
@@ -24,6 +26,7 @@ def here(tmp_path: Path) -> tuple[dict[str, Any], str]:
     return found
 
 
+@pytest.mark.skipif(not MANY, reason="tests/sweep/test_shared.py has it for a sweep")
 def test_workers_give_the_same_report(here: tuple[dict[str, Any], str], tmp_path: Path) -> None:
     assert left_by(tmp_path / "there", "executor=worker", "executor.workers=2") == here
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from losslab.errors import Halted
 from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, WorkersAwaited
+from losslab.records import stacks
 from losslab.records.record import Record
 from losslab.records.store import finished_record, read_record
 from losslab.safe_points import check
@@ -121,7 +122,8 @@ class _Watch:
     def _gone(self, name: str) -> bool:
         """A stack whose file is not there: done, or corrupt and handed over again."""
         stack = self.left[name]
-        records = {job.folder: record for job in stack.jobs if (record := _record(job))}
+        with stacks.looked_at_once():
+            records = {job.folder: record for job in stack.jobs if (record := _record(job))}
         for folder in records.keys() - self._reported:
             record = records[folder]
             alone = stack.why or "one run" if len(stack.jobs) == 1 else _BY_ITSELF

@@ -13,6 +13,7 @@ from losslab import hardware
 from losslab.errors import BadRequest, describe, raise_if_ended
 from losslab.events import EpochStarted, Event, Listener, StackEnded, StackTaken, ignore
 from losslab.hardware import keep_freed_memory
+from losslab.records import stacks
 from losslab.records.store import finished_record
 from losslab.safe_points import check
 from losslab.schema import cards
@@ -119,7 +120,9 @@ def _progress(handed: Handed) -> list[int]:
     for path in alone:
         with suppress(FileNotFoundError):
             moments.append(path.stat().st_mtime_ns)
-    return [max(moments), sum(finished_record(job.folder, job.request) is not None for job in handed.stack.jobs)]
+    with stacks.looked_at_once():
+        finished = sum(finished_record(job.folder, job.request) is not None for job in handed.stack.jobs)
+    return [max(moments), finished]
 
 
 def _refuse_unless_able(handed: Handed) -> None:
