@@ -264,6 +264,22 @@ def test_a_worker_that_is_asked_to_leave_costs_no_attempt(tmp_path: Path, monkey
     assert [record.status for record in end.records] == ["done"] * 2
 
 
+def test_a_worker_looks_less_often_while_all_stacks_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [one] = handed(tmp_path, 1)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            raise Ends
+
+    monkeypatch.setattr(worker, "sleep", sleep)
+    with another_process_holds(one.path, shared._LOCKS), pytest.raises(Ends):
+        worker.serve(tmp_path, 1e6)
+    assert pauses[:3] == [1.0, 1.5, 2.25]
+    assert pauses[-1] == 8.0
+
+
 def test_workers_that_end_before_they_train_stop_the_command(tmp_path: Path) -> None:
     class Idle(Here):
         def start(self, count: int, tasks: int) -> None:

@@ -14,7 +14,7 @@ from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, Wor
 from losslab.records import stacks
 from losslab.records.record import Record
 from losslab.records.store import finished_record, read_record
-from losslab.safe_points import check
+from losslab.safe_points import check, sleep
 from losslab.sweep import shared, shared_locks
 from losslab.sweep.engines import Engine
 from losslab.sweep.forecast import Forecast
@@ -61,15 +61,8 @@ def train_by_workers(
         pause = _LOOKS[0] if watch.look() else min(1.5 * pause, _LOOKS[1])
         if watch.left:
             starts.tend()
-            _sleep(pause)
+            sleep(pause)
     return watch.most
-
-
-def _sleep(seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while (rest := until - time.monotonic()) > 0:
-        check()
-        time.sleep(min(rest, 0.2))
 
 
 class _Watch:
