@@ -3,8 +3,8 @@
 from dataclasses import fields
 
 import pytest
-
 from clusters import simulate
+
 from losslab.sweep import forecast
 
 NOTHING = simulate.Costs(
