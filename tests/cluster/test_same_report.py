@@ -26,7 +26,7 @@ def here(tmp_path: Path) -> tuple[dict[str, Any], str]:
     return found
 
 
-@pytest.mark.skipif(not MANY, reason="tests/sweep/test_shared.py has it for a sweep")
+@pytest.mark.skipif(not MANY, reason="tests/sweep/test_by_workers.py has it for a sweep")
 def test_workers_give_the_same_report(here: tuple[dict[str, Any], str], tmp_path: Path) -> None:
     assert left_by(tmp_path / "there", "executor=worker", "executor.workers=2") == here
 
