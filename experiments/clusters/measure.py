@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE = [sys.executable, str(ROOT / "train.py"), "-m", "trainer=cpu", "data.rows=1000", "logger=none"]
-LONG = ["loss=mse,l1,huber,smoothl1", "seed=range(0,16)", "fused.size=8", "trainer.max_epochs=300"]
+LONG = ["loss=mse,l1,huber,smoothl1", "seed=range(0,16)", "fused.size=8", "trainer.max_epochs=100"]
 SHORT = ["loss=mse", "fused.size=2", "trainer.max_epochs=1"]
 ENGINES = {
     "local": ["executor=local", "fused.processes=1"],
@@ -33,12 +34,13 @@ def main(what: str = "workers engines") -> None:
     """Prints both tables."""
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
     if "workers" in what:
-        print("| workers | seconds | times as fast |\n|---|---|---|")
-        first = 0.0
-        for count in (1, 2):
-            seconds = by_workers(count)
-            first = first or seconds
-            print(f"| {count} | {seconds:.1f} | {first / seconds:.2f} |", flush=True)
+        print(
+            "| workers | seconds | CPU seconds | times as fast | and where each has a core to itself |\n|---|---|---|---|---|"
+        )
+        one = by_workers(1)
+        for count, (seconds, cpu) in ((1, one), (2, by_workers(2))):
+            shown = f"{seconds:.1f} | {cpu:.1f} | {one[0] / seconds:.2f} | {count * one[1] / cpu:.2f}"
+            print(f"| {count} | {shown} |", flush=True)
     if "engines" in what:
         print("\n| executor | ms a stack | seconds beside the stacks |\n|---|---|---|")
         for name, words in ENGINES.items():
@@ -65,15 +67,21 @@ def whole(words: Sequence[str]) -> float:
         return time.perf_counter() - began
 
 
-def by_workers(count: int) -> float:
-    """Seconds from the first record of a sweep to the last, by so many workers: their start is not counted in."""
+def by_workers(count: int) -> tuple[float, float]:
+    """Seconds of a sweep by so many workers, without their start; and CPU seconds of all its processes, their start counted in.
+
+    The second tells of a busy machine, too, what two workers cost one another.
+    """
     with tempfile.TemporaryDirectory() as folder:
         words = [*LONG, "executor=worker", f"executor.workers={count}", f"hydra.sweep.dir={folder}/sweep"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*LINE, *words], check=True, capture_output=True, env=one_thread())
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         records = sorted(path.stat().st_mtime for path in Path(folder).glob("sweep/*/record.json"))
         stacks = len(records) // 8
         # the first stacks of all workers end at about the same time, and the rest is what they do at full speed
-        return (records[-1] - records[0]) / (stacks - count) * stacks
+        return (records[-1] - records[0]) / (stacks - count) * stacks, cpu
 
 
 def one_thread() -> dict[str, str]:

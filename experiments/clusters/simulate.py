@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -157,7 +158,8 @@ class Cluster:
     def __init__(self, sizes: Sequence[int], seconds: Sequence[float], workers: int, costs: Costs) -> None:
         self.sizes, self.costs, self.clock = sizes, costs, Clock()
         rng = np.random.default_rng(0)
-        self.seconds = np.asarray(seconds) * rng.uniform(1 - costs.spread, 1 + costs.spread, len(seconds))
+        factors = rng.uniform(1 - costs.spread, 1 + costs.spread, len(seconds))
+        self.seconds = [float(one * factor) for one, factor in zip(seconds, factors, strict=True)]
         self.open = dict.fromkeys(range(len(sizes)))  # the stacks whose files are there, in their order
         self.taken: set[int] = set()
         self.workers = workers
@@ -167,6 +169,7 @@ class Cluster:
         self.unseen: list[int] = []  # stacks that are done and that the command has not seen
         self.seen = 0
         self.recorded = 0  # runs whose records are there
+        self.known = dict.fromkeys(range(workers), 0)  # how many of them each worker has found
 
     def operate(self, count: float) -> float:
         """Operations on files; the seconds that they take."""
@@ -174,7 +177,7 @@ class Cluster:
         self.each_second[second] = self.each_second.get(second, 0.0) + count
         return count * self.costs.operation
 
-    def work(self, pause: float = worker._LOOKS[0]) -> None:
+    def work(self, who: int, pause: float = worker._LOOKS[0]) -> None:
         """A worker looks for a stack: it lists the folder, and tries the lock of each stack until it gets one."""
         cost = self.operate(1) + len(self.open) * self.costs.listing
         free = None
@@ -188,17 +191,18 @@ class Cluster:
         if free is None:
             if self.open:
                 later = min(1.5 * pause, worker._LOOKS[1])
-                self.clock.after(cost + pause, lambda: self.work(later))
+                self.clock.after(cost + pause, lambda: self.work(who, later))
             return
         self.taken.add(free)
         runs = self.sizes[free]
         cost += self.operate(3 + runs) + runs * self.costs.read_stack  # a lock on each run
-        new = self.recorded if self.costs.reread else self.recorded / max(1, self.seen + 1) * self.workers
+        new = self.recorded if self.costs.reread else self.recorded - self.known[who]
+        self.known[who] = self.recorded
         cost += new * self.costs.index
         self.read += new * self.costs.bytes_of_record
-        self.clock.after(cost + self.seconds[free], lambda: self.done(free))
+        self.clock.after(cost + self.seconds[free], lambda: self.done(free, who))
 
-    def done(self, stack: int) -> None:
+    def done(self, stack: int, who: int) -> None:
         """A worker has trained a stack: it writes records and weights, removes the file, and looks for another."""
         runs, seconds = self.sizes[stack], self.seconds[stack]
         self.trained += seconds
@@ -211,7 +215,7 @@ class Cluster:
             self.recorded += runs
             self.unseen.append(stack)
             self.last = self.clock.now
-            self.work()
+            self.work(who)
 
         self.clock.after(cost, leave)
 
@@ -235,16 +239,22 @@ class Cluster:
         self.clock.after(cost + pause, lambda: self.look(pause))
 
 
-def simulate(runs: int, workers: int, costs: Costs = Costs(), kinds: Sequence[Kind] = KINDS) -> Outcome:
-    """What a sweep of so many runs on so many workers, each with a GPU, comes to."""
-    asked = list(jobs(runs, kinds))
+@cache
+def planned(runs: int, workers: int) -> tuple[list[Stack], float]:
+    """The stacks of so many runs, and the seconds of CPU time that planning them took."""
+    asked = list(jobs(runs))
     before = time.process_time()
-    stacks = plan(asked, workers, kinds)
-    planned = time.process_time() - before
-    sizes, seconds = [len(stack.jobs) for stack in stacks], expected(stacks, kinds)
+    stacks = plan(asked, workers)
+    return stacks, time.process_time() - before
+
+
+def simulate(runs: int, workers: int, costs: Costs = Costs()) -> Outcome:
+    """What a sweep of so many runs on so many workers, each with a GPU, comes to."""
+    stacks, seconds_of_planning = planned(runs, workers)
+    sizes, seconds = [len(stack.jobs) for stack in stacks], expected(stacks)
     cluster = Cluster(sizes, seconds, workers, costs)
-    for _ in range(workers):
-        cluster.clock.after(forecast.START, cluster.work)
+    for who in range(workers):
+        cluster.clock.after(forecast.START, partial(cluster.work, who))
     cluster.look()
     cluster.clock.run()
     span = cluster.last
@@ -252,10 +262,10 @@ def simulate(runs: int, workers: int, costs: Costs = Costs(), kinds: Sequence[Ki
         runs=sum(sizes),
         stacks=len(sizes),
         workers=workers,
-        planned=planned,
+        planned=seconds_of_planning,
         began=sum(sizes) * (costs.ask + costs.hand_over),
         makespan=span,
-        best=forecast.makespan(list(cluster.seconds), workers),
+        best=forecast.makespan(cluster.seconds, workers),
         lag=max(0.0, cluster.ended - cluster.last),
         idle=1 - cluster.trained / (workers * span),
         head=cluster.busy / span,

@@ -1,5 +1,6 @@
 """What of executor= and of `losslab worker` is refused, and what a plan prints."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,9 @@ def test_a_function_of_this_process_cannot_be_sent(monkeypatch: pytest.MonkeyPat
     with pytest.raises(errors.BadRequest, match="put it into a file"):
         engines.check({"name": "worker"})
     engines.check({"name": "local"})
+
+
+def test_the_page_of_clusters_lists_every_executor() -> None:
+    page = (Path(__file__).parents[2] / "docs/clusters.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \|", page.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in (Path(__file__).parents[2] / "conf/executor").glob("*.yaml"))
