@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from conftest import SMALL
-from losslab import BadRequest, Record, compose, hardware
+from losslab import BadRequest, Record, compose, hardware, seeding
 from losslab.cli import train
 from losslab.records.store import read_record
 from losslab.schema import cards, compatibility
 from losslab.sweep.jobs import Job
 from losslab.sweep.runner import train_all
-from losslab.training import run
+from losslab.training import module, run
 from losslab.training.data_parallel import ALONE, Group
 from losslab.training.processes import together
 from support import in_parts
@@ -61,6 +61,18 @@ def test_two_processes_leave_the_record_of_one(tmp_path: Path) -> None:
     for request, one, two in zip(requests, alone, both, strict=True):
         assert seen(two) == seen(one), request["loss"]
         assert numbers(two) == pytest.approx(numbers(one), rel=1e-9, abs=1e-12, nan_ok=True), request["loss"]
+
+
+def test_each_process_draws_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn = {part: seeding.derive(0, "dropout", 3, part) for part in range(3)}
+    assert len(set(drawn.values())) == 3
+    assert drawn[0] == seeding.derive(0, "dropout", 3), "what one process draws is as before"
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(module.seeding, "seed_globals", lambda *given: seen.append(given))
+    request = compose("data.rows=200", *TINY)
+    assert run._train(Group(rank=1, size=1), request, tmp_path, False, None, 1) is None
+    assert {given[3] for given in seen if len(given) == 4} == {1}
+    assert not list(tmp_path.glob("*.json")) + list(tmp_path.glob("*/*.ckpt")), "only the first process writes"
 
 
 def test_gradients_are_those_of_the_whole_batch() -> None:
