@@ -56,7 +56,7 @@ class Costs:
     hand_over: float = 47e-6  # of one run
     read_stack: float = 58e-6  # of one run, by the worker that takes it
     record: float = 83e-6  # reading the record of one run, by the command
-    index: float = 45e-6  # finding the record of one run in a file that is new
+    index: float = 17e-6  # finding the record of one run in a file that is new
     write: float = 168e-6  # the record of one run
     operation: float = 1e-3  # opening, locking or removing one file
     listing: float = 6e-6  # one name of a folder

@@ -22,6 +22,7 @@ from losslab.records.record import Record
 FOLDER = "stacks"
 _TRIES = 3
 _NAME = re.compile(r'\{"folder": ("(?:[^"\\]|\\.)*"),')
+_NAME_IN_BYTES = re.compile(_NAME.pattern.encode())
 
 
 class _Place(NamedTuple):
@@ -190,13 +191,20 @@ def _places(folder: Path) -> Places:
 
 
 def _places_in(path: Path) -> Places:
+    """Where the records in a file are; nowhere where it is corrupt as a whole, as `_lines` has it."""
     places, start = Places(), 0
-    with suppress(ValueError, OSError):
-        _lines(path)
-        for line in path.read_bytes().splitlines(keepends=True):
-            if name := _NAME.match(line.decode("ascii")):
-                places[json.loads(name[1])] = _Place(path, start, len(line))
-            start += len(line)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return {}
+    if not (content.endswith(b"\n") and content.isascii()):
+        return {}
+    for line in content.splitlines(keepends=True):
+        name = _NAME_IN_BYTES.match(line)
+        if name is None:
+            return {}
+        places[json.loads(name[1])] = _Place(path, start, len(line))
+        start += len(line)
     return places
 
 
