@@ -65,6 +65,21 @@ def of_run(request: Mapping[str, Any]) -> torch.device:
     return device
 
 
+def check_count(request: Mapping[str, Any]) -> None:
+    """Raises BadRequest where this machine has not the devices that a run asks for."""
+    import torch
+
+    asked, first = request["trainer"].get("devices", 1), of_run(request)
+    if asked == 1 or first.type == "cpu":
+        return
+    there = torch.cuda.device_count() if first.type == "cuda" else 1
+    if asked > there:
+        raise BadRequest(
+            f"trainer.devices={asked} was asked for, and this machine shows {there} GPU{'' if there == 1 else 's'}; ask for no more "
+            "than that, or use trainer=cpu."
+        )
+
+
 def to_cpu(tree: Any) -> Any:
     """The tensors in nested dicts and lists, on the CPU: for what is compared or written."""
     import torch
@@ -73,10 +88,15 @@ def to_cpu(tree: Any) -> Any:
     return apply_to_collection(tree, torch.Tensor, torch.Tensor.cpu)
 
 
-def describe(device: torch.device) -> str:
-    """The name of a device; for a CPU also the number of threads, as results repeat bit for bit only with the same number."""
+def describe(device: torch.device, count: int = 1) -> str:
+    """The name of a device; for a CPU also the number of threads, as results repeat bit for bit only with the same number.
+
+    count: how many of them train together.
+    """
     import torch
 
+    if count > 1:
+        return f"{count} x {describe(device)}"
     threads = torch.get_num_threads()
     return (
         torch.cuda.get_device_name(device)

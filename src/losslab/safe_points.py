@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -65,6 +66,14 @@ def check() -> None:
     """A safe point: raises KeyboardInterrupt where a signal was noted."""
     if _noted.is_set():
         raise KeyboardInterrupt
+
+
+def sleep(seconds: float) -> None:
+    """Waits so long, with a safe point every 0.2 seconds."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        check()
+        time.sleep(min(left, 0.2))
 
 
 def exit_with(status: int) -> None:

@@ -18,11 +18,15 @@ from torch import Tensor
 STREAMS = ("split", "corruption", "init", "order", "dropout", "loss")
 
 
-def derive(seed: int, stream: str, step: int = 0) -> int:
-    """A 63-bit seed for one stream at one step. Raises KeyError for a stream that is not in STREAMS."""
+def derive(seed: int, stream: str, step: int = 0, part: int = 0) -> int:
+    """A 63-bit seed for one stream at one step, and for one part of a step that several processes take together.
+
+    Raises KeyError for a stream that is not in STREAMS.
+    """
     if stream not in STREAMS:
         raise KeyError(f"There is no random stream '{stream}'; the streams are: {', '.join(STREAMS)}.")
-    digest = hashlib.sha256(f"{seed}/{stream}/{step}".encode()).digest()
+    name = f"{seed}/{stream}/{step}" + (f"/{part}" if part else "")
+    digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
@@ -31,12 +35,12 @@ def generator(seed: int, stream: str, step: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, stream, step))
 
 
-def seed_globals(seed: int, stream: str, step: int = 0) -> None:
+def seed_globals(seed: int, stream: str, step: int = 0, part: int = 0) -> None:
     """Seeds the generators that a program shares: torch's (CPU and GPU), NumPy's and Python's. A user's dropout draws from them.
 
     Takes some ten microseconds, and does not wait for the device.
     """
-    number = derive(seed, stream, step)
+    number = derive(seed, stream, step, part)
     torch.default_generator.manual_seed(number)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed(number)

@@ -150,9 +150,8 @@ REFUSED = [  # what is typed, and words that the one sentence must hold
     ("model=own", ["A model of yours is needed", "model.target=my_models.py:Net"]),
     ("model=own model.target=os:system", ["'os' is a module of Python itself"]),
     ("model=own model.target=subprocess:Popen", ["'subprocess' is a module of Python itself"]),
-    ("trainer.devices=2", ["one device", "CUDA_VISIBLE_DEVICES"]),
-    ("-m trainer.devices=2 seed=0,1", ["one device", "CUDA_VISIBLE_DEVICES"]),
-    ("+trainer.devices=2", ["one device", "CUDA_VISIBLE_DEVICES"]),
+    ("-m trainer.devices=2 seed=0,1", ["trainer.devices=2 is for one run", "leave it away"]),
+    ("trainer.devices=65", ["trainer.devices=65 gives each device a part of every batch", "larger batches"]),
 ]
 
 

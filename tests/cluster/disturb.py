@@ -29,7 +29,8 @@ from losslab.cli import main
 patched.patch()
 sys.exit(main.main(sys.argv[1:]))
 """
-_TESTS = str(Path(__file__).parents[1])  # where the program finds `cluster`
+# where the program finds `cluster`, and what the tests themselves were told
+_PATHS = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
 _HANGS = 300.0  # seconds without a record, after which a sweep is taken to hang
 
 
@@ -53,7 +54,7 @@ def start(words: Sequence[str], log: Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, patched.LOG: str(log), "OMP_NUM_THREADS": "1", "PYTHONPATH": _TESTS},
+        env={**os.environ, patched.LOG: str(log), "OMP_NUM_THREADS": "1", "PYTHONPATH": _PATHS},
     )
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +18,9 @@ import numpy as np
 
 from cluster import patched
 from cluster.disturb import Cluster
+from faults import children
 
+_HANGS = 120.0  # seconds in which a node joins
 _NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 
 
@@ -56,6 +63,45 @@ def started(log: Path) -> Iterator[OnRay]:
     finally:
         nodes.shutdown()
         del os.environ[patched.LOG]
+
+
+UNSHARES = bool(shutil.which("unshare")) and os.getuid() == 0  # whether a process may have mounts of its own
+
+
+@contextmanager
+def blind_node(address: str, folder: Path) -> Iterator[None]:
+    """A further node of a cluster that sees an empty folder in the place of this one."""
+    node = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--num-cpus=1", "--block"]
+    node += ["--object-store-memory=80000000", "--disable-usage-stats"]
+    script = 'mount -t tmpfs none "$0" && exec "$@"'
+    process = children.start(
+        ["unshare", "--mount", "sh", "-c", script, str(folder), *node],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=os.environ.copy(),
+    )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def nodes_alive(cluster: Any) -> int:
+    """How many nodes the cluster has now."""
+    import ray
+
+    with ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR):
+        return sum(node["Alive"] for node in ray.nodes())
+
+
+def wait_for_nodes(cluster: Any, count: int) -> None:
+    """Waits until the cluster has so many nodes."""
+    until = time.monotonic() + _HANGS
+    while nodes_alive(cluster) < count:
+        assert time.monotonic() < until, "no further node joins"
+        time.sleep(0.5)
 
 
 def _is_task(number: int) -> bool:

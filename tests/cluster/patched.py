@@ -44,7 +44,7 @@ def patch() -> None:
     """Patches this process."""
     callbacks._SECONDS_BETWEEN_CHECKPOINTS = -1.0
     worker._Words = Words  # type: ignore[misc]
-    worker._SECONDS_BETWEEN_LOOKS = 0.2
+    worker._LOOKS = (0.2, 0.2)
     head._SECONDS_BETWEEN_STARTS = 1.0
     slurm._SECONDS_BETWEEN_QUESTIONS = 0.5
     for module in (base, processes, slurm, ray_cluster):

@@ -25,6 +25,24 @@ def test_tasks_a_node_and_their_command_may_be_killed_at_any_time(tmp_path: Path
     assert harm.workers >= 3
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not THERE, reason="needs Ray")
+@pytest.mark.skipif(not on_ray.UNSHARES, reason="needs root, to give a node mounts of its own")
+def test_a_node_that_does_not_see_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    words = ["-m", "seed=0,1", "trainer=cpu", "trainer.max_epochs=1", f"hydra.sweep.dir={folder}", "executor=ray"]
+    with on_ray.started(tmp_path / "epochs") as cluster:
+        words += [f"executor.address={cluster.cluster.address}"]
+        with on_ray.blind_node(cluster.cluster.address, folder):
+            on_ray.wait_for_nodes(cluster.cluster, 3)
+            assert train.train(words) == 2
+        said = capsys.readouterr().err
+        assert f"of the Ray cluster does not see {folder}; choose a folder that all nodes share" in said
+        assert said.count("\n") == 1
+        assert not list(folder.glob("*/record.json"))
+
+
 @pytest.mark.parametrize(
     ("address", "says"),
     [

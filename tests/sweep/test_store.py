@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from losslab import read_records
+from losslab import Record, compose, read_records
 from losslab.cli import main as cli_main
 from losslab.cli import train as cli_train
 from losslab.records import stacks
@@ -231,3 +232,36 @@ def test_nothing_is_extracted_from_what_has_changed(
     assert cli_main.main(["runs", "extract", str(sweep)]) == 2
     assert ".pt is not there" in capsys.readouterr().err
     assert not run_folders(sweep)
+
+
+def test_a_file_of_records_that_was_read_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a million runs in a thousand files would be read a thousand times, by each worker."""
+    read: list[str] = []
+    lines = stacks._lines
+    monkeypatch.setattr(stacks, "_lines", lambda path: (read.append(path.name), lines(path))[1])
+    record = Record.of(compose("trainer=cpu"), "done")
+    for number in range(3):
+        some = {f"run{number}{letter}": replace(record, seed=number) for letter in "ab"}
+        stacks.write(tmp_path, f"stack{number}", some, b"")
+        for name in some:
+            assert stacks.record_of(tmp_path / name) == some[name]
+    assert [read.count(f"stack{number}.jsonl") for number in range(3)] == [1, 1, 1]
+    with stacks.looked_at_once():
+        looked = [entry for entry in [stacks.record_of(tmp_path / "run0a")] if entry]
+        stacks.write(tmp_path, "stack3", {"run3a": record}, b"")
+        assert looked
+        assert stacks.record_of(tmp_path / "run3a") is None, "what comes meanwhile is seen afterwards"
+    assert stacks.record_of(tmp_path / "run3a") == record
+    path = tmp_path / "stacks/stack3.jsonl"
+    path.write_text(path.read_text().replace("run3a", "a longer name"))
+    assert stacks.record_of(tmp_path / "run3a") is None
+    assert stacks.record_of(tmp_path / "a longer name") == record
+
+
+def test_a_file_that_is_written_anew_within_one_look_is_read_again(tmp_path: Path) -> None:
+    one, other = (Record.of(compose("trainer=cpu", f"seed={seed}"), "done") for seed in (0, 1))
+    stacks.write(tmp_path, "key", {"first": one, "second": other}, b"")
+    with stacks.looked_at_once():
+        assert stacks.record_of(tmp_path / "second") == other
+        stacks.remove([tmp_path / "first"])
+        assert stacks.record_of(tmp_path / "second") == other

@@ -160,7 +160,8 @@ def compare(given: argparse.Namespace, words: Sequence[str], command: str) -> in
     _print_cost(study, bool(given.budget), console)
     console.print()
     from losslab import api
-    from losslab.cli.train import print_plan, report_study
+    from losslab.cli.studies import print_plan
+    from losslab.cli.studies import report as report_study
     from losslab.report import build
     from losslab.report.collect import ReportOptions
 

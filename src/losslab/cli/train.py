@@ -10,13 +10,10 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from losslab import errors
-from losslab.cli import card_folders, messages
+from losslab.cli import card_folders, messages, studies
 from losslab.errors import (
     Halted,
     describe,
@@ -28,12 +25,10 @@ from losslab.errors import (
     threads_say_no_more,
 )
 from losslab.events import (
-    ComparisonStarted,
     Event,
     RunFinished,
     SweepPlanned,
     SweepStarted,
-    TuningStarted,
     WorkersAwaited,
     together,
 )
@@ -45,8 +40,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from losslab.records.record import Record
-    from losslab.request.command import StudyRequest
-    from losslab.study.recipe import Study
     from losslab.sweep.jobs import Job
 
 
@@ -92,7 +85,9 @@ def _train(arguments: list[str], program: str) -> int:
     elif not (given.hydra_help or given.shell_completion):
         given.overrides = check_shown(given.overrides, given.cfg, given.package, given.resolve)
     if isinstance(asked, StudyRequest):
-        return _study(asked)
+        study = asked.study
+        before_torch(study.request(study.losses[0], setting, 0)["trainer"] for setting in study.settings())
+        return studies.train(asked)
     if isinstance(asked, SweepRequest):
         given.overrides = asked.overrides
     elif asked:  # composed and checked; Hydra would compose it twice more
@@ -191,71 +186,10 @@ class Command:
         if isinstance(event, SweepStarted) and event.runs:
             messages.print_line(f"Training {event.runs} {'run' if event.runs == 1 else 'runs'} in {self.folder}.")
         elif isinstance(event, SweepPlanned | WorkersAwaited):
-            report_study(event)
+            studies.report(event)
         elif isinstance(event, RunFinished) and event.record.status == "failed" and not self.status:
             self.status = 1
-            report_study(event)
-
-
-def _study(asked: StudyRequest) -> int:
-    """A study from its first trial to its report. Returns the exit status."""
-    before_torch(
-        asked.study.request(asked.study.losses[0], setting, 0)["trainer"] for setting in asked.study.settings()
-    )
-    if asked.executor["dry_run"]:
-        print_plan(asked.study, asked.folder, asked.executor)
-        return 0
-    with must_be_written():
-        from losslab.records.provenance import changes
-        from losslab.report import build, mean_curves
-        from losslab.report.collect import ReportOptions
-        from losslab.study.runner import conduct
-        from losslab.sweep.progress import SweepBar
-
-        with SweepBar() as bar:
-            listen = together(bar, report_study)
-            records, finished = conduct(
-                asked.study, asked.folder, asked.mix, listen, spread=True, executor=asked.executor
-            )
-        mean_curves.write(records)
-        messages.print_line("")
-        build.make(list(records.values()), asked.folder, Console(emoji=False), ReportOptions(mix=asked.mix))
-        for said in changes(finished, records.values()):
-            messages.print_line(said)
-        failed = [folder for folder, record in records.items() if record.status == "failed"]
-        messages.report_failures(failed)
-    return int(bool(failed))
-
-
-def print_plan(study: Study, folder: Path, where: Mapping[str, Any]) -> None:
-    """Prints what a study is expected to take, and trains nothing."""
-    from losslab.request import budgets
-    from losslab.study.runner import plan_comparison
-
-    tuning, compared = budgets.runs(study)
-    if tuning:
-        messages.print_line(
-            f"The tuning takes about {tuning} runs, which is {tuning / compared:.2g} times the comparison:"
-        )
-    plan_comparison(study, folder, report_study, where)
-
-
-def report_study(event: Event) -> None:
-    """Prints how far a study is. Runs that are done or diverged are left to its report, as there are hundreds."""
-    if isinstance(event, TuningStarted):
-        runs = "one run" if event.seeds == 1 else f"{event.seeds} runs"
-        often = f", {event.repeats} times" if event.repeats > 1 else ""
-        messages.print_line(f"Tuning {event.losses} losses: {event.trials} trials of {runs} each{often}.")
-    elif isinstance(event, SweepPlanned):
-        messages.print_line(messages.plan(event.forecast))
-    elif isinstance(event, WorkersAwaited):
-        messages.print_line(
-            f"Start as many workers as you like, wherever the folder is seen: losslab worker {quote(str(event.folder))}"
-        )
-    elif isinstance(event, ComparisonStarted):
-        messages.print_line(f"Comparing them on {event.seeds} fresh seeds: {event.runs} runs.")
-    elif isinstance(event, RunFinished) and event.record.status == "failed" and not event.again:
-        print(f"failed: {event.job.folder.name}: {event.record.reason}", file=sys.stderr, flush=True)
+            studies.report(event)
 
 
 def before_torch(trainers: Iterable[Mapping[str, Any]]) -> None:

@@ -18,7 +18,14 @@ from losslab.schema import canonical, references
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML was built with it, ten times as fast
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Names that the folder of a run may hold; all that `overwrite=true` removes.
-RUN_FILES = ("config.yaml", "record.json", "checkpoints/*.ckpt", "checkpoints/*.draft", "events.out.tfevents.*")
+RUN_FILES = (
+    "config.yaml",
+    "record.json",
+    "checkpoints/*.ckpt",
+    "checkpoints/*.draft",
+    "events.out.tfevents.*",
+    "metrics.csv",
+)
 
 
 def check_writable(folder: Path) -> None:

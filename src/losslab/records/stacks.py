@@ -10,19 +10,33 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from losslab.records import files
 from losslab.records.files import write_whole
 from losslab.records.record import Record
 
 FOLDER = "stacks"
+_TRIES = 3
 _NAME = re.compile(r'\{"folder": ("(?:[^"\\]|\\.)*"),')
-Places = dict[str, tuple[Path, str]]  # the file and the line of each run, by the name of its folder
-# by folder of stacks: what its files were when they were read, and what they held
-_READ: dict[Path, tuple[list[tuple[object, ...]], Places]] = {}
+_NAME_IN_BYTES = re.compile(_NAME.pattern.encode())
+
+
+class _Place(NamedTuple):
+    """Where the record of a run is: its file, and the bytes of its line. A million lines would not fit into memory."""
+
+    path: Path
+    start: int
+    length: int
+
+
+Places = dict[str, _Place]  # by the names of the folders of the runs
+Marks = dict[str, tuple[object, ...]]  # what the files of a folder were when they were read, by their names
+_READ: dict[Path, tuple[Marks, Places]] = {}
+_looked: set[Path] | None = None  # the folders that are not looked at again for now
 
 
 def write(parent: Path, key: str, records: Mapping[str, Record], weights: bytes) -> None:
@@ -47,13 +61,23 @@ def weights_beside(path: Path) -> Path:
 def file_of(folder: Path) -> Path | None:
     """The file with the record of the run that would have this folder; None where there is none."""
     found = _places(folder.parent / FOLDER).get(folder.name)
-    return found[0] if found else None
+    return found.path if found else None
 
 
 def record_of(folder: Path) -> Record | None:
     """The record of the run that would have this folder; None where there is none. Raises ValueError for one that is corrupt."""
-    found = _places(folder.parent / FOLDER).get(folder.name)
-    return _record(*found) if found else None
+    for _ in range(_TRIES):
+        if (found := _places(folder.parent / FOLDER).get(folder.name)) is None:
+            break
+        with suppress(OSError, UnicodeDecodeError), found.path.open("rb") as file:
+            file.seek(found.start)
+            line = file.read(found.length).decode("ascii")
+            if (name := _NAME.match(line)) and json.loads(name[1]) == folder.name:
+                return _record(found.path, line)
+        _READ.pop((folder.parent / FOLDER).absolute(), None)  # the file was written anew since it was read
+        if _looked is not None:
+            _looked.clear()
+    return None
 
 
 def records_below(folder: Path) -> tuple[dict[Path, Record], list[Path]]:
@@ -129,23 +153,59 @@ def _record(path: Path, line: str) -> Record:
         ) from error
 
 
+@contextmanager
+def looked_at_once() -> Iterator[None]:
+    """For its time the files of a folder are looked at once, and not for each of thousands of runs."""
+    global _looked
+    before = _looked
+    _looked = set() if before is None else before
+    try:
+        yield
+    finally:
+        _looked = before
+
+
 def _places(folder: Path) -> Places:
-    """The file and the line of each run in a folder of stacks. Files that are corrupt as a whole are left out."""
+    """Where the record of each run in a folder of stacks is. Files that are corrupt as a whole are left out.
+
+    A file that is as it was when it was read before is not read again.
+    """
+    folder = folder.absolute()
+    if _looked is not None and folder in _looked and folder in _READ:
+        return _READ[folder][1]
     try:
         found = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".jsonl"))
     except OSError:
         return {}
-    marks = [(name, *_mark(folder / name)) for name in found]
-    folder = folder.absolute()
-    if folder not in _READ or _READ[folder][0] != marks:
-        places: Places = {}
-        for name in found:
-            try:
-                places |= {run: (folder / name, line) for run, line in _lines(folder / name).items()}
-            except ValueError:
-                continue
-        _READ[folder] = marks, places
-    return _READ[folder][1]
+    marks = {name: _mark(folder / name) for name in found}
+    before, places = _READ.get(folder, ({}, {}))
+    if any(marks.get(name) != mark for name, mark in before.items()):  # removed, or written anew
+        before, places = {}, {}
+    for name in found:
+        if before.get(name) != marks[name]:
+            places |= _places_in(folder / name)
+    _READ[folder] = marks, places
+    if _looked is not None:
+        _looked.add(folder)
+    return places
+
+
+def _places_in(path: Path) -> Places:
+    """Where the records in a file are; nowhere where it is corrupt as a whole, as `_lines` has it."""
+    places, start = Places(), 0
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return {}
+    if not (content.endswith(b"\n") and content.isascii()):
+        return {}
+    for line in content.splitlines(keepends=True):
+        name = _NAME_IN_BYTES.match(line)
+        if name is None:
+            return {}
+        places[json.loads(name[1])] = _Place(path, start, len(line))
+        start += len(line)
+    return places
 
 
 def _mark(path: Path) -> tuple[object, ...]:

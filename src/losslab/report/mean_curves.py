@@ -1,4 +1,4 @@
-"""The curves of runs that lie together, for TensorBoard: the mean of each loss in each setting, with a band."""
+"""The curves of runs that lie together, for TensorBoard or another logger: the mean of each loss in each setting, with a band."""
 
 from __future__ import annotations
 
@@ -8,27 +8,43 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from losslab.records.record import Record
 from losslab.report.labels import labelled
 from losslab.study.recipe import ONE_SETTING
+from losslab.training import loggers
 from losslab.training.tensorboard import Band, write_bands
+from losslab.training.trainer import quiet
 
 FOLDER = "summary"
 _BAND = (0.1, 0.9)  # quantiles over the runs that are still training
 
 
 def write(runs: Mapping[Path, Record]) -> None:
-    """Writes the mean curves of runs that have no folder, below `summary` beside where their folders would lie."""
+    """Writes the mean curves of runs that have no folder, below `summary` beside where their folders would lie.
+
+    To a logger that logs no run of a stack by itself, such as MLflow, go the means of all runs.
+    """
     by_parent: dict[Path, list[Record]] = defaultdict(list)
     for folder, record in runs.items():
-        if record.curves and not folder.exists():
+        if record.curves and (not folder.exists() or not loggers.logs_each_run(_logger(record))):
             by_parent[folder.parent].append(record)
     for parent, records in by_parent.items():
         for name, some in _named(records).items():
-            write_bands(parent / FOLDER / re.sub(r"[^\w.+=, -]+", "_", name)[:150], _bands(some))
+            into = parent / FOLDER / re.sub(r"[^\w.+=, -]+", "_", name)[:150]
+            with quiet():
+                logger = loggers.build(_logger(some[0]), into)
+                if logger:
+                    loggers.write_bands(logger, _bands(some))
+                else:
+                    write_bands(into, _bands(some))
+
+
+def _logger(record: Record) -> dict[str, Any]:
+    return dict(record.config["logger"])
 
 
 def _named(records: Sequence[Record]) -> dict[str, list[Record]]:

@@ -23,7 +23,7 @@ from losslab.request.data_cards import word
 from losslab.request.overrides import axes, is_group, read, single
 from losslab.request.sweep_name import sweep_name
 from losslab.safe_points import check
-from losslab.schema import canonical, cards, executor
+from losslab.schema import canonical, cards, devices, executor
 from losslab.study import asking, papers
 from losslab.study.recipe import Study
 from losslab.sweep import engines
@@ -199,10 +199,12 @@ def _check_sweep(given: Mapping[str, list[str]]) -> list[dict[str, Any]]:
         base = _chosen(whole, combination, [choices[0] for choices in values.values()])
         requests.append(canonical.canonical(base))
         try:
+            devices.refuse_for_many(requests[-1])
             model_trial.check(checked(base))
             for key, choices in values.items():
                 for choice in choices[1:]:
                     request = checked(_changed(base, read(choice)))
+                    devices.refuse_for_many(request)
                     if key.startswith("model."):
                         model_trial.check(request)
         except Incompatible as error:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from losslab import hardware
 from losslab.errors import BadRequest as BadRequest
 from losslab.errors import nearest as nearest
-from losslab.schema import memory, metric_references, requirements, source_hashes, user_code
+from losslab.schema import devices, memory, metric_references, requirements, source_hashes, user_code
 from losslab.schema.canonical import canonical
 from losslab.schema.cards import CHOSEN, Card, card, metrics
 from losslab.schema.compatibility import check_fit, terms
@@ -41,6 +41,8 @@ def check_parts(request: dict[str, Any]) -> dict[str, Any]:
         for of in (card(group, name) for name in names):
             if of.function:
                 user_code.check(of.named_by, of.function)
+    devices.check(request)
+    requirements.check_logger(request["logger"]["name"], card("logger", request["logger"]["name"]).about)
     if request["trainer"]["name"] == "gpu" and not hardware.has_gpu():
         raise BadRequest("trainer=gpu was asked for, and this machine shows no GPU; use trainer=auto or trainer=cpu.")
     if request["trainer"]["precision"] == "tf32" and (request["trainer"]["name"] == "cpu" or not hardware.has_gpu()):

@@ -46,6 +46,14 @@ def check(data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         )
 
 
+def check_logger(name: str, about: Mapping[str, Any]) -> None:
+    """Raises BadRequest where the package of a logger is not installed."""
+    if (package := about.get("package")) and find_spec(package) is None:
+        raise BadRequest(
+            f"logger={name} needs the package '{package}': pip install 'losslab[{name}]', or pip install {package}."
+        )
+
+
 def _check_path(data: Mapping[str, Any], what: str) -> None:
     """Raises BadRequest where `data.path` is not there; `what`: file or folder."""
     if not data["path"]:

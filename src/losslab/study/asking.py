@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from losslab.errors import BadRequest, nearest
-from losslab.schema import canonical, cards, check, loss_terms, metric_references, references
+from losslab.schema import canonical, cards, check, devices, loss_terms, metric_references, references
 from losslab.schema.ranges import typed
 from losslab.schema.suggestions import unknown
 from losslab.stats.margins import Margin
@@ -73,7 +73,7 @@ def of(asked: Mapping[str, Any], name: str, command: str = "") -> Study:
         *((loss, settings[0]) for loss in losses),
         *((losses[0], setting) for setting in settings[1:]),
     ]:
-        check.check(study.request(loss, setting, base["seed"]))
+        devices.refuse_for_many(check.check(study.request(loss, setting, base["seed"])))
     if "tuned" in study.rates:
         _tell_untuned(losses)
     return study

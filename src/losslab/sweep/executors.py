@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
-from logging.handlers import QueueHandler
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
 
 import torch
 
@@ -25,11 +21,9 @@ from losslab.records.store import finished_record
 from losslab.safe_points import check, held_back
 from losslab.sweep.jobs import Stack
 from losslab.sweep.training import train_stack, untrained
+from losslab.training.children import STARTING, attach
 
 _LOG = logging.getLogger(__name__)
-# A fork of this process would copy the locks of its threads, which then nobody releases. On Linux a server that has imported
-# this file, and has trained nothing, is forked instead; elsewhere each process imports anew.
-_STARTING = get_context("forkserver" if sys.platform == "linux" else "spawn")
 _SECONDS_BETWEEN_LOOKS = 0.1  # at what the processes have sent, and at whether Ctrl-C came
 _ENDED = "the process that trained it ended, as where memory is short (fused.processes=1 takes less)"
 
@@ -114,11 +108,11 @@ class _Process:
 
     def __init__(self) -> None:
         self.began = False
-        _STARTING.set_forkserver_preload([__name__])
+        STARTING.set_forkserver_preload([__name__])
         with _starting():
-            self._pipe, self._its_end = _STARTING.Pipe()
+            self._pipe, self._its_end = STARTING.Pipe()
             given = (self._its_end, torch.get_num_threads(), dict(os.environ))
-            self._pool = ProcessPoolExecutor(1, _STARTING, _begin, given)
+            self._pool = ProcessPoolExecutor(1, STARTING, _begin, given)
 
     def __enter__(self) -> _Process:
         return self
@@ -172,28 +166,10 @@ def _begin(parent: Connection, threads: int, environment: Mapping[str, str]) -> 
     os.environ.update(environment)
     global _parent
     _parent = parent
-    Thread(target=_end_with, args=[parent], daemon=True).start()
-    logging.getLogger("losslab").addHandler(_ToParent(parent))  # type: ignore[arg-type]
+    attach(parent)
     torch.set_num_threads(threads)
     keep_freed_memory()
     parent.send(None)
-
-
-def _end_with(parent: Connection) -> None:
-    """Ends this process as soon as the other end of the pipe is closed, whether its process has closed it or ended."""
-    with suppress(EOFError, OSError):
-        parent.recv()
-    os._exit(1)  # as SIGKILL would: what is written is whole or not there
-
-
-class _ToParent(QueueHandler):
-    """Sends what is logged."""
-
-    queue: Connection  # type: ignore[assignment]
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Logging calls this."""
-        self.queue.send(record)
 
 
 def _train(stack: Stack, folder: Path) -> None:

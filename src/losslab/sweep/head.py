@@ -11,9 +11,10 @@ from pathlib import Path
 
 from losslab.errors import Halted
 from losslab.events import EpochStarted, Listener, RunFinished, StackHalved, WorkersAwaited
+from losslab.records import stacks
 from losslab.records.record import Record
 from losslab.records.store import finished_record, read_record
-from losslab.safe_points import check
+from losslab.safe_points import check, sleep
 from losslab.sweep import shared, shared_locks
 from losslab.sweep.engines import Engine
 from losslab.sweep.forecast import Forecast
@@ -60,15 +61,8 @@ def train_by_workers(
         pause = _LOOKS[0] if watch.look() else min(1.5 * pause, _LOOKS[1])
         if watch.left:
             starts.tend()
-            _sleep(pause)
+            sleep(pause)
     return watch.most
-
-
-def _sleep(seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while (rest := until - time.monotonic()) > 0:
-        check()
-        time.sleep(min(rest, 0.2))
 
 
 class _Watch:
@@ -121,7 +115,8 @@ class _Watch:
     def _gone(self, name: str) -> bool:
         """A stack whose file is not there: done, or corrupt and handed over again."""
         stack = self.left[name]
-        records = {job.folder: record for job in stack.jobs if (record := _record(job))}
+        with stacks.looked_at_once():
+            records = {job.folder: record for job in stack.jobs if (record := _record(job))}
         for folder in records.keys() - self._reported:
             record = records[folder]
             alone = stack.why or "one run" if len(stack.jobs) == 1 else _BY_ITSELF

@@ -21,7 +21,7 @@ from losslab.records.record import Record
 from losslab.records.run_folder import check_folder, check_writable, clear_folder
 from losslab.records.store import finished_record, outdated, quarantine_truncated
 from losslab.safe_points import check
-from losslab.schema import canonical
+from losslab.schema import canonical, devices
 from losslab.schema import check as schema_check
 from losslab.seeding import globals_restored
 from losslab.sweep import forecast, head
@@ -83,13 +83,15 @@ def train_all(
         other = asked.setdefault(job.folder, job)
         if other is not job and canonical.id_of(other.request) != canonical.id_of(job.request):
             raise errors.BadRequest(f"Two runs would share the folder {job.folder}; leave hydra.sweep.subdir as it is.")
-    finished = {folder: record for folder, job in asked.items() if (record := finished_record(folder, job.request))}
+    with stacks.looked_at_once():
+        finished = {folder: record for folder, job in asked.items() if (record := finished_record(folder, job.request))}
     finished = {folder: record for folder, record in finished.items() if not _moved(asked[folder], record)}
     left = [job for folder, job in asked.items() if folder not in finished]
     for folder in {job.folder if job.folder.exists() else job.folder.parent: None for job in left}:
         check_writable(folder)
     for job in left:
         check_folder(job.folder, job.request)
+        devices.refuse_for_many(job.request)
     misfits = {job.folder: why for job in left if (why := _misfit(job))}
     for request in {tuple(job.request["trainer"].values()): job.request for job in left}.values():
         hardware.of_run(request)
@@ -145,12 +147,17 @@ def _train_all(
     old: list[list[str]] = []  # of each open job, which files of the user's have changed since it finished
     anew: list[Path] = []
     seen: set[Path] = set()
+    with stacks.looked_at_once():  # once more, as no other process can train them now
+        missing = [job for job in jobs if job.folder not in finished]
+        finished = dict(finished) | {
+            job.folder: record for job in missing if (record := finished_record(job.folder, job.request))
+        }
     for job in jobs:
         check()
         if job.folder in seen:  # the same run asked for twice
             continue
         seen.add(job.folder)
-        if record := finished.get(job.folder) or finished_record(job.folder, job.request):
+        if record := finished.get(job.folder):
             if _moved(job, record):
                 record = replace(record, study=job.part)
                 record.write(job.folder)

@@ -20,7 +20,7 @@ from losslab.fused.batches import StackedBatches
 from losslab.fused.losses import loss_key
 from losslab.fused.module import FusedModule
 from losslab.fused.trial import why_alone
-from losslab.records import files
+from losslab.records import files, stacks
 from losslab.records.provenance import is_of, stamp
 from losslab.records.record import Record
 from losslab.records.store import finished_record
@@ -53,7 +53,8 @@ def train_stack(stack: Stack, folder: Path, listen: Listener = ignore) -> list[R
         Halted: where disk space or file handles end.
         KeyboardInterrupt: after Ctrl-C.
     """
-    found = {job.folder: record for job in stack.jobs if (record := finished_record(job.folder, job.request))}
+    with stacks.looked_at_once():
+        found = {job.folder: record for job in stack.jobs if (record := finished_record(job.folder, job.request))}
     why, short, key = stack.why, False, stack.key
     if len(found) < len(stack.jobs) > 1:
         try:

@@ -13,15 +13,19 @@ from losslab import hardware
 from losslab.errors import BadRequest, describe, raise_if_ended
 from losslab.events import EpochStarted, Event, Listener, StackEnded, StackTaken, ignore
 from losslab.hardware import keep_freed_memory
+from losslab.records import stacks
 from losslab.records.store import finished_record
-from losslab.safe_points import check
+from losslab.safe_points import check, sleep
 from losslab.schema import cards
 from losslab.schema import check as schema_check
 from losslab.sweep import shared, shared_locks
 from losslab.sweep.shared import Handed
 from losslab.sweep.training import train_stack, untrained
 
-_SECONDS_BETWEEN_LOOKS = 1.0  # where all stacks are taken, at whether one is free again
+_LOOKS = (
+    1.0,
+    8.0,
+)  # seconds between two looks, where all stacks are taken, at whether one is free again: at first, and later on
 _SECONDS_BETWEEN_WORDS = 5.0  # for whoever watches
 
 
@@ -49,15 +53,16 @@ def serve(root: Path, wait: float, most: float = float("inf"), listen: Listener 
     shared_locks.check(root)
     keep_freed_memory()
     began = idle = time.monotonic()
-    trained = 0
+    trained, pause = 0, _LOOKS[0]
     while time.monotonic() - began < most:
         check()
         if _train_next(root, listen):
-            trained, idle = trained + 1, time.monotonic()
-        elif time.monotonic() - idle >= wait:
+            trained, idle, pause = trained + 1, time.monotonic(), _LOOKS[0]
+        elif (left := wait - (time.monotonic() - idle)) <= 0:
             break
         else:
-            time.sleep(min(_SECONDS_BETWEEN_LOOKS, wait))
+            sleep(min(pause, left))
+            pause = min(1.5 * pause, _LOOKS[1])
     return trained
 
 
@@ -119,7 +124,9 @@ def _progress(handed: Handed) -> list[int]:
     for path in alone:
         with suppress(FileNotFoundError):
             moments.append(path.stat().st_mtime_ns)
-    return [max(moments), sum(finished_record(job.folder, job.request) is not None for job in handed.stack.jobs)]
+    with stacks.looked_at_once():
+        finished = sum(finished_record(job.folder, job.request) is not None for job in handed.stack.jobs)
+    return [max(moments), finished]
 
 
 def _refuse_unless_able(handed: Handed) -> None:

@@ -21,10 +21,12 @@ from losslab.records import files, stacks
 from losslab.records.files import write_whole
 from losslab.records.record import Record, hyperparameters
 from losslab.records.store import checkpoints
+from losslab.training import loggers
 from losslab.training.module import outputs_in_use
 from losslab.training.prepare import Prepared
 from losslab.training.run import open_folder
 from losslab.training.tensorboard import Curve, Drawn, write_events
+from losslab.training.trainer import quiet
 
 WHICH = ("best", "last")
 
@@ -90,6 +92,9 @@ def write_folder(folder: Path, parts: Prepared, model: nn.Module, trained: Train
             parts.task.draw(drawn, epoch * steps, parts.snapshot(raw))
     if parts.request["logger"]["name"] == "tensorboard":
         write_events(folder, trained.curves[0], drawn, *hyperparameters(record))
+    elif loggers.logs_each_run(parts.request["logger"]) and (logger := loggers.build(parts.request["logger"], folder)):
+        with quiet():
+            loggers.write_curve(logger, trained.curves[0])
     record.write(folder)
 
 

@@ -18,6 +18,7 @@ from losslab.losses import Sum
 from losslab.safe_points import check
 from losslab.tasks import Task
 from losslab.training import optimizers
+from losslab.training.data_parallel import ALONE, Group
 from losslab.training.resumable import Resumable
 
 _EVALUATION = -1  # the step of the stream `dropout` for every evaluation
@@ -50,9 +51,10 @@ class RunModule(Resumable):
         precision: torch.dtype | None = None,
         seed: int = 0,
         weights: Tensor | None = None,
+        group: Group = ALONE,
     ) -> None:
         super().__init__()
-        self.seed = seed
+        self.seed, self.group = seed, group
         precision = precision or data.inputs.dtype
         self.automatic_optimization = False  # a chunk holds several steps
         self.task = copy.deepcopy(task)  # moves with the module; the caller's stays, for what is compared and drawn
@@ -75,14 +77,20 @@ class RunModule(Resumable):
         )
         return optimizer if schedule is None else ([optimizer], [schedule])
 
+    def on_fit_start(self) -> None:
+        """Processes that train together begin with the same weights."""
+        super().on_fit_start()
+        self.group.align(self.model)
+
     def training_step(self, chunk: tuple[Tensor, ...], _: int) -> None:
         """A few steps, each on one batch of rows: loss, penalty where there is one, backward, optimizer, schedule."""
         optimizer = cast(LightningOptimizer, self.optimizers())
         schedule = cast(LRScheduler | None, self.lr_schedulers())
-        seeding.seed_globals(self.seed, "dropout", self.global_step)  # ten microseconds, once a chunk
+        seeding.seed_globals(self.seed, "dropout", self.global_step, self.group.rank)  # ten microseconds, once a chunk
         for rows in chunk:
             check()
-            loss = self.loss(*self.in_spaces(self.model(self.inputs[rows]), rows), self._weights(rows))
+            raw = self.group.whole(self.model(self.inputs[self.group.part(rows)]), len(rows))
+            loss = self.loss(*self.in_spaces(raw, rows), self._weights(rows))
             self._losses.append(loss.detach())
             penalty = optimizers.weight_penalty(self.model, **self.penalty_config)
             if penalty is not None:
@@ -90,6 +98,7 @@ class RunModule(Resumable):
                 loss = loss + penalty
             optimizer.zero_grad()
             loss.backward()
+            self.group.average(self.parameters())
             optimizer.step()
             if schedule:
                 schedule.step()
@@ -97,7 +106,7 @@ class RunModule(Resumable):
     def on_train_epoch_end(self) -> None:
         """Judges the epoch: mean loss and penalty apart, validation loss, neutral metrics. Stops a run that has diverged."""
         val = self.split["val"]
-        raw = self.raw(val)
+        raw = self.group.whole(self.raw(self.group.part(val)), len(val))
         with torch.no_grad():  # a loss may have learned parts
             val_loss = self.loss.mean_loss(*self.in_spaces(raw, val), self._weights(val))
         means = {"train/loss": torch.stack(self._losses).mean(), "val/loss": val_loss}

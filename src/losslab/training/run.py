@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -18,10 +18,13 @@ from losslab.records.run_folder import check_folder, check_writable, clear_folde
 from losslab.records.store import finished_record, outdated, quarantine_truncated
 from losslab.safe_points import check
 from losslab.schema import check as schema_check
+from losslab.schema import devices
 from losslab.seeding import globals_restored
 from losslab.training import numerics, threads, trainer
+from losslab.training.data_parallel import ALONE, Group
 from losslab.training.module import RunModule
 from losslab.training.prepare import Prepared, prepare
+from losslab.training.processes import together
 from losslab.training.tensorboard import write_curves_anew
 
 
@@ -72,27 +75,40 @@ def train(
     most_threads: int | None = None,
 ) -> Record:
     """What `run` does for a checked request whose run is not finished, and whose folder is locked by this process."""
-    hardware.of_run(request)  # refused before anything is written
-    with numerics.as_asked(request):
-        return _train(request, folder, bar, study, most_threads)
+    hardware.check_count(request)  # refused before anything is written
+    quarantine_truncated(folder)
+    if (count := devices.count(request)) > 1:
+        on_gpus = hardware.of_run(request).type == "cuda"
+        most = most_threads or threads.share(count)
+        return cast(Record, together(count, on_gpus, _train, request, folder, bar, study, most))
+    return cast(Record, _train(ALONE, request, folder, bar, study, most_threads))
 
 
 def _train(
-    request: dict[str, Any], folder: Path, bar: bool, study: Mapping[str, Any] | None, most_threads: int | None
-) -> Record:
+    group: Group,
+    request: dict[str, Any],
+    folder: Path,
+    bar: bool,
+    study: Mapping[str, Any] | None,
+    most_threads: int | None,
+) -> Record | None:
+    """The record; of processes that train together only the first has it."""
     started = time.perf_counter()
-    quarantine_truncated(folder)
-    parts = prepare(request)
-    with threads.using(parts.threads(), most_threads):
-        return _fit(parts, folder, bar, study, started)
+    with numerics.as_asked(request):
+        parts = prepare(request)
+        group.check(parts.model, parts.rows.inputs[: parts.batches.batch_size])
+        with threads.using(parts.threads(), most_threads):
+            return _fit(parts, folder, bar, study, started, group)
 
 
-def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | None, started: float) -> Record:
+def _fit(
+    parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | None, started: float, group: Group
+) -> Record | None:
     request = parts.request
     pairing = parts.pairing()
     made_by = provenance.stamp([pairing])
 
-    resumed = open_folder(folder, request, made_by)
+    resumed = group.of_first(lambda: open_folder(folder, request, made_by))
     module = RunModule(
         parts.task,
         parts.model,
@@ -105,8 +121,12 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
         trainer.precision(request),
         request["seed"],
         parts.weights,
+        group,
     )
     module.origin = made_by
+    if not group.leads:
+        trainer.fit(trainer.build_follower(request), module, parts.batches, resumed)
+        return None
     seen = parts.snapshot(lambda numbers: module.raw(numbers).cpu())
     fitter = trainer.build(request, parts.task, seen, folder, bar)
     ready = time.perf_counter()
@@ -134,7 +154,7 @@ def _fit(parts: Prepared, folder: Path, bar: bool, study: Mapping[str, Any] | No
             "fit": fit_seconds,
             "total": ready - started + fit_seconds + time.perf_counter() - trained,
         },
-        device=hardware.describe(module.device),
+        device=hardware.describe(module.device, group.size),
         study=study,
     )
     trainer.log_results(fitter, record, folder)

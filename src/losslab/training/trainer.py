@@ -14,13 +14,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from losslab import hardware
 from losslab.records.record import Record, hyperparameters
 from losslab.tasks import Snapshot, Task
+from losslab.training import loggers
 from losslab.training.callbacks import BestCheckpoint, Events, LastCheckpoint, WholeFiles
 from losslab.training.figures import Figures
 from losslab.training.progress import EpochBar
@@ -51,17 +52,25 @@ def build(
         ),
         LastCheckpoint(folder / "checkpoints" / "last.ckpt"),
     ]
-    logger = None
-    if request["logger"]["name"] == "tensorboard":
-        logger = Events(folder, name=None, version="", default_hp_metric=False)
-        if request["logger"]["figures"]:
-            callbacks.append(Figures(task, seen, times=request["logger"]["figures"]))
     with quiet():
+        logger = loggers.build(request["logger"], folder)
+        if logger:
+            callbacks.append(loggers.Replay())
+        elif request["logger"]["name"] == "tensorboard":
+            logger = Events(folder, name=None, version="", default_hp_metric=False)
+            if request["logger"]["figures"]:
+                callbacks.append(Figures(task, seen, times=request["logger"]["figures"]))
         return _trainer(request, logger, callbacks, folder)
 
 
+def build_follower(request: Mapping[str, Any]) -> pl.Trainer:
+    """A Trainer that leaves nothing, for a process that trains a run together with the one that writes."""
+    with quiet():
+        return _trainer(request, None, [], None)
+
+
 def _trainer(
-    request: Mapping[str, Any], logger: TensorBoardLogger | None, callbacks: list[Callback], folder: Path | None
+    request: Mapping[str, Any], logger: Logger | None, callbacks: list[Callback], folder: Path | None
 ) -> pl.Trainer:
     where = hardware.of_run(request)
     return pl.Trainer(
@@ -76,6 +85,7 @@ def _trainer(
         callbacks=callbacks,
         default_root_dir=folder,
         enable_progress_bar=folder is not None,
+        enable_checkpointing=bool(callbacks),
         log_every_n_steps=0,
         num_sanity_val_steps=0,
         enable_model_summary=False,
@@ -123,26 +133,30 @@ def draw_figures(fitter: pl.Trainer, step: int) -> None:
 
 
 def log_results(fitter: pl.Trainer, record: Record, folder: Path) -> None:
-    """Fills TensorBoard's HParams tab, and closes the event file."""
+    """Writes hyperparameters and final metrics, as for TensorBoard's HParams tab, and closes the log."""
     if isinstance(fitter.logger, TensorBoardLogger):
         fitter.logger.finalize("success")
         write_results(folder, *hyperparameters(record), fitter.global_step)
+    elif fitter.logger:
+        with quiet():
+            loggers.write_results(fitter.logger, *hyperparameters(record), fitter.global_step)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """No tips, no advertisements, no advice about workers that data held in memory does not need."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
+    spoken = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in spoken]
     try:
-        for logger in loggers:
+        for logger in spoken:
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated.*")  # Lightning's own use of torch
             warnings.filterwarnings("ignore", message="GPU available but not used")  # trainer=cpu asked for that
+            warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
             warnings.filterwarnings("ignore", message=".*`srun` command is available")  # no run here needs it
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, level in zip(spoken, levels, strict=True):
             logger.setLevel(level)
