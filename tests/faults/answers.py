@@ -14,7 +14,7 @@ from unittest import mock
 
 from hydra.core.global_hydra import GlobalHydra
 
-from losslab.cli import train
+from losslab.cli import studies, train
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def answer(words: Sequence[str], folder: Path) -> Answer:
 
     with (
         mock.patch.object(train, "_run_checked", starting("run")),
-        mock.patch.object(train, "_study", starting("study")),
+        mock.patch.object(studies, "train", starting("study")),
         mock.patch.object(train.Command, "sweep", sweep),
     ):
         given = watched(lambda: train.train(list(words)), folder)
