@@ -45,7 +45,17 @@ def lay(source: Path) -> None:
 def main(folder: Path) -> int:
     """Builds the site below a folder, as html/index.html. Returns the exit status of Sphinx."""
     lay(folder / "source")
-    words = ["--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(HERE), "-d", str(folder / "doctrees")]
+    words = [
+        "--fail-on-warning",
+        "--keep-going",
+        "--quiet",
+        "--jobs",
+        "2",
+        "--conf-dir",
+        str(HERE),
+        "-d",
+        str(folder / "doctrees"),
+    ]
     return sphinx([*words, str(folder / "source"), str(folder / "html")])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from losslab import BadRequest, losses
+from losslab import BadRequest, losses, register
 from losslab.catalogue import curve_paths, gallery, listing, timing
 from losslab.catalogue.curve_paths import PLANS
 from losslab.catalogue.loss_curves import Curve, portrait, together
@@ -485,3 +485,15 @@ def test_a_corruption_is_shown_by_its_name_alone(tmp_path: Path, capsys: pytest.
     assert main.main(["show", "imbalance", "--out", str(tmp_path / "a.png")]) == 0
     assert "Corrupted rows:" in capsys.readouterr().out
     assert main.main(["show", "imbalanse"]) == 2
+
+
+def test_a_loss_that_is_defined_anew_is_listed_as_it_is_now() -> None:
+    for width in (1.0, 2.0):
+
+        def mine(pred: torch.Tensor, target: torch.Tensor, *, c: float = width) -> torch.Tensor:
+            return ((pred - target) / c).abs().mean(-1)
+
+        register.loss(reads="values", ranges={"c": "(0, inf)"})(mine)
+        found = listing.entry("mine")
+        assert found.settings[0].default == width
+        register.forget("loss", "mine")

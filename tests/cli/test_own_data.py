@@ -103,7 +103,7 @@ def test_a_loss_that_does_not_work_is_refused(
         (["sales.csv"], "which column is to be predicted"),
         (["sale.csv", "--target", "price"], "did you mean 'sales.csv'"),
         (["sales.csv", "--target", "prize"], "did you mean 'price'"),
-        (["sales.csv", "--target", "rating"], "Add --task multiclass or --task regression"),
+        (["sales.csv", "--target", "rating"], "Add --task multiclass or --task ordinal"),
         (["sales.csv", "--target", "price", "--seeds", "1"], "--seeds must be 2 or more"),
         (["sales.csv", "--target", "price", "--trials", "0"], "--trials must be 2 or more"),
         (["sales.csv", "--target", "price", "--what"], "'--what' is no option"),

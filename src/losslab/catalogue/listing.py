@@ -110,7 +110,8 @@ class Entry:
 
 def entry(name: str) -> Entry:
     """The entry of a loss. Raises BadRequest for a name that is not there."""
-    return _entry.__wrapped__(name) if cards.is_reference("loss", name) else _entry(name)
+    of_the_user = cards.is_reference("loss", name) or ("loss", name) in cards.from_outside()  # may change in a process
+    return _entry.__wrapped__(name) if of_the_user else _entry(name)
 
 
 @cache
