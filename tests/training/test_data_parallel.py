@@ -53,6 +53,7 @@ def numbers(record: Record) -> dict[str, Any]:
     return {name: math.nan if value is None else value for name, value in found.items()}
 
 
+@pytest.mark.slow
 def test_two_processes_leave_the_record_of_one(tmp_path: Path) -> None:
     requests = asked()
     alone = in_parts.runs(ALONE, requests, tmp_path / "one")
