@@ -32,7 +32,7 @@ def saved(folder: Path, **arrays: Any) -> Path:
 def test_pictures_as_arrays_are_shares_with_their_labels(tmp_path: Path) -> None:
     path = saved(tmp_path, inputs=PICTURES, targets=LABELS, groups=np.arange(N) % 20, weights=np.ones(N))
     source, parts = data.load(
-        {"name": "arrays", "path": str(path), "batch_size": 8, "val_fraction": 0.2, "test_fraction": 0.2},
+        {"name": "arrays", "path": str(path), "order": [], "batch_size": 8, "val_fraction": 0.2, "test_fraction": 0.2},
         0,
         "multiclass",
     )
@@ -66,6 +66,16 @@ def test_the_words_ask_for_the_same_study(
     assert study_of(found, "study", "").mark()["base"] == asked.study.mark()["base"]
     loaded, _ = data.load(asked.study.base["data"], 0, task)
     assert loaded.kind == kind
+
+
+def test_words_of_arrays_lie_in_the_order_that_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path, inputs=PICTURES, targets=LABELS)
+    with pytest.raises(BadRequest, match=r"needs their order.*data.order=\[cat,dog,eel\]"):
+        ask(path, Options(task="ordinal"))
+    found = ask(path, Options(task="ordinal", words=["data.order=[dog,eel,cat]"]))
+    source, _ = data.load(study_of(found, "study", "").base["data"], 0, "ordinal")
+    assert source.target_names == ("dog", "eel", "cat")
+    assert [source.target_names[number] for number in source.targets] == list(LABELS)
 
 
 @pytest.mark.slow

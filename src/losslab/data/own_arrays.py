@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,13 +13,13 @@ from losslab.tables.arrays import array_targets, read_arrays
 
 
 @register
-def arrays(path: str, task: str) -> Data:
+def arrays(path: str, order: Sequence[Any], task: str) -> Data:
     """Inputs of any shape and their targets, from an npz file with `inputs` and `targets`.
 
     Raises BadRequest, with array and row, for whatever cannot be read or learnt from.
     """
     found = read_arrays(Path(path))
-    targets, names = array_targets(Path(path), found["targets"], task)
+    targets, names = array_targets(Path(path), found["targets"], task, order)
     groups = torch.tensor(found["groups"]).unique(return_inverse=True)[1] if "groups" in found else None
     return Data(
         inputs=torch.from_numpy(found["inputs"]),

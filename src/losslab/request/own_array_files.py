@@ -47,7 +47,7 @@ def ask(path: Path, options: Options, settings: dict[str, Any]) -> Question:
             typed = " or ".join(f"--task {name}" for name in read.alternatives)
             raise BadRequest(f"{path}: {read.why}{f' Add {typed}.' if typed else ''}")
         task, why = read.task, read.why
-    targets, names = array_targets(path, found["targets"], task)
+    targets, names = array_targets(path, found["targets"], task, settings.get("order", ()))
     shape = list(found["inputs"].shape[1:])
     beside = [name for name in BESIDE if name in found]
     question = Question(

@@ -83,8 +83,8 @@ def of_study(study: Study) -> Paper | None:
 def read(given: Any, study: Study) -> Paper:
     """A card, held to the study whose losses, settings and metrics it names.
 
-    A study that was changed on the command line may lack a loss or a setting: then the cells of it are left out.
-    Raises BadRequest for a word that no card has, a number that is none, and a loss or setting that the recipe does not name.
+    A study that was changed on the command line may lack a setting: then the cells of it are left out.
+    Raises BadRequest for a word that no card has, a number that is none, and a loss, metric or axis that the study does not have.
     """
     where = f"The published table of {study.name}"
     if not isinstance(given, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return kept
 
 
-def array_targets(path: Path, targets: NDArray[Any], task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+def array_targets(
+    path: Path, targets: NDArray[Any], task: str, order: Sequence[Any] = ()
+) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Targets as a task takes them, and their names; see `losslab.tables.target_values`. Raises BadRequest where they do not fit."""
     import numpy as np
     import pandas as pd
@@ -85,7 +88,7 @@ def array_targets(path: Path, targets: NDArray[Any], task: str) -> tuple[NDArray
     names = ["target"] if columns.shape[1] == 1 else [f"target{number}" for number in range(columns.shape[1])]
     frame = pd.DataFrame(columns, columns=names)
     try:
-        each = [target_values(frame, name, task) for name in names]
+        each = [target_values(frame, name, task, order) for name in names]
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from error
     if len(each) == 1:
